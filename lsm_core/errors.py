@@ -11,8 +11,8 @@ LsmError
 ├── RecipeError       a setting that is unknown or out of range
 └── RunError          a run folder that is missing, incomplete or not comparable
 
-A message says what is wrong, what was got, and what to do, in one line. The command line prints it and
-exits with status 2; the dashboard shows it.
+A message says what is wrong, what was got, and what to do, in one line. The command line prints it
+and exits with status 2; the dashboard shows it.
 """
 
 

@@ -1,0 +1,224 @@
+"""A recipe: everything a person chose for one run, seed and area included.
+
+A recipe is read from YAML, can be changed with `--set key=value`, is refused when it names a
+setting that does not exist, and goes to JSON and back unchanged. The keys under `sizes:` hold what
+differs between a quick run (`bench`) and the published one (`paper`); `size:` picks one of them.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lsm_core.errors import RecipeError
+
+Protocol = Literal["honest", "paper"]
+Form = Literal["onehot", "window", "table"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(Section):
+    """Who is tested. `honest`: whole landslides, by square block; `paper`: at random."""
+
+    seed: int = 1
+    test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
+    validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
+    block: float = Field(3000.0, gt=0, description="side of a block, metres (honest)")
+    apart: int | None = Field(None, ge=0, description="cells kept between training and test places")
+
+
+class Heatmap(Section):
+    """Gaussian heatmap samples: the middle intervals of [0, 1], as many drawn from each."""
+
+    diameter: float = Field(13, gt=0, description="of a landslide's circle, cells")
+    per_interval: float = Field(0.3, gt=0, description="samples per interval and landslide")
+
+
+class Samples(Section):
+    negatives: Literal["random"] = "random"
+    negatives_per_landslide: float = Field(1.0, gt=0)
+    heatmap: Heatmap | None = None
+
+
+class Input(Section):
+    """What a model is shown of a place.
+
+    `table`: the cell's values; `onehot`: the cell's classes as a square binary image; `window`: the
+    cells around it. Factors default to all of the area's. Class limits (one-hot only) come from
+    `classes`, else from the `preset`, else from `quantiles` of the training cells.
+    """
+
+    form: Form = "table"
+    size: int = Field(13, ge=1, description="window, or smallest side of a one-hot image, cells")
+    factors: tuple[str, ...] | None = None
+    preset: str | None = None
+    classes: dict[str, tuple[float, ...]] = {}
+    quantiles: int = Field(10, ge=2)
+    codes: Literal["onehot", "scaled"] = "onehot"
+
+
+class Model(Section):
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Training(Section):
+    epochs: int = Field(200, ge=1)
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    patience: int = Field(50, ge=1, description="epochs without a better validation accuracy")
+    loss: Literal["mse", "binary_crossentropy"] = "mse"
+
+
+class Recipe(Section):
+    name: str
+    title: str = ""
+    area: str | None = None
+    protocol: Protocol = "honest"
+    size: str = "bench"
+    seed: int = 1
+    split: Split = Split()
+    samples: Samples = Samples()
+    input: Input = Input()
+    model: Model
+    training: Training = Training()
+
+    @property
+    def window(self) -> int:
+        """Cells across what a model sees round a place; 1 for a table or a one-hot image."""
+        return self.input.size if self.input.form == "window" else 1
+
+    @property
+    def reach(self) -> int:
+        """Cells a training place must keep from a test place: the window plus the heat's radius."""
+        heat = self.samples.heatmap
+        return self.window + (math.ceil(heat.diameter / 2) if heat else 0)
+
+    @property
+    def apart(self) -> int:
+        """Cells kept between training and test places under the honest protocol."""
+        return self.reach if self.split.apart is None else self.split.apart
+
+    @model_validator(mode="after")
+    def _apart_is_enough(self) -> "Recipe":
+        if self.protocol == "honest" and self.apart < self.reach:
+            raise ValueError(
+                f"split.apart is {self.apart} cells, but a window of {self.window} and the heat's "
+                f"radius need {self.reach}: raise split.apart, or leave it out"
+            )
+        return self
+
+
+def load_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe from a YAML or JSON file.
+
+    Parameters
+    ----------
+    path : the file.
+    changes : texts of the form `key=value`, keys dotted (`training.epochs=20`), values as YAML.
+
+    Raises
+    ------
+    RecipeError : the file is missing or not a mapping, or a setting is unknown or out of range.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecipeError(
+            f"no recipe at {path}: give the path of a YAML file, or a name from recipes/"
+        )
+    try:
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(text, dict):
+        raise RecipeError(f"{path} holds {type(text).__name__}, not a mapping of settings")
+    return make_recipe(text, changes, where=path.name)
+
+
+def make_recipe(
+    settings: Mapping[str, Any], changes: Iterable[str] = (), where: str = "recipe"
+) -> Recipe:
+    """A checked recipe from a mapping; the chosen size's settings and then `changes` come on top.
+
+    >>> r = make_recipe({"name": "rf", "model": {"name": "random_forest"}}, ["training.epochs=3"])
+    >>> r.training.epochs, r.protocol, r.apart
+    (3, 'honest', 1)
+    """
+    changed = [_parse_change(c) for c in changes]
+    plain = {k: v for k, v in settings.items() if k != "sizes"}
+    sizes = settings.get("sizes") or {}
+    size = dict(changed).get("size", plain.get("size", "bench"))
+    if sizes and size not in sizes:
+        raise RecipeError(f"{where}: size {size!r} is not one of {', '.join(sizes)}")
+    merged = _merge(plain, sizes.get(size, {})) | {"size": size}
+    for key, value in changed:
+        merged = _merge(merged, _nest(key, value))
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_in_words(error)}") from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML; `load_recipe` gives the same recipe back."""
+    path.write_text(
+        yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
+    )
+
+
+def _parse_change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set takes key=value, got {text!r}: for example training.epochs=20")
+    return key.strip(), yaml.safe_load(value)
+
+
+def _nest(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mapping by mapping."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(old, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _in_words(error: ValidationError) -> str:
+    """The first complaint of a validation, with near names where a key is unknown."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _settings_beside(first["loc"])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"
+        return f"{place} is not a setting; {hint}"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    got = f" (got {first['input']!r})" if place else ""
+    return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:
+    sections: dict[str, type[Section]] = {
+        "split": Split,
+        "samples": Samples,
+        "heatmap": Heatmap,
+        "input": Input,
+        "model": Model,
+        "training": Training,
+    }
+    parents = [sections[str(p)] for p in loc[:-1] if str(p) in sections]
+    return list((parents[-1] if parents else Recipe).model_fields)
