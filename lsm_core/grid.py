@@ -1,0 +1,353 @@
+"""Where a raster lies: its grid, whether two rasters share one, laying a raster on another grid.
+
+A `Grid` is a small value (shape, transform, CRS); "same grid?" is one question asked at the door.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import rioxarray  # noqa: F401  (gives every DataArray its `.rio`)
+import xarray as xr
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.errors import CRSError as RasterioCRSError
+from rasterio.warp import Resampling, reproject, transform_bounds
+
+from lsm_core.errors import CrsError, GridError
+
+How = Literal["nearest", "bilinear", "cubic", "average"]
+Bounds = tuple[float, float, float, float]
+
+# Two grids are one when no corner differs by more than this share of a cell. Rasters of one source
+# that went through different programs differ by rounding (0.1 mm at Balakot); a shift is far larger.
+TOLERANCE = 0.01
+
+INTEGER_NODATA = -32768
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Shape (rows, columns), transform and projected CRS of a north-up raster.
+
+    Hashable and comparable; no arithmetic here touches a pixel. Transform, bounds and coordinates are
+    in the units of the CRS (metres or feet); `cell_size` and `step` are in metres always.
+
+    >>> grid = Grid((2, 3), Affine(10, 0, 500000, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> grid.cell_size, grid.bounds
+    (10.0, (500000.0, 3999980.0, 500030.0, 4000000.0))
+    >>> tuple(int(i) for i in grid.rowcol(500012.0, 3999981.0))
+    (1, 1)
+    """
+
+    shape: tuple[int, int]
+    transform: Affine
+    crs: CRS = field(hash=False)  # equal CRS may hash apart, by code and by definition
+
+    @cached_property
+    def metres_per_unit(self) -> float:
+        """Metres in one unit of the CRS: 1 for metres, 0.3048006 for US survey feet."""
+        try:
+            return float(self.crs.linear_units_factor[1])
+        except RasterioCRSError as error:
+            raise CrsError(f"{_short(self.crs)} states no unit of length: {error}") from None
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Width and height of a cell in metres."""
+        return (
+            abs(self.transform.a) * self.metres_per_unit,
+            abs(self.transform.e) * self.metres_per_unit,
+        )
+
+    @property
+    def cell_size(self) -> float:
+        """Side of a cell in metres; of a cell that is not square, the root of its area."""
+        width, height = self.step
+        return width if width == height else math.sqrt(width * height)
+
+    @property
+    def bounds(self) -> Bounds:
+        """(left, bottom, right, top): outer edges of the outer cells, in units of the CRS."""
+        rows, cols = self.shape
+        left, top = self.transform * (0, 0)
+        right, bottom = self.transform * (cols, rows)
+        return float(left), float(bottom), float(right), float(top)
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Column centres, west to east."""
+        return self.transform.c + self.transform.a * (np.arange(self.shape[1]) + 0.5)
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Row centres, north to south."""
+        return self.transform.f + self.transform.e * (np.arange(self.shape[0]) + 0.5)
+
+    def xy(self, rows: ArrayLike, cols: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Coordinates of the centres of the cells (rows, cols)."""
+        x = self.transform.c + self.transform.a * (np.asarray(cols) + 0.5)
+        y = self.transform.f + self.transform.e * (np.asarray(rows) + 0.5)
+        return x, y
+
+    def rowcol(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Cells that hold the points; a point outside gets a row or column outside the shape.
+
+        A point on the line between two cells belongs to the eastern or southern one.
+        """
+        cols = np.floor((np.asarray(x) - self.transform.c) / self.transform.a)
+        rows = np.floor((np.asarray(y) - self.transform.f) / self.transform.e)
+        return rows.astype(np.int64), cols.astype(np.int64)
+
+    def padded(self, cells: int) -> "Grid":
+        """The same lattice with `cells` more cells on every side."""
+        rows, cols = self.shape
+        shape = (rows + 2 * cells, cols + 2 * cells)
+        return Grid(shape, self.transform * Affine.translation(-cells, -cells), self.crs)
+
+
+def grid_of(raster: xr.DataArray | xr.Dataset) -> Grid:
+    """The grid of a raster, read from its coordinates, never from an attribute.
+
+    Errors: no CRS or one in degrees (CrsError); rotated, south-up, unevenly spaced or smaller than
+    2 x 2 cells (GridError). `north_up` turns a south-up raster.
+    """
+    crs = _projected(raster)
+    for name in ("y", "x"):
+        if name not in raster.dims or name not in raster.coords or raster[name].ndim != 1:
+            raise GridError(
+                f"the raster has no straight `{name}` axis (dimensions {tuple(raster.dims)}): "
+                "it is rotated or not a raster; warp it to a north-up grid first (gdalwarp)"
+            )
+    left, width = _spacing(raster, "x")
+    top, height = _spacing(raster, "y")
+    if width < 0 or height > 0:
+        raise GridError("the raster is stored south-up or mirrored: call grid.north_up first")
+    return Grid((raster.sizes["y"], raster.sizes["x"]), Affine(width, 0, left, 0, height, top), crs)
+
+
+def north_up(raster: xr.DataArray) -> xr.DataArray:
+    """The raster with north in the first row and west in the first column, flipped where needed."""
+    if raster.sizes["y"] > 1 and raster["y"][0] < raster["y"][-1]:
+        raster = raster.isel(y=slice(None, None, -1))
+    if raster.sizes["x"] > 1 and raster["x"][0] > raster["x"][-1]:
+        raster = raster.isel(x=slice(None, None, -1))
+    return raster
+
+
+def same_grid(a: Grid | xr.DataArray | xr.Dataset, b: Grid | xr.DataArray | xr.Dataset) -> bool:
+    """Whether two grids (or rasters) are one: same shape and CRS, corners within 0.01 of a cell.
+
+    >>> grid = Grid((2, 3), Affine(10, 0, 500000, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> nudged = Grid((2, 3), Affine(10, 0, 500000.05, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> shifted = Grid((2, 3), Affine(10, 0, 500005, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> same_grid(grid, nudged), same_grid(grid, shifted)
+    (True, False)
+    """
+    a = a if isinstance(a, Grid) else grid_of(a)
+    b = b if isinstance(b, Grid) else grid_of(b)
+    return a.shape == b.shape and _offset(a, b) == (0, 0)
+
+
+def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
+    """Lay a raster (y, x) on a grid: crop, pad or warp.
+
+    `how` is "nearest" (the only one for integers), "bilinear", "cubic" or "average". On the same
+    lattice (offsets within 0.01 of a whole cell) cells are copied, whatever `how` says.
+
+    Returns (y, x) on the coordinates of `grid`: floats with NaN as nodata; integers keep their type
+    and state theirs in `attrs["nodata"]` (-32768, or another where the type cannot hold it or the
+    data use it). Cells beyond the raster are nodata; "nearest" never makes a value of its own.
+
+    Errors: no CRS (CrsError), no overlap (GridError), integers with a `how` that makes new values.
+    """
+    if how not in How.__args__:  # type: ignore[attr-defined]
+        raise GridError(f"how={how!r} is none of {', '.join(How.__args__)}")  # type: ignore[attr-defined]
+    if not np.issubdtype(raster.dtype, np.floating) and how != "nearest":
+        raise GridError(
+            f"{_name(raster)} holds {raster.dtype} and how={how!r} would invent "
+            "values between them: use nearest, or convert it to float first"
+        )
+    raster = north_up(raster)
+    values, valid = _values(raster)
+    source_crs, transform = _crs(raster), _transform(raster)
+    source = Grid(values.shape, transform, source_crs)
+    _check_overlap(raster, source, grid)
+    offset = _offset(source, grid)
+    if offset is not None:
+        values, valid = _shifted(values, offset, grid.shape), _shifted(valid, offset, grid.shape)
+    elif how == "nearest":
+        values, valid = _nearest(values, valid, source, grid)
+    else:
+        values, valid = _warped(values, valid, source, grid, how)
+    return _labelled(raster, values, valid, grid)
+
+
+def _projected(raster: xr.DataArray | xr.Dataset) -> CRS:
+    crs = _crs(raster)
+    if crs.is_geographic:
+        raise CrsError(
+            f"{_name(raster)} is in degrees ({_short(crs)}), where no slope and no distance can be "
+            "had in metres: give the area file a projected grid, e.g. "
+            "`grid: {crs: EPSG:32643, resolution: 30}`, or reproject it (gdalwarp -t_srs)"
+        )
+    if not crs.is_projected:
+        raise CrsError(f"{_short(crs)} is not projected: use a CRS in metres or feet, e.g. UTM")
+    return crs
+
+
+def _crs(raster: xr.DataArray | xr.Dataset) -> CRS:
+    crs = raster.rio.crs
+    if crs is None:
+        raise CrsError(
+            f"{_name(raster)} has no coordinate reference system (CRS): state it in the data "
+            "catalogue (`metadata: {crs: 32643}`) or write it with gdal_edit -a_srs"
+        )
+    return crs
+
+
+def _name(raster: xr.DataArray | xr.Dataset) -> str:
+    return str(getattr(raster, "name", None) or "the raster")
+
+
+def _short(crs: CRS) -> str:
+    """EPSG code, or the start of the definition."""
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.to_wkt()[:60]
+
+
+def _spacing(raster: xr.DataArray | xr.Dataset, name: str) -> tuple[float, float]:
+    """Outer edge before the first centre, and the signed step, of one axis."""
+    centres = np.asarray(raster[name].values, dtype="float64")
+    if centres.size < 2:
+        raise GridError(f"the raster has {centres.size} cell(s) along {name}: two are the least")
+    step = (centres[-1] - centres[0]) / (centres.size - 1)
+    even = centres[0] + step * np.arange(centres.size)
+    if step == 0 or np.abs(centres - even).max() > 0.1 * abs(step):
+        raise GridError(f"`{name}` coordinates are not evenly spaced: resample the raster first")
+    return float(centres[0] - step / 2), float(step)
+
+
+def _transform(raster: xr.DataArray) -> Affine:
+    """Transform from coordinates, of a raster in any CRS (degrees too)."""
+    left, width = _spacing(raster, "x")
+    top, height = _spacing(raster, "y")
+    return Affine(width, 0, left, 0, height, top)
+
+
+def _offset(a: Grid, b: Grid) -> tuple[int, int] | None:
+    """Whole (rows, columns) from a's first cell to b's, or None if they share no lattice."""
+    if a.crs != b.crs:
+        return None
+    inverse = ~a.transform
+    col0, row0 = inverse * (b.transform * (0, 0))
+    col1, row1 = inverse * (b.transform * (b.shape[1], b.shape[0]))
+    row, col = round(row0), round(col0)
+    off = (row0 - row, col0 - col, row1 - row - b.shape[0], col1 - col - b.shape[1])
+    return (row, col) if max(map(abs, off)) <= TOLERANCE else None
+
+
+def _values(raster: xr.DataArray) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Values (y, x), and where they are data: NaN, infinite and the stated nodata are not."""
+    values = np.asarray(raster.transpose("y", "x").values)
+    valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    stated = {raster.rio.nodata, raster.attrs.get("nodata"), raster.rio.encoded_nodata} - {None}
+    for nodata in filter(np.isfinite, stated):
+        # as float64, -3.4e38 is not its float32: compare in the raster's type, if that holds it
+        if values.dtype.kind == "f" or (
+            values.dtype.kind in "iu" and int(nodata) in range(*_limits(values.dtype))
+        ):
+            valid &= values != np.asarray(nodata).astype(values.dtype)
+    return values, valid
+
+
+def _limits(dtype: np.dtype) -> tuple[int, int]:
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max) + 1
+
+
+def _check_overlap(raster: xr.DataArray, source: Grid, grid: Grid) -> None:
+    left, bottom, right, top = transform_bounds(source.crs, grid.crs, *source.bounds)
+    west, south, east, north = grid.bounds
+    if left >= east or right <= west or bottom >= north or top <= south:
+        raise GridError(
+            f"{_name(raster)} does not overlap the study area: it covers "
+            f"{_box((left, bottom, right, top))}, the area {_box(grid.bounds)} "
+            f"({_short(grid.crs)}); check its CRS and the area's extent"
+        )
+
+
+def _box(bounds: Bounds) -> str:
+    left, bottom, right, top = bounds
+    return f"x {left:.6g} to {right:.6g}, y {bottom:.7g} to {top:.7g}"
+
+
+def _shifted(values: NDArray, offset: tuple[int, int], shape: tuple[int, int]) -> NDArray:
+    """Copy whole cells; beyond the source the result is zero (False)."""
+    result = np.zeros(shape, values.dtype)
+    starts = [max(0, -o) for o in offset]
+    stops = [min(n, size - o) for n, size, o in zip(shape, values.shape, offset, strict=True)]
+    here = tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
+    there = tuple(slice(a + o, b + o) for a, b, o in zip(starts, stops, offset, strict=True))
+    result[here] = values[there]
+    return result
+
+
+def _nearest(
+    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """The source cell that holds each cell's centre.
+
+    Not left to GDAL's warper: given a nodata value, it moves data that equal it by one.
+    """
+    result, inside = np.zeros(grid.shape, values.dtype), np.zeros(grid.shape, bool)
+    back = Transformer.from_crs(grid.crs.to_wkt(), source.crs.to_wkt(), always_xy=True)
+    for row in range(grid.shape[0]):
+        x, y = back.transform(grid.x, np.full(grid.shape[1], grid.y[row]))
+        known = np.isfinite(x) & np.isfinite(y)
+        rows, cols = source.rowcol(np.where(known, x, 0), np.where(known, y, 0))
+        known &= (rows >= 0) & (rows < source.shape[0]) & (cols >= 0) & (cols < source.shape[1])
+        result[row, known] = values[rows[known], cols[known]]
+        inside[row, known] = valid[rows[known], cols[known]]
+    return result, inside
+
+
+def _warped(
+    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, how: How
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Floating values by GDAL's warper, NaN where no source cell has data."""
+    result = np.full(grid.shape, np.nan, values.dtype)
+    reproject(
+        np.where(valid, values, np.nan), result, src_transform=source.transform,
+        src_crs=source.crs, dst_transform=grid.transform, dst_crs=grid.crs, src_nodata=np.nan,
+        dst_nodata=np.nan, resampling=Resampling[how],
+    )  # fmt: skip
+    return result, np.isfinite(result)
+
+
+def _labelled(
+    raster: xr.DataArray, values: NDArray, valid: NDArray[np.bool_], grid: Grid
+) -> xr.DataArray:
+    attrs = {k: v for k, v in raster.attrs.items() if k not in ("_FillValue", "nodata")}
+    if values.dtype.kind == "f":
+        values = np.where(valid, values, np.nan).astype(values.dtype)
+    else:
+        values = values.astype("int8") if values.dtype == bool else values
+        nodata = _free_value(values, valid)
+        values = np.where(valid, values, nodata).astype(values.dtype)
+        attrs["nodata"] = nodata
+    result = xr.DataArray(values, {"y": grid.y, "x": grid.x}, ("y", "x"), raster.name, attrs)
+    return result.rio.write_crs(grid.crs)
+
+
+def _free_value(values: NDArray, valid: NDArray[np.bool_]) -> int:
+    """An integer that the type can hold and that no valid cell holds."""
+    low, high = _limits(values.dtype)
+    used = set(np.unique(values[valid]).tolist())
+    for value in (INTEGER_NODATA, low, high - 1):
+        if value in range(low, high) and value not in used:
+            return value
+    raise GridError(f"the raster uses both ends of {values.dtype}: store it in a wider type")
