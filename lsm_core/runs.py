@@ -1,0 +1,452 @@
+"""Run folders: the only memory. Written here, read here, listed and compared here.
+
+A run is a folder with `recipe.json`, `area.json`, `status.json`, `progress.jsonl`, `encoder.json`,
+`samples.parquet`, `scores.parquet`, `metrics.json` (curves included), `model/`,
+`susceptibility.tif`, `zones.tif`, `density_table.csv` and `versions.json`. Every file is written
+beside its place and moved there, so a killed process leaves a folder that reads as `lost`, never a
+broken file.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import rasterio
+import rasterio.shutil
+
+from lsm_core.errors import RunError
+from lsm_core.grid import Grid
+from lsm_core.recipe import Recipe
+from lsm_core.study_area import workspace
+
+STATES = ("queued", "running", "done", "failed", "stopped", "lost")
+ALIVE = ("queued", "running")
+FORMAT = 1
+LEVELS = ("very low", "low", "moderate", "high", "very high")
+LEVEL_COLOURS = ("#2c7bb6", "#abd9e9", "#ffffbf", "#fdae61", "#d7191c")
+SCORE_COLUMNS = ("accuracy", "precision", "specificity", "sensitivity", "f1", "mse", "ap", "auc")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder, read when asked. Every property is as it is on disk at the first asking."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate(_read_json(self.path / "recipe.json"))
+
+    @cached_property
+    def area(self) -> dict[str, Any]:
+        """Name, path, grid and fingerprints of the study area."""
+        return _read_json(self.path / "area.json")
+
+    @property
+    def area_path(self) -> Path:
+        return Path(self.area["path"])
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return _read_json(self.path / "metrics.json")
+
+    @cached_property
+    def encoder(self) -> dict[str, Any]:
+        return _read_json(self.path / "encoder.json")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        return _read_table(self.path / "samples.parquet")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Test and validation places: row, col, label, split, score."""
+        return _read_table(self.path / "scores.parquet")
+
+    @cached_property
+    def density_table(self) -> pd.DataFrame:
+        return pd.read_csv(self._file("density_table.csv"))
+
+    @property
+    def map_path(self) -> Path:
+        return self._file("susceptibility.tif")
+
+    @property
+    def zones_path(self) -> Path:
+        return self._file("zones.tif")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return read_status(self.path)
+
+    @property
+    def state(self) -> str:
+        return str(self.status["state"])
+
+    @property
+    def tags(self) -> list[str]:
+        path = self.path / "tags.json"
+        return list(_read_json(path)) if path.exists() else []
+
+    @property
+    def title(self) -> str:
+        return self.recipe.title or self.recipe.name
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        if not path.exists():
+            raise RunError(f"run {self.id} has no {name}: it is {self.state}, not done")
+        return path
+
+
+# ---------------------------------------------------------------------------------- the folder
+
+
+def runs_folder() -> Path:
+    """Where runs live: `runs` in the workspace."""
+    return workspace() / "runs"
+
+
+def create_run(recipe: Recipe, area: dict[str, Any], into: Path) -> Path:
+    """A new run folder, `queued`, named after recipe, area, protocol and the time."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = f"{recipe.name}-{area['name']}-{recipe.protocol}-{stamp}"
+    path = _free_name(into, name)
+    write_json(path / "recipe.json", recipe.model_dump(mode="json"))
+    write_json(path / "area.json", area)
+    write_json(path / "versions.json", versions())
+    set_status(path, "queued")
+    return path
+
+
+def _free_name(into: Path, name: str) -> Path:
+    """Make `into/name`, or `name-2` and so on where that is taken."""
+    into.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = into / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise RunError(f"{into} holds a thousand runs named {name}: delete some")
+
+
+def set_status(path: Path, state: str, message: str = "", pid: int | None = None) -> None:
+    """Say where a run stands; the process is known by its number and its start time."""
+    old = _read_json(path / "status.json") if (path / "status.json").exists() else {}
+    now = datetime.now().isoformat(timespec="seconds")
+    pid = os.getpid() if pid is None else pid
+    text = {
+        "state": state,
+        "message": message,
+        "created": old.get("created", now),
+        "updated": now,
+        "pid": pid,
+        "process_started": _process_start(pid),
+        "format": FORMAT,
+    }
+    write_json(path / "status.json", text)
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """The status of a run; `lost` when it says running and its process is no longer there."""
+    status = _read_json(path / "status.json")
+    started = status.get("process_started")
+    if status["state"] in ALIVE and _process_start(status["pid"]) != started:
+        status |= {"state": "lost", "message": "the process ended without saying why"}
+    return status
+
+
+def _process_start(pid: int) -> float | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def add_progress(path: Path, event: dict[str, Any]) -> None:
+    """Append one line to `progress.jsonl`."""
+    line = json.dumps({"time": round(time.time(), 3)} | event)
+    with open(path / "progress.jsonl", "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Whole lines written since `offset` bytes, and the offset to go on from."""
+    file_path = path / "progress.jsonl"
+    if not file_path.exists():
+        return [], 0
+    with open(file_path, "rb") as file:
+        file.seek(offset)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+
+def versions() -> dict[str, str]:
+    """What computed a run: Python, platform and the packages that matter."""
+    names = ("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy")
+    names += ("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+# ------------------------------------------------------------------------------------- writing
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1, allow_nan=True)
+    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """A table as Parquet, or as CSV where the name ends so."""
+    if path.suffix == ".csv":
+        _replace(path, lambda part: table.to_csv(part, index=False))
+    else:
+        _replace(path, lambda part: table.to_parquet(part, index=False))
+
+
+def write_map(
+    path: Path, grid: Grid, blocks: Iterable[tuple[int, np.ndarray]], dtype: str = "float32"
+) -> None:
+    """A cloud-optimised GeoTIFF from row blocks (first row, array), with overviews.
+
+    float32 has NaN as nodata and averaged overviews; uint8 has 0 as nodata and nearest overviews.
+    """
+    classes = dtype == "uint8"
+    rows, cols = grid.shape
+    profile = {
+        "driver": "GTiff",
+        "height": rows,
+        "width": cols,
+        "count": 1,
+        "dtype": dtype,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": 0 if classes else float("nan"),
+        "tiled": True,
+        "compress": "deflate",
+        "BIGTIFF": "IF_SAFER",
+    }
+    plain = path.with_name(f".{path.name}.plain")
+    try:
+        with rasterio.open(plain, "w", **profile) as target:
+            for row, block in blocks:
+                window = rasterio.windows.Window(0, row, cols, block.shape[0])
+                target.write(block.astype(dtype), 1, window=window)
+        overviews = "NEAREST" if classes else "AVERAGE"
+        _replace(
+            path,
+            lambda part: rasterio.shutil.copy(
+                plain, part, driver="COG", compress="deflate", overview_resampling=overviews
+            ),
+        )
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def write_zone_style(path: Path) -> None:
+    """A QGIS style beside `zones.tif`: five named classes, safe for the colour-blind."""
+    entries = "".join(
+        f'<paletteEntry value="{i}" color="{colour}" label="{level}"/>'
+        for i, (level, colour) in enumerate(zip(LEVELS, LEVEL_COLOURS, strict=True), start=1)
+    )
+    renderer = f'<rasterrenderer type="paletted" band="1" opacity="1"><colorPalette>{entries}'
+    _write_style(path, renderer + "</colorPalette></rasterrenderer>")
+
+
+def write_map_style(path: Path) -> None:
+    """A QGIS style beside `susceptibility.tif`: a colour ramp from 0 to 1."""
+    steps = np.linspace(0, 1, len(LEVEL_COLOURS))
+    items = "".join(
+        f'<item value="{s:g}" color="{colour}" label="{s:g}" alpha="255"/>'
+        for s, colour in zip(steps, LEVEL_COLOURS, strict=True)
+    )
+    shader = '<rastershader><colorrampshader colorRampType="INTERPOLATED" minimumValue="0" '
+    shader += f'maximumValue="1">{items}</colorrampshader></rastershader>'
+    kind = 'type="singlebandpseudocolor" band="1" opacity="1"'
+    _write_style(path, f"<rasterrenderer {kind}>{shader}</rasterrenderer>")
+
+
+def _write_style(path: Path, renderer: str) -> None:
+    text = f'<qgis version="3.28"><pipe>{renderer}</pipe></qgis>\n'
+    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside `path` and move it there in one step."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+def open_run(path: Path | str) -> Run:
+    """A run by its folder, or by its name in the workspace.
+
+    Raises
+    ------
+    RunError : there is no such folder, or it is not a run, or a newer version wrote it.
+    """
+    path = Path(path)
+    for candidate in (path, runs_folder() / path):
+        if (candidate / "status.json").is_file() and (candidate / "recipe.json").is_file():
+            if read_status(candidate).get("format", 1) > FORMAT:
+                raise RunError(f"{candidate} was written by a newer version: update this program")
+            return Run(candidate.resolve())
+    raise RunError(f"no run at {path}, nor of that name in {runs_folder()}: see `lsm runs`")
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """The runs of a folder, oldest first; the workspace's by default."""
+    folder = runs_folder() if folder is None else Path(folder)
+    found = folder.glob("*/status.json") if folder.is_dir() else iter(())
+    runs = [Run(p.parent.resolve()) for p in found if (p.parent / "recipe.json").is_file()]
+    return sorted(runs, key=lambda run: (run.status["created"], run.id))
+
+
+def compare(runs: list[Run]) -> dict[str, pd.DataFrame]:
+    """The papers' tables for runs judged on the same test places.
+
+    Returns
+    -------
+    `scores` : one row a run: accuracy, precision, specificity, sensitivity, F1, MSE, AP, AUC, with
+        protocol, number of test places and prevalence (the AP of a model that knows nothing).
+    `zones` : one row a run and class: share of cells, share of landslides, landslide density, for
+        five 0.2 intervals and five natural-break classes.
+
+    Raises
+    ------
+    RunError : a run is not done, or the runs were tested on different places.
+    """
+    if not runs:
+        raise RunError("nothing to compare: name at least one run (see `lsm runs`)")
+    unfinished = [run.id for run in runs if run.state != "done"]
+    if unfinished:
+        raise RunError(f"not done, so nothing to compare: {', '.join(unfinished)}")
+    _same_test_places(runs)
+    scores = pd.DataFrame([_score_row(run) for run in runs])
+    zones = pd.concat([run.density_table.assign(run=run.id) for run in runs], ignore_index=True)
+    zones = zones.assign(
+        model=zones["run"].map({run.id: run.recipe.name for run in runs}),
+        protocol=zones["run"].map({run.id: run.recipe.protocol for run in runs}),
+    )
+    return {"scores": scores, "zones": zones}
+
+
+def _same_test_places(runs: list[Run]) -> None:
+    first, *others = runs
+    for run in others:
+        if run.metrics["test_places"] != first.metrics["test_places"]:
+            raise RunError(
+                f"{run.id} ({run.recipe.protocol}, split seed {run.recipe.split.seed}) and "
+                f"{first.id} ({first.recipe.protocol}, split seed {first.recipe.split.seed}) were "
+                "tested on different places: rerun one with the other's area, protocol and split"
+            )
+
+
+def _score_row(run: Run) -> dict[str, Any]:
+    metrics = run.metrics
+    values = metrics["scores"] | {
+        "sensitivity": metrics["scores"]["recall"],
+        "ap": metrics["average_precision"],
+        "auc": metrics["roc_auc"],
+    }
+    head = {"run": run.id, "model": run.recipe.name, "protocol": run.recipe.protocol}
+    tail = {"test places": metrics["n"], "prevalence": metrics["scores"]["prevalence"]}
+    tail["overlap share"] = metrics["overlap"]["share"]
+    return head | {name: values[name] for name in SCORE_COLUMNS} | tail
+
+
+def hash_places(places: pd.DataFrame, area: str) -> str:
+    """A fingerprint of test places, by area, cell and label and not by order."""
+    cells = places[["row", "col", "label"]].astype("int64").sort_values(["row", "col", "label"])
+    return hashlib.sha256(area.encode() + cells.to_numpy().tobytes()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------------------------- housekeeping
+
+
+def tag_run(run: Run, tag: str) -> None:
+    write_json(run.path / "tags.json", [*run.tags, tag])
+
+
+def rename_run(run: Run, name: str) -> Run:
+    """Give a run another folder name; refused while it runs."""
+    _at_rest(run, "renamed")
+    if not name or Path(name).name != name or name.startswith("."):
+        raise RunError(f"{name!r} is not a folder name: no slashes, no leading dot")
+    target = run.path.with_name(name)
+    if target.exists():
+        raise RunError(f"there is a run named {name} already: choose another name")
+    run.path.rename(target)
+    return Run(target)
+
+
+def delete_run(run: Run) -> None:
+    _at_rest(run, "deleted")
+    shutil.rmtree(run.path)
+
+
+def clone_run(run: Run) -> Recipe:
+    """The recipe of a run with its area, to run again or to change."""
+    return run.recipe.model_copy(update={"area": run.recipe.area or run.area["name"]})
+
+
+def _at_rest(run: Run, what: str) -> None:
+    if run.state in ALIVE:
+        raise RunError(f"{run.id} is {run.state} and cannot be {what}: `lsm stop {run.id}` first")
+
+
+def read_strips(path: Path, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
+    """A written map, row block by row block."""
+    with rasterio.open(path) as source:
+        for row in range(0, source.height, rows):
+            height = min(rows, source.height - row)
+            window = rasterio.windows.Window(0, row, source.width, height)
+            yield row, source.read(1, window=window)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish") from error
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is not JSON: the run folder was changed by hand") from error
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
+    return pd.read_parquet(path)
