@@ -99,13 +99,15 @@ def _take(
     order: NDArray, counts: pd.Series, part: pd.Series, name: str, wanted: float
 ) -> NDArray[np.int64]:
     """Give a part the blocks that bring it nearer to what it wants; at least the smallest one."""
+    if not len(order):
+        raise SampleError(f"no block is left for {name}: make split.block smaller")
     missing = wanted
     taken: list[int] = []
     for number in order:
         if abs(missing - counts[number]) < missing:
             taken.append(number)
             missing -= counts[number]
-    taken = taken or [counts[order].idxmin()]
+    taken = taken or [int(order[np.argmin(counts[order])])]
     part.loc[taken] = name
     return order[~np.isin(order, taken)]
 
