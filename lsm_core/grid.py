@@ -23,8 +23,8 @@ from lsm_core.errors import CrsError, GridError
 How = Literal["nearest", "bilinear", "cubic", "average"]
 Bounds = tuple[float, float, float, float]
 
-# Two grids are one when no corner differs by more than this share of a cell. Rasters of one source
-# that went through different programs differ by rounding (0.1 mm at Balakot); a shift is far larger.
+# Two grids are one when no corner differs by more than this share of a cell. Rasters of one
+# source differ by rounding (0.1 mm at Balakot) after different programs; a real shift is larger.
 TOLERANCE = 0.01
 
 INTEGER_NODATA = -32768
@@ -34,8 +34,8 @@ INTEGER_NODATA = -32768
 class Grid:
     """Shape (rows, columns), transform and projected CRS of a north-up raster.
 
-    Hashable and comparable; no arithmetic here touches a pixel. Transform, bounds and coordinates are
-    in the units of the CRS (metres or feet); `cell_size` and `step` are in metres always.
+    Hashable and comparable; no arithmetic here touches a pixel. Transform, bounds and coordinates
+    are in the units of the CRS (metres or feet); `cell_size` and `step` are in metres always.
 
     >>> grid = Grid((2, 3), Affine(10, 0, 500000, 0, -10, 4000000), CRS.from_epsg(32643))
     >>> grid.cell_size, grid.bounds
