@@ -1,0 +1,220 @@
+"""Figures say what the run folders hold. `make_area` and `make_run` fabricate such folders."""
+
+import json
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from affine import Affine
+from rasterio.crs import CRS
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+from lsm_core import figures, runs
+from lsm_core.errors import RunError
+from lsm_core.grid import Grid
+from lsm_core.recipe import make_recipe
+from lsm_core.study_area import save_area
+
+GRID = Grid((90, 70), Affine(30, 0, 300000, 0, -30, 3800000), CRS.from_epsg(32643))
+
+
+def make_area(workspace, name="valley", grid=GRID, places=40):
+    """A small study area: hills, and landslides of one cell each."""
+    rng = np.random.default_rng(7)
+    rows, cols = np.indices(grid.shape)
+    height = 1500 + 300 * np.sin(rows / 9) * np.cos(cols / 11) + 5 * rows
+    cells = rng.choice(rows.size, places, replace=False)
+    ids = np.zeros(grid.shape, "int32")
+    ids.flat[cells] = np.arange(1, places + 1)
+    x, y = grid.xy(*np.unravel_index(cells, grid.shape))
+    elevation = {"kind": "continuous", "units": "m", "long_name": "elevation", "source": "made"}
+    ds = xr.Dataset(
+        {
+            "elevation": (("y", "x"), height.astype("float32"), elevation),
+            "landslide": (("y", "x"), (ids > 0).astype("uint8")),
+            "landslide_id": (("y", "x"), ids),
+            "valid": (("y", "x"), np.ones(grid.shape, bool)),
+            "place_x": ("place", x),
+            "place_y": ("place", y),
+        },
+        {"y": grid.y, "x": grid.x, "place": np.arange(1, places + 1, dtype="int32")},
+        {"name": name, "title": name.title(), "prepared": "{}", "fingerprints": "{}"},
+    )
+    ds.attrs["simulated"] = True
+    return save_area(ds.rio.write_crs(grid.crs), workspace / "areas" / name)
+
+
+def make_run(area, into, name="lsgh", *, seed=1, n=300, test_seed=1, state="done", grid=GRID):
+    """A run folder as an experiment leaves it, with numbers drawn from `seed`."""
+    recipe = make_recipe(
+        {"name": name, "area": area.name, "title": name.upper(), "model": {"name": "cnn"}},
+        [f"split.seed={test_seed}"],
+    )
+    path = runs.create_run(recipe, {"name": area.name, "path": str(area)}, into)
+    rng = np.random.default_rng(seed)
+    for epoch in range(1, 6):
+        runs.add_progress(path, _epoch(epoch))
+    if state != "done":
+        runs.set_status(path, state, "the disk is full" if state == "failed" else "")
+        return runs.open_run(path)
+    values = rng.beta(1.2, 2, grid.shape).astype("float32")
+    values[:5, :5] = np.nan
+    label = np.random.default_rng(test_seed).integers(0, 2, n)
+    score = np.clip(0.25 * label + rng.normal(0.4, 0.2, n), 0, 1)
+    runs.write_map(path / "susceptibility.tif", grid, [(0, values)])
+    classes = np.nan_to_num(np.floor(values * 5) + 1).clip(0, 5)
+    runs.write_map(path / "zones.tif", grid, [(0, classes)], "uint8")
+    runs.write_table(path / "density_table.csv", _zoning(rng))
+    runs.write_json(path / "metrics.json", _metrics(label, score, values, test_seed))
+    runs.set_status(path, "done")
+    return runs.open_run(path)
+
+
+def _epoch(epoch):
+    values = {"loss": 0.3 / epoch, "val_loss": 0.35 / epoch, "seconds": 1.0, "eta": 5.0 - epoch}
+    scores = {"val_accuracy": 1 - 0.4 / epoch, "val_average_precision": 1 - 0.3 / epoch}
+    return {"event": "epoch", "epoch": epoch, "epochs": 10} | values | scores
+
+
+def _zoning(rng):
+    rows = []
+    for breaks in figures.BREAKS:
+        for where in figures.WHERE:
+            cells, slides = rng.dirichlet(np.ones(5)), np.sort(rng.dirichlet(np.ones(5)))
+            for i in range(5):
+                rows.append((breaks, where, i + 1, i / 5, (i + 1) / 5, round(6000 * cells[i]),
+                             cells[i], round(40 * slides[i]), slides[i], slides[i] / cells[i]))  # fmt: skip
+    names = "breaks where zone from to cells share_of_cells landslides share_of_landslides density"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _metrics(label, score, values, test_seed):
+    precision, recall, limits = precision_recall_curve(label, score)
+    false, true, steps = roc_curve(label, score)
+    count, edges = np.histogram(values[np.isfinite(values)], 50, (0, 1))
+    names = "accuracy precision recall specificity f1 kappa miou mse log_loss brier".split()
+    scores = dict.fromkeys(names, 0.75) | {"prevalence": float(label.mean())}
+    pr = {"recall": recall, "precision": precision, "threshold": limits}
+    roc = {"false_positive_rate": false, "true_positive_rate": true, "threshold": steps}
+    text = {
+        "protocol": "honest", "n": len(label), "landslides": int(label.sum()),
+        "test_places": f"places-{test_seed}", "scores": scores, "scores_macro": scores,
+        "average_precision": average_precision_score(label, score), "roc_auc": auc(false, true),
+        "curves": {"pr": pr, "roc": roc}, "histogram": {"edges": edges, "count": count},
+        "overlap": {"share": 0.0, "verdict": "no overlap"}, "seconds": {"training": 5.0},
+    }  # fmt: skip
+    return json.loads(json.dumps(text, default=lambda array: array.tolist()))
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("workspace")
+    area = make_area(workspace)
+    return [
+        make_run(area, workspace / "runs", name, seed=i) for i, name in enumerate(("cnn", "lsgh"))
+    ]
+
+
+def drawn(overlay, i):
+    return overlay.values()[i]
+
+
+def test_area_under_the_drawn_steps_is_the_average_precision(two_runs):
+    for i, run in enumerate(two_runs):
+        curve = drawn(figures.curves_of(two_runs), i)
+        recall, precision = curve.dimension_values(0), curve.dimension_values(1)
+        steps = np.sum(np.diff(recall, prepend=0) * precision)
+        assert steps == pytest.approx(run.metrics["average_precision"], abs=1e-9)
+        assert f"AP {run.metrics['average_precision']:.3f}" in curve.label
+
+
+def test_prevalence_is_the_line_of_a_model_that_knows_nothing(two_runs):
+    line = drawn(figures.curves_of(two_runs), -1)
+    share = two_runs[0].metrics["scores"]["prevalence"]
+    assert np.allclose(line.dimension_values(1), share, atol=5e-4)
+    assert f"{share:.3f}" in line.label
+
+
+def test_area_under_the_drawn_roc_is_the_auc(two_runs):
+    curve = drawn(figures.curves_of(two_runs, "roc"), 1)
+    area = auc(curve.dimension_values(0), curve.dimension_values(1))
+    assert area == pytest.approx(two_runs[1].metrics["roc_auc"], abs=1e-9)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends():
+    order = figures._thinned(np.arange(9000))
+    assert len(order) == figures.MOST_POINTS
+    assert order[[0, -1]].tolist() == [0, 8999]
+
+
+def test_titles_say_protocol_and_test_places(two_runs):
+    title = hv.render(figures.curves_of(two_runs), backend="bokeh").title.text
+    assert "honest protocol" in title
+    assert "300 test places" in title
+    assert "valley" in title
+
+
+def test_runs_of_one_name_get_different_labels(two_runs):
+    labels = figures.labels_of([two_runs[0], two_runs[0], two_runs[1]])
+    assert labels[2] == "LSGH (honest)"
+    assert two_runs[0].id in labels[0]
+
+
+def test_histogram_adds_up_to_all_cells(two_runs):
+    curve = drawn(figures.histogram_of(two_runs), 0)
+    assert curve.dimension_values(1).sum() == pytest.approx(100)
+
+
+def test_density_bars_are_the_table_of_the_run(two_runs):
+    bars = figures.density_of(two_runs, breaks="equal 0.2", where="test blocks").data
+    table = two_runs[1].density_table
+    table = table[(table["breaks"] == "equal 0.2") & (table["where"] == "test blocks")]
+    mine = bars[bars["run"] == "LSGH (honest)"].sort_values("zone")
+    assert np.allclose(mine["landslides_percent"], 100 * table["share_of_landslides"])
+    assert mine["class"].tolist() == list(runs.LEVELS)
+
+
+def test_density_of_unknown_breaks_names_them(two_runs):
+    with pytest.raises(RunError, match="no zoning table by 'quantile'"):
+        figures.density_of(two_runs, breaks="quantile")
+
+
+@pytest.mark.parametrize("draw", [figures.curves_of, figures.histogram_of, figures.density_of])
+def test_nothing_to_draw_is_an_error_in_words(draw):
+    with pytest.raises(RunError, match="name at least one run"):
+        draw([])
+
+
+def test_history_draws_each_epoch_and_nothing_before_the_first(two_runs):
+    layout = figures.history_of(two_runs[0])
+    loss = drawn(layout.values()[0], 0)
+    assert np.allclose(loss.dimension_values(1), [0.3 / e for e in range(1, 6)])
+    assert len(drawn(figures.history_of([]).values()[0], 0)) == 0
+
+
+def test_map_lies_where_the_raster_lies(two_runs):
+    overlay = figures.map_of(two_runs[0])
+    image = drawn(overlay, 0)
+    assert image.bounds.lbrt() == pytest.approx(GRID.bounds)
+    assert np.isnan(image.dimension_values(2, flat=False)[-1, 0])  # hv counts rows from the south
+    plot = hv.render(overlay, backend="bokeh")
+    scale_x = (GRID.bounds[2] - GRID.bounds[0]) / plot.frame_width
+    scale_y = (GRID.bounds[3] - GRID.bounds[1]) / plot.frame_height
+    assert scale_x == pytest.approx(scale_y, rel=0.01)
+
+
+def test_every_figure_renders(two_runs):
+    shade = xr.DataArray(np.full((4, 3), 99.0), {"y": np.arange(4)[::-1], "x": np.arange(3)})
+    places = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    made = [
+        figures.curves_of(two_runs),
+        figures.curves_of(two_runs, "roc"),
+        figures.histogram_of(two_runs),
+        figures.density_of(two_runs),
+        figures.history_of(two_runs[0]),
+        figures.map_of(shade / 255, shade, places),
+    ]
+    for figure in made:
+        assert hv.render(figure, backend="bokeh")
