@@ -8,8 +8,9 @@ Every 3 x 3 factor comes out of one pass of one kernel (`derive`). What holds fo
 * A cell without elevation is NaN in every result; no other cell is (aspect of flat cells excepted).
 * Beyond the raster's edge, and where a neighbour has no elevation, the missing neighbour is the
   mirror image of the opposite one (2 centre - opposite). Where both are missing, a corner is built
-  from the two sides next to it, a side is the centre. So gradients are one-sided differences of cells
-  that exist, a plane stays a plane up to its corners, and the second derivative across a gap is 0.
+  from the two sides next to it, a side is the centre. So gradients are one-sided differences of
+  cells that exist, a plane stays a plane up to its corners, and the second derivative across a gap
+  is 0.
   For true values at the border of an area, pass the DEM with a margin and crop the result.
 * Errors: no CRS or one in degrees (CrsError); not a north-up raster of one layer (GridError).
 """
@@ -83,7 +84,8 @@ def derive(
 def slope(dem: xr.DataArray) -> xr.DataArray:
     """Slope angle in degrees, 0 to 90.
 
-    Horn's (1981) weighted 3 x 3 differences, the default of gdaldem. Edges and nodata as the module says.
+    Horn's (1981) weighted 3 x 3 differences, the default of gdaldem. Edges and nodata as the module
+    says.
 
     >>> rise = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(rise, (5, 1)), {"y": -rise, "x": rise}, ("y", "x"))
@@ -196,8 +198,8 @@ def tpi(dem: xr.DataArray, radius: float) -> xr.DataArray:
 
     Weiss (2001). The surroundings are the cells, without the centre, whose centres lie within
     `radius` metres plus half a cell. They are never fewer than the eight neighbours, with which this
-    is the TPI of gdaldem. Positive on ridges. A missing cell is the mirror image of the opposite one,
-    the centre if both are missing: a plane has TPI 0 up to its border.
+    is the TPI of gdaldem. Positive on ridges. A missing cell is the mirror image of the opposite
+    one, the centre if both are missing: a plane has TPI 0 up to its border.
 
     Errors: a radius that is not positive (AreaError).
 
@@ -216,11 +218,12 @@ def slope_position(dem: xr.DataArray, radius: float) -> xr.DataArray:
     """Slope position in ten classes from valley to ridge: int16 codes 1 to 10, nodata -32768.
 
     The measure is elevation minus the mean within `radius` metres, divided by the standard deviation
-    there, centre included (Wilson and Gallant 2000): it needs no statistics of the whole raster. Its
-    limits are those of Weiss (2001): below -1 Valley; to -0.5 Downslope; to 0.5 the middle slope; to
-    1 Upslope; above Ridge. The middle is Flat where the slope is below 5 degrees, else Mesoslope-1
+    there, centre included (Wilson and Gallant 2000): it needs no statistics of the whole raster.
+    Its limits are those of Weiss (2001): below -1 Valley; to -0.5 Downslope; to 0.5 the middle
+    slope; to 1 Upslope; above Ridge. The middle is Flat where the slope is below 5 degrees, else Mesoslope-1
     (lowest) to Mesoslope-5 in equal steps of 0.2. Intervals are closed on the left. The names are
-    those of the LSGH-Net paper, which gives no rule for them. Surroundings, edges and errors as `tpi`.
+    those of the LSGH-Net paper, which gives no rule for them. Surroundings, edges and errors as
+    `tpi`.
 
     >>> r = np.arange(9.0)
     >>> valley = xr.DataArray(np.tile(abs(r - 4), (9, 1)), {"y": -r, "x": r}, ("y", "x"))
@@ -454,7 +457,7 @@ def _position(dem: xr.DataArray, radius: float) -> tuple[NDArray, NDArray]:
 def _disc(z, first, last, spans, datum, index, deviation):  # type: ignore[no-untyped-def]
     """TPI and its standardised form; spans holds the half width of each row of the disc.
 
-    Sums slide along each row; where a cell of the disc is missing, its pairs are gone through singly.
+    Sums slide along each row; where a cell of the disc is missing, its pairs are taken singly.
     """
     cols = z.shape[1]
     reach = spans.size // 2
