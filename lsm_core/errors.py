@@ -9,7 +9,8 @@ LsmError
 │   └── InventoryError    no landslides, or none where they are needed
 ├── SampleError       too few places, or only one class of them
 ├── RecipeError       a setting that is unknown or out of range
-└── RunError          a run folder that is missing, incomplete or not comparable
+├── RunError          a run folder that is missing, incomplete or not comparable
+└── Stopped           not a mistake: the user stopped a run
 
 A message says what is wrong, what was got, and what to do, in one line. The command line prints it
 and exits with status 2; the dashboard shows it.
@@ -54,3 +55,7 @@ class RecipeError(LsmError):
 
 class RunError(LsmError):
     """A run folder is missing, incomplete, or cannot be compared with another."""
+
+
+class Stopped(LsmError):
+    """The user stopped the run; what was written so far stays readable."""

@@ -37,6 +37,8 @@ ALIVE = ("queued", "running")
 FORMAT = 1
 LEVELS = ("very low", "low", "moderate", "high", "very high")
 LEVEL_COLOURS = ("#2c7bb6", "#abd9e9", "#ffffbf", "#fdae61", "#d7191c")
+DENSITY_COLUMNS = ("breaks", "where", "zone", "from", "to", "cells", "share_of_cells")
+DENSITY_COLUMNS += ("landslides", "share_of_landslides", "density")
 SCORE_COLUMNS = ("accuracy", "precision", "specificity", "sensitivity", "f1", "mse", "ap", "auc")
 
 
@@ -152,7 +154,7 @@ def _free_name(into: Path, name: str) -> Path:
 def set_status(path: Path, state: str, message: str = "", pid: int | None = None) -> None:
     """Say where a run stands; the process is known by its number and its start time."""
     old = _read_json(path / "status.json") if (path / "status.json").exists() else {}
-    now = datetime.now().isoformat(timespec="seconds")
+    now = datetime.now().isoformat(timespec="milliseconds")
     pid = os.getpid() if pid is None else pid
     text = {
         "state": state,

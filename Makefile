@@ -1,0 +1,59 @@
+# Every daily act has one door; `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup app test check format e2e bench lock clean
+
+help:
+	@echo "make app     build the sample area, train three models on it, serve the dashboard"
+	@echo "make test    all tests (slow browser walk apart)"
+	@echo "make check   format, lint, types, import floors"
+	@echo "make format  format the code"
+	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
+	@echo "make bench   measured speeds against peers and limits"
+	@echo "make lock    renew requirements.lock"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(READY)
+
+app: setup
+	$(BIN)/lsm demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+e2e: setup
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+	LSM_WALK=1 $(BIN)/python -m pytest tests/test_walk.py
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+# The lock holds names and versions only. TensorFlow is the processor's build.
+lock:
+	rm -rf .lock-venv
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet -e ".[cpu,notebooks,dev]"
+	.lock-venv/bin/python -m pip freeze --exclude-editable > requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,412 @@
+"""The command line, `lsm`: one doorbell for everything. Commands import what they need, late."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
+
+if TYPE_CHECKING:
+    from lsm_core.recipe import Recipe
+    from lsm_core.runs import Run
+
+app = typer.Typer(
+    help="Landslide susceptibility: from terrain, geology and an inventory to maps and numbers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
+app.add_typer(runs_app, name="runs", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+RunNames = Annotated[list[str], typer.Argument(help="Run folders, or names from `lsm runs`.")]
+Into = Annotated[Path | None, typer.Option(help="Folder for the run; the workspace by default.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")]
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and exit status 2, never a traceback."""
+    try:
+        app()
+    except Stopped as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        sys.exit(130)
+    except LsmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def prepare(
+    area: Annotated[str, typer.Argument(help="A name from areas/, or an area file.")],
+    catalog: Annotated[Path | None, typer.Option(help="Another data catalogue.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a study area from its raw files, and say what was used, repaired and left out."""
+    from lsm_core import preparation
+    from lsm_core.catalog import load_catalog, shipped
+    from lsm_core.study_area import area_path, save_area
+
+    area_file = _shipped_or_own(area, "areas")
+    sources = load_catalog(catalog or shipped("data_catalog.yaml"))
+    prepared = preparation.prepare_with_inventory(area_file, sources)
+    path = area_path(prepared.ds.attrs["name"])
+    save_area(prepared.ds, path, inventory=prepared.inventory)
+    if as_json:
+        print(prepared.ds.attrs["prepared"])
+        return
+    print("\n".join(json.loads(prepared.ds.attrs["prepared"])["lines"]))
+    print(f"study area: {path}")
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a name from recipes/.")],
+    area: Annotated[str | None, typer.Option(help="Study area to run on.")] = None,
+    into: Into = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Sample, split, train, evaluate and map; leaves one run folder."""
+    from lsm_core import experiment, report
+    from lsm_core.runs import create_run, runs_folder
+
+    chosen = _recipe(recipe, area, changes)
+    plan = experiment.plan_run(chosen)
+    if not as_json:
+        print(report.plan_in_words(chosen, plan.counts))
+    path = create_run(chosen, plan.area, into or runs_folder())
+    _work(plan, path, as_json)
+
+
+@app.command(hidden=True)
+def resume(path: Path) -> None:
+    """Carry out a queued run; how a job starts."""
+    from lsm_core import experiment
+    from lsm_core.runs import Run, set_status
+
+    _quiet_networks()
+    try:
+        plan = experiment.plan_run(Run(path).recipe)
+    except LsmError as error:
+        set_status(path, "failed", str(error))
+        raise
+    _work(plan, path, as_json=True)
+
+
+def _work(plan: Any, path: Path, as_json: bool) -> None:
+    """Wait for the device, carry the plan out, stop cleanly on SIGTERM or Ctrl-C."""
+    from lsm_core import experiment, jobs, report
+    from lsm_core.runs import set_status
+
+    _quiet_networks()
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda sign, frame: asked.append(sign))
+    try:
+        with jobs.turn(path, lambda: bool(asked)), _bars(as_json) as follow:
+            done = experiment.carry_out(plan, path, follow, lambda: bool(asked))
+    except Stopped as stopped:
+        set_status(path, "stopped", str(stopped))
+        raise
+    if as_json:
+        print(json.dumps({"run": str(done.path), "scores": done.metrics["scores"]}))
+        return
+    print(report.result_in_words(done))
+
+
+@app.command()
+def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
+    """End a run within two seconds; its folder stays readable."""
+    from lsm_core import jobs
+    from lsm_core.runs import open_run
+
+    run = open_run(name)
+    print(f"{run.id}: {jobs.stop(run)}")
+
+
+@app.command()
+def compare(
+    names: RunNames,
+    to: Annotated[Path | None, typer.Option(help="Also write the tables as CSV here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The papers' tables for runs judged on the same test places."""
+    from lsm_core import report, runs
+
+    tables = runs.compare([runs.open_run(name) for name in names])
+    if to:
+        to.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            runs.write_table(to / f"{name}.csv", table)
+    if as_json:
+        text = {name: table.to_dict(orient="records") for name, table in tables.items()}
+        print(json.dumps(text, indent=1))
+        return
+    print(report.tables_in_words(tables))
+
+
+@app.command()
+def predict(
+    name: Annotated[str, typer.Argument(help="A finished run.")],
+    to: Annotated[Path, typer.Option(help="GeoTIFF to write.")],
+    area: Annotated[str | None, typer.Option(help="Area to map; the run's by default.")] = None,
+) -> None:
+    """Map an area with a finished run's model."""
+    from lsm_core import prediction, runs
+    from lsm_core.grid import grid_of
+    from lsm_core.study_area import area_path, open_area
+
+    _quiet_networks()
+    run = runs.open_run(name)
+    ds = open_area(area_path(area) if area else run.area_path)
+    model, encoder = prediction.load_run(run)
+    with _bars(False) as follow:
+        strips = prediction.predict_strips(
+            model,
+            encoder,
+            ds,
+            on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
+        )
+        runs.write_map(to, grid_of(ds), strips)
+    print(f"map: {to}")
+
+
+@runs_app.callback()
+def list_runs(context: typer.Context, as_json: Json = False) -> None:
+    """List the runs of the workspace, oldest first."""
+    from lsm_core import report, runs
+
+    if context.invoked_subcommand:
+        return
+    table = report.list_of(runs.list_runs())
+    if as_json:
+        print(table.to_json(orient="records", indent=1))
+    elif table.empty:
+        print(f"no runs in {runs.runs_folder()} yet: `lsm demo` makes three")
+    else:
+        print(table.to_string(index=False))
+
+
+@runs_app.command()
+def tag(name: str, text: str) -> None:
+    """Put a word on a run."""
+    from lsm_core import runs
+
+    runs.tag_run(runs.open_run(name), text)
+
+
+@runs_app.command()
+def rename(name: str, to: str) -> None:
+    """Give a run another name."""
+    from lsm_core import runs
+
+    print(runs.rename_run(runs.open_run(name), to).id)
+
+
+@runs_app.command()
+def delete(names: RunNames) -> None:
+    """Delete runs that are over."""
+    from lsm_core import runs
+
+    for run in [runs.open_run(name) for name in names]:
+        runs.delete_run(run)
+        print(f"deleted {run.id}")
+
+
+@runs_app.command()
+def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to write.")]) -> None:
+    """Write a run's recipe to a file, to change it and run it again."""
+    from lsm_core import recipe, runs
+
+    recipe.save_recipe(runs.clone_run(runs.open_run(name)), to)
+    print(f"recipe: {to}")
+
+
+@app.command()
+def demo(
+    serve_page: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the page.")] = True,
+    port: int = 5006,
+) -> None:
+    """Build the sample area, train three models on it, and serve the page meanwhile."""
+    from lsm_core import jobs, sample_area
+    from lsm_core.runs import runs_folder
+    from lsm_core.study_area import area_path, save_area
+
+    path = area_path(sample_area.NAME)
+    if not path.exists():
+        print("building the sample area: real terrain, simulated landslides")
+        built = sample_area.build()
+        save_area(built.ds, path, inventory=built.inventory)
+    queued = [
+        jobs.start(_recipe(name, sample_area.NAME, ["size=demo"]), runs_folder())
+        for name in ("random_forest", "cnn", "lsgh_net")
+    ]
+    server = _server(port, []) if serve_page else None
+    try:
+        _follow(queued)
+        print("done: " + "  ".join(run.id for run in queued))
+        if server:
+            server.wait()
+    except KeyboardInterrupt:
+        print("the page is closed; runs that are not done go on (`lsm runs`, `lsm stop RUN`)")
+    finally:
+        if server:
+            server.terminate()
+
+
+@app.command()
+def serve(
+    port: int = 5006,
+    show: Annotated[bool, typer.Option(help="Open a browser.")] = False,
+) -> None:
+    """Serve the dashboard on http://localhost:5006/app, to this machine only."""
+    server = _server(port, ["--show"] if show else [])
+    try:
+        sys.exit(server.wait())
+    except KeyboardInterrupt:
+        server.terminate()
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has: versions, device, data, workspace."""
+    from lsm_core import jobs, runs
+    from lsm_core.catalog import data_root
+    from lsm_core.study_area import workspace
+
+    root = data_root()
+    facts = runs.versions() | {
+        "device": jobs.device(),
+        "processors": str(os.cpu_count()),
+        "data (LSM_DATA)": f"{root}{'' if root.is_dir() else ' (missing)'}",
+        "workspace (LSM_WORKSPACE)": str(workspace().resolve()),
+    }
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
+    width = max(map(len, facts))
+    print("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+
+
+# ------------------------------------------------------------------------------------- behind
+
+
+def _recipe(name: str, area: str | None, changes: list[str] | None) -> "Recipe":
+    from lsm_core.recipe import load_recipe
+
+    more = [f"area={area}"] if area else []
+    return load_recipe(_shipped_or_own(name, "recipes"), [*more, *(changes or [])])
+
+
+def _shipped_or_own(name: str, folder: str) -> Path:
+    """A file of the user's, or one that comes with the program, by name."""
+    from lsm_core.catalog import shipped
+
+    own = Path(name)
+    if own.is_file():
+        return own
+    ours = shipped(folder)
+    if own.suffix == "" and (ours / f"{name}.yaml").is_file():
+        return ours / f"{name}.yaml"
+    if own.parent.name == folder and (ours / own.name).is_file():
+        return ours / own.name
+    known = ", ".join(sorted(path.stem for path in ours.glob("*.yaml")))
+    raise RecipeError(f"no file {name}, and nothing of that name in {folder}/: there are {known}")
+
+
+def _server(port: int, more: list[str]) -> Any:
+    """`panel serve` on the installed app: loopback only, threads so that nobody waits."""
+    import importlib.util
+    import subprocess
+
+    spec = importlib.util.find_spec("lsm_app")
+    if spec is None or spec.origin is None:
+        raise RunError("the dashboard is not installed: reinstall lsm-workbench")
+    folder = str(Path(spec.origin).parent)
+    command = [sys.executable, "-m", "panel", "serve", folder, "--port", str(port)]
+    command += ["--address", "127.0.0.1", "--num-threads", "4", *more]
+    print(f"the page: http://localhost:{port}/app")
+    return subprocess.Popen(command)
+
+
+def _quiet_networks() -> None:
+    """TensorFlow's start-up chatter is not for users; its sums are to be the same every time."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A progress bar with the time left, on standard error; takes the events of a run."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+        tasks: dict[str, Any] = {}
+
+        def follow(event: dict[str, Any]) -> None:
+            of = event.get("run", "")
+            if of not in tasks:
+                tasks[of] = bars.add_task(of, total=1.0, note="")
+            _show(bars, tasks[of], event)
+
+        yield follow
+
+
+def _show(bars: Any, task: Any, event: dict[str, Any]) -> None:
+    """One event of a run on its bar."""
+    of = event.get("run", "")
+    kind = event["event"]
+    if kind == "stage":
+        words = f"{of} {event['stage']}".strip()
+        bars.reset(task, total=1.0, description=words, note=event.get("message", ""))
+    elif kind == "epoch":
+        note = f"loss {event['loss']:.4f}  AP {event['val_average_precision']:.3f} (validation)"
+        bars.update(task, completed=event["epoch"] / event["epochs"], note=note)
+    elif kind == "map":
+        bars.update(task, completed=event["done"] / event["total"], note="")
+    elif kind == "done":
+        bars.update(task, completed=1.0, description=f"{of} done".strip(), note="")
+
+
+def _follow(queued: list["Run"]) -> None:
+    """Show the progress of several jobs until the last one is over."""
+    from lsm_core.runs import ALIVE, read_progress, read_status
+
+    offsets = dict.fromkeys((run.path for run in queued), 0)
+    with _bars(quiet=False) as follow:
+        while True:
+            states = [read_status(run.path)["state"] for run in queued]
+            for run in queued:
+                events, offsets[run.path] = read_progress(run.path, offsets[run.path])
+                for event in events:
+                    follow(event | {"run": run.recipe.name})
+            if not any(state in ALIVE for state in states):
+                break
+            time.sleep(0.3)
+    failed = [run for run in queued if read_status(run.path)["state"] != "done"]
+    if failed:
+        words = "; ".join(f"{r.id}: {read_status(r.path)['message']}" for r in failed)
+        raise RunError(f"not done: {words} (see log.txt in the run folder)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""The foreman: from a recipe to a run folder. Reads like the method section of a paper.
+
+The area is opened, places are drawn under the recipe's protocol, the encoder is fitted on training
+places, the model is trained, judged on held-out places, and maps the whole area. Every mistake a
+user can make is found before the run folder is made.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from lsm_core import metrics, models, prediction, runs, training, zoning
+from lsm_core.encoding import Encoder, count_filled, fit_encoder
+from lsm_core.errors import LsmError, RecipeError, Stopped
+from lsm_core.grid import grid_of
+from lsm_core.protocol import draw_places
+from lsm_core.recipe import Recipe
+from lsm_core.sampling import landslide_places
+from lsm_core.splits import overlap_report
+from lsm_core.study_area import area_path, open_area
+
+Report = Callable[[dict[str, Any]], None]
+Ask = Callable[[], bool]
+EQUAL_BREAKS = np.linspace(0, 1, 6)
+
+
+class Plan(NamedTuple):
+    """Everything that is settled before a run folder is made."""
+
+    recipe: Recipe
+    ds: xr.Dataset
+    area: dict[str, Any]
+    samples: pd.DataFrame
+    test_ground: NDArray[np.bool_] | None
+    counts: dict[str, int]
+
+
+def run_experiment(
+    recipe: Recipe,
+    into: Path,
+    on_progress: Report | None = None,
+    should_stop: Ask | None = None,
+) -> runs.Run:
+    """Run a recipe; leaves one run folder in `into`.
+
+    Parameters
+    ----------
+    recipe : with its study area named.
+    on_progress : is called with a mapping that has `event`: stage, batch, epoch, map or done.
+    should_stop : is asked after every batch and strip.
+
+    Raises
+    ------
+    LsmError : a user's mistake; found before the folder is made.
+    Stopped : `should_stop` said so; the folder says `stopped` and stays readable.
+    """
+    plan = plan_run(recipe)
+    path = runs.create_run(recipe, plan.area, into)
+    return carry_out(plan, path, on_progress, should_stop)
+
+
+def plan_run(recipe: Recipe) -> Plan:
+    """Open the area, check the model and draw the places."""
+    if recipe.area is None:
+        raise RecipeError("the recipe names no study area: give one with --area")
+    card = models.card(recipe.model.name)
+    models.check_options(recipe.model.name, recipe.model.options)
+    if recipe.input.form not in card.eats:
+        raise RecipeError(
+            f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "
+            "change input.form"
+        )
+    if recipe.samples.heatmap and card.framework == "sklearn":
+        raise RecipeError(f"{card.name} learns from hard labels: leave samples.heatmap out")
+    path = area_path(recipe.area)
+    ds = open_area(path)
+    places = draw_places(ds, recipe)
+    area = {
+        "name": ds.attrs["name"],
+        "path": str(path.resolve()),
+        "fingerprints": ds.attrs.get("fingerprints", "{}"),
+    }
+    return Plan(recipe, ds, area, *places)
+
+
+def carry_out(
+    plan: Plan, path: Path, on_progress: Report | None = None, should_stop: Ask | None = None
+) -> runs.Run:
+    """Do what was planned in an existing run folder, and say in it how it ended."""
+
+    def report(event: dict[str, Any]) -> None:
+        runs.add_progress(path, event)
+        if on_progress:
+            on_progress(event)
+
+    runs.set_status(path, "running")
+    try:
+        _carry_out(plan, path, report, should_stop or (lambda: False))
+    except Stopped as error:
+        runs.set_status(path, "stopped", str(error))
+        raise
+    except BaseException as error:
+        words = str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
+        runs.set_status(path, "failed", words)
+        raise
+    runs.set_status(path, "done")
+    report({"event": "done"})
+    return runs.open_run(path)
+
+
+def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None:
+    recipe, ds, samples = plan.recipe, plan.ds, plan.samples
+    clock = _Clock()
+    runs.write_table(path / "samples.parquet", samples)
+
+    report(
+        {"event": "stage", "stage": "encoding", "message": "fitting the encoder on training places"}
+    )
+    encoder = fit_encoder(ds, recipe.input, fit_on=samples[samples["split"] == "train"])
+    runs.write_json(path / "encoder.json", encoder.to_json())
+    clock.lap("encoding")
+
+    model = _train(plan, encoder, path, report, should_stop)
+    clock.lap("training")
+
+    report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
+    scores = _score(model, encoder, plan)
+    runs.write_table(path / "scores.parquet", scores)
+    clock.lap("evaluating")
+
+    report({"event": "stage", "stage": "mapping", "message": "mapping the whole area"})
+    strips = prediction.predict_strips(
+        model,
+        encoder,
+        ds,
+        on_progress=lambda done, total: report({"event": "map", "done": done, "total": total}),
+        should_stop=should_stop,
+    )
+    runs.write_map(path / "susceptibility.tif", grid_of(ds), strips)
+    runs.write_map_style(path / "susceptibility.qml")
+    clock.lap("mapping")
+
+    report({"event": "stage", "stage": "zoning", "message": "zones and landslide density"})
+    index = np.concatenate([block for _, block in runs.read_strips(path / "susceptibility.tif")])
+    _zone(plan, index, path)
+    clock.lap("zoning")
+
+    judged = _judge(scores, plan)
+    judged["histogram"] = _histogram(index)
+    judged["counts"] = plan.counts | {"cells mapped": int(np.isfinite(index).sum())}
+    judged["filled"] = count_filled(ds, encoder)
+    judged["seconds"] = clock.laps
+    runs.write_json(path / "metrics.json", judged)
+
+
+class _Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 2)
+        self._last = now
+
+
+# ----------------------------------------------------------------------------------- training
+
+
+def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop: Ask) -> Any:
+    """Build, fit and store the model; a stop leaves the best weights so far in the folder."""
+    recipe = plan.recipe
+    name, options = recipe.model.name, recipe.model.options
+    train, check = (plan.samples[plan.samples["split"] == part] for part in ("train", "validation"))
+    message = f"{len(train):,} training places"
+    report({"event": "stage", "stage": "training", "message": message})
+    networks = models.card(name).framework == "keras"
+    if networks:
+        import keras  # slow to import, and tables never need it
+
+        keras.utils.set_random_seed(recipe.seed)
+    model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
+    if networks:
+        feed = training.Feed(
+            _batches(plan, encoder, train, recipe.training.batch, shuffle=True),
+            _batches(plan, encoder, check, prediction.BATCH, shuffle=False),
+        )
+        training.fit(model, feed, recipe.training, report, should_stop)
+    else:
+        from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
+
+        x = prediction.gather(encoder, plan.ds, train["row"], train["col"])
+        fit_estimator(model, x(np.arange(len(train))), train["label"])
+    prediction.save_model(model, name, encoder.input_shape, options, path / "model")
+    if should_stop():
+        raise Stopped("stopped in training; the best weights so far are kept")
+    return model
+
+
+def _batches(
+    plan: Plan, encoder: Encoder, places: pd.DataFrame, batch: int, *, shuffle: bool
+) -> "training.Batches":
+    return training.Batches(
+        prediction.gather(encoder, plan.ds, places["row"], places["col"]),
+        places["target"].to_numpy(),
+        places["label"].to_numpy(),
+        batch,
+        np.random.default_rng(plan.recipe.seed),
+        shuffle=shuffle,
+    )
+
+
+# --------------------------------------------------------------------------------- evaluation
+
+
+def _score(model: Any, encoder: Encoder, plan: Plan) -> pd.DataFrame:
+    """Scores of every place that has a hard label."""
+    places = plan.samples[plan.samples["label"] >= 0]
+    score = prediction.score_places(model, encoder, plan.ds, places["row"], places["col"])
+    return places[["row", "col", "label", "landslide_id", "split", "block"]].assign(score=score)
+
+
+def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
+    """Numbers and curves of the test places; beside them those of validation and training."""
+    test = scores[scores["split"] == "test"]
+    label, score = test["label"].to_numpy(), test["score"].to_numpy()
+    held = {
+        "protocol": plan.recipe.protocol,
+        "n": len(test),
+        "landslides": int(label.sum()),
+        "test_places": runs.hash_places(test, plan.area["name"]),
+        "scores": metrics.scores(label, score),
+        "scores_macro": metrics.scores(label, score, average="macro"),
+        "curves": {
+            "pr": _plain(metrics.pr_curve(label, score)),
+            "roc": _plain(metrics.roc_curve(label, score)),
+        },
+        "overlap": overlap_report(plan.samples, plan.recipe.window, plan.ds),
+    }
+    seen = {part: _areas(scores[scores["split"] == part]) for part in ("validation", "train")}
+    return held | _areas(test) | seen
+
+
+def _areas(places: pd.DataFrame) -> dict[str, float]:
+    label, score = places["label"], places["score"]
+    return {
+        "average_precision": metrics.average_precision(label, score),
+        "roc_auc": metrics.roc_auc(label, score),
+    }
+
+
+def _plain(curve: Any) -> dict[str, list[float | None]]:
+    """A curve as lists; JSON has no infinity, so the opening point has no threshold."""
+    return {
+        name: [float(v) if np.isfinite(v) else None for v in values]
+        for name, values in curve._asdict().items()
+    }
+
+
+def _histogram(index: NDArray[np.float32]) -> dict[str, list[float]]:
+    count, edges = np.histogram(index[np.isfinite(index)], bins=50, range=(0, 1))
+    return {"edges": edges.tolist(), "count": count.tolist()}
+
+
+def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> None:
+    """Zones by natural breaks as a map, and density tables by natural and by equal breaks."""
+    rng = np.random.default_rng(plan.recipe.seed)
+    natural = zoning.natural_breaks(index, 5, rng=rng)
+    by_natural = zoning.zone(index, natural)
+    runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, by_natural)], dtype="uint8")
+    runs.write_zone_style(path / "zones.qml")
+    zonings = {
+        "equal 0.2": (zoning.zone(index, EQUAL_BREAKS, closed="left"), EQUAL_BREAKS),
+        "natural": (by_natural, natural),
+    }
+    grounds = {"whole map": np.ones(index.shape, dtype=bool)}
+    if plan.test_ground is not None:
+        grounds["test blocks"] = plan.test_ground
+    landslides = landslide_count(plan.ds)
+    tables = [
+        zoning.density_table(np.where(ground, zones, 0), landslides).assign(
+            breaks=breaks, where=where, **{"from": edges[:-1], "to": edges[1:]}
+        )
+        for where, ground in grounds.items()
+        for breaks, (zones, edges) in zonings.items()
+    ]
+    runs.write_table(path / "density_table.csv", pd.concat(tables)[list(runs.DENSITY_COLUMNS)])
+
+
+def landslide_count(ds: xr.Dataset) -> NDArray[np.int64]:
+    """Landslides by the cell that holds their place: each counts once, whatever its size."""
+    slides = landslide_places(ds)
+    count = np.zeros(ds["valid"].shape, dtype=np.int64)
+    np.add.at(count, (slides["row"], slides["col"]), 1)
+    return count

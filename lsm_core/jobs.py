@@ -1,0 +1,131 @@
+"""Training as a process of its own: started here, followed and stopped through its run folder.
+
+A job outlives the page, the server and the terminal that started it. Whoever wants to know how it
+is doing reads the folder; whoever wants it to end calls `stop`. Jobs on one device take turns, the
+oldest first.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import psutil
+
+from lsm_core.errors import RunError, Stopped
+from lsm_core.recipe import Recipe
+from lsm_core.runs import (
+    ALIVE,
+    Run,
+    create_run,
+    list_runs,
+    open_run,
+    read_progress,
+    read_status,
+    set_status,
+)
+from lsm_core.study_area import area_path, workspace
+
+GRACE = 1.2  # seconds a job has to end by itself before it is killed
+
+
+def start(recipe: Recipe, into: Path) -> Run:
+    """Queue a run in `into` and start its process; returns at once.
+
+    Raises
+    ------
+    RunError : the recipe names no study area.
+    """
+    if recipe.area is None:
+        raise RunError("the recipe names no study area: give one with --area")
+    area = {"name": Path(recipe.area).name, "path": str(area_path(recipe.area).resolve())}
+    path = create_run(recipe, area, Path(into))
+    command = [sys.executable, "-m", "lsm_core.cli", "resume", str(path)]
+    with open(path / "log.txt", "ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    set_status(path, "queued", "waiting for its turn", pid=process.pid)
+    # Somebody must wait for a child that ended, or it stays in the process table as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return Run(path.resolve())
+
+
+def status(run: Run | Path | str) -> dict[str, Any]:
+    """What a run says of itself: state, message, and its last epoch or step."""
+    path = run.path if isinstance(run, Run) else open_run(run).path
+    events, _ = read_progress(path)
+    return read_status(path) | {"last": events[-1] if events else {}}
+
+
+def stop(run: Run | Path | str) -> str:
+    """End a run within two seconds; the folder stays readable. Returns the state it is left in.
+
+    The process is asked first (it keeps its best weights so far), and killed after the grace time.
+    A run that is over stays as it is.
+    """
+    path = run.path if isinstance(run, Run) else open_run(run).path
+    state = read_status(path)
+    if state["state"] not in ALIVE:
+        return str(state["state"])
+    process = psutil.Process(state["pid"])
+    family = [process, *process.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    _, stubborn = psutil.wait_procs([process], timeout=GRACE)
+    for member in family:
+        if stubborn and member.is_running():
+            member.kill()
+    psutil.wait_procs(family, timeout=0.5)
+    if read_status(path)["state"] in (*ALIVE, "lost"):
+        set_status(path, "stopped", "stopped by the user", pid=state["pid"])
+    return str(read_status(path)["state"])
+
+
+@contextmanager
+def turn(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the device for one run; wait while an older run is queued or another one runs.
+
+    Raises
+    ------
+    Stopped : it was stopped while it waited.
+    """
+    workspace().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(workspace() / f".{device()}.lock")
+    while True:
+        if should_stop():
+            raise Stopped("stopped while it waited for its turn")
+        if not _older_waiting(path):
+            try:
+                lock.acquire(timeout=0)
+                break
+            except filelock.Timeout:
+                pass
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def device() -> str:
+    """The slot a run takes: the first visible GPU, or the processor."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible in ("", "-1") or not Path("/proc/driver/nvidia/gpus").exists():
+        return "cpu"
+    return f"gpu{(visible or '0').split(',')[0]}"
+
+
+def _older_waiting(path: Path) -> bool:
+    for other in list_runs(path.parent):
+        if other.path == path.resolve():
+            return False
+        if other.state == "queued":
+            return True
+    return False
