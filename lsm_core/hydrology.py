@@ -73,8 +73,8 @@ def twi(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.Da
 def spi(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.DataArray:
     """Stream power index: specific catchment area times tan(slope), in m2 per m.
 
-    Moore, Grayson and Ladson (1991). Area, slope and its floor as in `twi`. Heavily skewed: take its
-    logarithm for linear models. Edges, nodata and errors as the module says.
+    Moore, Grayson and Ladson (1991). Area, slope and its floor as in `twi`. Heavily skewed: take
+    its logarithm for linear models. Edges, nodata and errors as the module says.
 
     >>> fall = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(-fall, (5, 1)).T, {"y": -fall, "x": fall}, ("y", "x"))

@@ -197,9 +197,9 @@ def tpi(dem: xr.DataArray, radius: float) -> xr.DataArray:
     """Topographic position index in metres: elevation minus the mean of its surroundings.
 
     Weiss (2001). The surroundings are the cells, without the centre, whose centres lie within
-    `radius` metres plus half a cell. They are never fewer than the eight neighbours, with which this
-    is the TPI of gdaldem. Positive on ridges. A missing cell is the mirror image of the opposite
-    one, the centre if both are missing: a plane has TPI 0 up to its border.
+    `radius` metres plus half a cell. They are never fewer than the eight neighbours, with which
+    this is the TPI of gdaldem. Positive on ridges. A missing cell is the mirror image of the
+    opposite one, the centre if both are missing: a plane has TPI 0 up to its border.
 
     Errors: a radius that is not positive (AreaError).
 
@@ -217,13 +217,13 @@ def tpi(dem: xr.DataArray, radius: float) -> xr.DataArray:
 def slope_position(dem: xr.DataArray, radius: float) -> xr.DataArray:
     """Slope position in ten classes from valley to ridge: int16 codes 1 to 10, nodata -32768.
 
-    The measure is elevation minus the mean within `radius` metres, divided by the standard deviation
-    there, centre included (Wilson and Gallant 2000): it needs no statistics of the whole raster.
-    Its limits are those of Weiss (2001): below -1 Valley; to -0.5 Downslope; to 0.5 the middle
-    slope; to 1 Upslope; above Ridge. The middle is Flat where the slope is below 5 degrees, else Mesoslope-1
-    (lowest) to Mesoslope-5 in equal steps of 0.2. Intervals are closed on the left. The names are
-    those of the LSGH-Net paper, which gives no rule for them. Surroundings, edges and errors as
-    `tpi`.
+    The measure is elevation minus the mean within `radius` metres, divided by the standard
+    deviation there, centre included (Wilson and Gallant 2000): it needs no statistics of the whole
+    raster. Its limits are those of Weiss (2001): below -1 Valley; to -0.5 Downslope; to 0.5 the
+    middle slope; to 1 Upslope; above Ridge. The middle is Flat where the slope is below 5 degrees,
+    else Mesoslope-1 (lowest) to Mesoslope-5 in equal steps of 0.2. Intervals are closed on the
+    left. The names are those of the LSGH-Net paper, which gives no rule for them. Surroundings,
+    edges and errors as `tpi`.
 
     >>> r = np.arange(9.0)
     >>> valley = xr.DataArray(np.tile(abs(r - 4), (9, 1)), {"y": -r, "x": r}, ("y", "x"))
