@@ -1,0 +1,149 @@
+"""Honest places keep their distance; every recipe of one split has the same test places."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import rioxarray  # noqa: F401
+import xarray as xr
+
+from lsm_core.errors import SampleError
+from lsm_core.protocol import draw_places, scored
+from lsm_core.recipe import make_recipe
+from lsm_core.splits import overlap_report
+
+CELL = 30.0
+
+
+def area(n=400, rows=300, cols=280, seed=0) -> xr.Dataset:
+    """A flat area with landslides of one cell at random."""
+    rng = np.random.default_rng(seed)
+    cells = rng.choice(rows * cols, n, replace=False)
+    row, col = np.unravel_index(cells, (rows, cols))
+    ids = np.zeros((rows, cols), "int32")
+    ids[row, col] = np.arange(1, n + 1)
+    x = 500000 + CELL * (np.arange(cols) + 0.5)
+    y = 4000000 - CELL * (np.arange(rows) + 0.5)
+    ds = xr.Dataset(
+        {
+            "landslide": (("y", "x"), (ids > 0).astype("uint8")),
+            "landslide_id": (("y", "x"), ids),
+            "valid": (("y", "x"), np.ones(ids.shape, bool)),
+            "place_x": ("place", x[col]),
+            "place_y": ("place", y[row]),
+        },
+        coords={"y": y, "x": x, "place": np.arange(1, n + 1, dtype="int32")},
+        attrs={"name": "flat"},
+    )
+    return ds.rio.write_crs(32643)
+
+
+def recipe(*changes, **sections):
+    settings = {
+        "name": "r",
+        "model": {"name": "random_forest"},
+        "split": {"block": 1500.0, "apart": 20},
+        "input": {"form": "window", "size": 13},
+    }
+    return make_recipe(settings | sections, changes)
+
+
+HEAT = {"heatmap": {"diameter": 13, "per_interval": 0.3}}
+
+
+def test_no_window_of_training_meets_a_window_of_test():
+    ds = area()
+    samples, ground, counts = draw_places(ds, recipe(samples=HEAT))
+    report = overlap_report(samples, 13, ds)
+    assert (report["share"], report["shared_landslides"]) == (0.0, 0)
+    hard = samples[samples["label"] >= 0]
+    assert overlap_report(hard, 20)["share"] == 0.0
+    assert counts["landslides too near the test set"] > 0
+    slides = samples[samples["label"] == 1]
+    assert len(slides) + counts["landslides too near the test set"] == counts["landslides"] == 400
+    test = scored(samples, "test")
+    assert ground[test["row"], test["col"]].all()
+    assert not ground[hard["row"], hard["col"]][hard["split"] != "test"].any()
+
+
+def test_soft_samples_train_and_know_their_training_parent():
+    ds = area()
+    samples = draw_places(ds, recipe(samples=HEAT)).samples
+    soft = samples[samples["label"] == -1]
+    train = samples[(samples["label"] == 1) & (samples["split"] == "train")]
+    assert set(soft["split"]) == {"train"}
+    assert set(soft["landslide_id"]) <= set(train["landslide_id"])
+    assert (ds["landslide"].to_numpy()[soft["row"], soft["col"]] == 0).all()
+    own = train.set_index("landslide_id").loc[soft["landslide_id"]]
+    distance = np.hypot(soft["x"].to_numpy() - own["x"], soft["y"].to_numpy() - own["y"])
+    sigma = 6.5 * CELL / np.sqrt(2 * np.log(10))
+    np.testing.assert_allclose(soft["target"], np.exp(-(distance**2) / (2 * sigma**2)), rtol=1e-4)
+    per_interval = soft.groupby("origin").size()
+    assert per_interval.tolist() == [round(0.3 * len(train))] * 3
+
+
+def test_cold_negatives_under_honest_and_as_drawn_under_paper():
+    ds = area()
+
+    def nearest_landslide(samples):
+        cold = samples[(samples["origin"] == "negative") & (samples["split"] == "train")]
+        slides = samples[(samples["label"] == 1) & (samples["split"] == "train")]
+        x = cold["x"].to_numpy()[:, None] - slides["x"].to_numpy()
+        y = cold["y"].to_numpy()[:, None] - slides["y"].to_numpy()
+        return np.hypot(x, y).min(axis=1)
+
+    honest = draw_places(ds, recipe(samples=HEAT)).samples
+    paper = draw_places(ds, recipe("protocol=paper", samples=HEAT)).samples
+    assert nearest_landslide(honest).min() > 6.5 * CELL
+    assert nearest_landslide(paper).min() < 6.5 * CELL
+
+
+@pytest.mark.parametrize("protocol", ["honest", "paper"])
+def test_test_places_follow_the_split_alone(protocol):
+    ds = area()
+
+    def tested(*changes, **sections):
+        chosen = recipe(f"protocol={protocol}", *changes, **sections)
+        return scored(draw_places(ds, chosen).samples, "test")[["row", "col", "label"]]
+
+    plain = tested()
+    pd.testing.assert_frame_equal(
+        plain.reset_index(drop=True), tested(samples=HEAT).reset_index(drop=True)
+    )
+    pd.testing.assert_frame_equal(
+        plain.reset_index(drop=True), tested("seed=9", "input.form=table").reset_index(drop=True)
+    )
+    other = tested("split.seed=2")
+    assert not plain.reset_index(drop=True).equals(other.reset_index(drop=True))
+
+
+def test_same_recipe_same_places_and_other_seed_other_training():
+    ds = area()
+    one, again = (draw_places(ds, recipe(samples=HEAT)).samples for _ in range(2))
+    pd.testing.assert_frame_equal(one, again)
+    other = draw_places(ds, recipe("seed=2", samples=HEAT)).samples
+    assert not one.equals(other)
+
+
+def test_a_paper_split_is_seven_to_three_and_says_what_it_left_out():
+    samples, ground, counts = draw_places(area(), recipe("protocol=paper", samples=HEAT))
+    hard = samples[samples["label"] >= 0]
+    assert (hard["split"] == "test").mean() == pytest.approx(0.3)
+    soft = (samples["label"] == -1).sum()
+    assert soft + counts["soft samples in the test share, left out"] == 3 * 120
+    assert ground is None
+
+
+def test_too_few_landslides_and_a_gap_that_leaves_nobody():
+    with pytest.raises(SampleError, match="5 landslides lie on valid cells of flat: at least 10"):
+        draw_places(area(n=5), recipe())
+    with pytest.raises(
+        SampleError, match=r"no landslide is left for train: .* split\.block larger"
+    ):
+        draw_places(area(), recipe("split.apart=200"))
+
+
+def test_more_negatives_than_cells():
+    with pytest.raises(SampleError, match="places without a landslide were asked for"):
+        draw_places(
+            area(rows=60, cols=60), recipe("samples.negatives_per_landslide=50", "protocol=paper")
+        )
