@@ -21,6 +21,7 @@ from lsm_core.errors import LsmError, RecipeError, Stopped
 from lsm_core.grid import grid_of
 from lsm_core.protocol import draw_places
 from lsm_core.recipe import Recipe
+from lsm_core.report import map_style, zone_style
 from lsm_core.sampling import landslide_places
 from lsm_core.splits import overlap_report
 from lsm_core.study_area import area_path, open_area
@@ -143,7 +144,7 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
         should_stop=should_stop,
     )
     runs.write_map(path / "susceptibility.tif", grid_of(ds), strips)
-    runs.write_map_style(path / "susceptibility.qml")
+    runs.write_text(path / "susceptibility.qml", map_style())
     clock.lap("mapping")
 
     report({"event": "stage", "stage": "zoning", "message": "zones and landslide density"})
@@ -276,7 +277,7 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> None:
     natural = zoning.natural_breaks(index, 5, rng=rng)
     by_natural = zoning.zone(index, natural)
     runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, by_natural)], dtype="uint8")
-    runs.write_zone_style(path / "zones.qml")
+    runs.write_text(path / "zones.qml", zone_style())
     zonings = {
         "equal 0.2": (zoning.zone(index, EQUAL_BREAKS, closed="left"), EQUAL_BREAKS),
         "natural": (by_natural, natural),

@@ -57,8 +57,8 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
     places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
     samples = places.samples.reset_index(drop=True)
     samples["block"] = blocks_of(samples["x"], samples["y"], _block_side(ds, recipe))
-    drawn = samples.groupby(["split", "origin"]).size()
-    counts |= {f"{split}: {origin}": int(n) for (split, origin), n in drawn.items()}
+    drawn = (samples["split"] + ": " + samples["origin"]).value_counts().sort_index()
+    counts |= {str(name): int(n) for name, n in drawn.items()}
     return Places(samples, places.test_ground, counts | places.counts)
 
 
@@ -128,7 +128,8 @@ def _ground(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> NDArray[np.
         also=block.ravel(),
     )
     number = part.map(PARTS.index).astype(np.uint8)
-    return number[block.ravel()].to_numpy().reshape(block.shape)[row][:, col]
+    table = number[block.ravel()].to_numpy(dtype=np.uint8).reshape(block.shape)
+    return table[row][:, col]
 
 
 # -------------------------------------------------------------------------------------- paper

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lsm_core.recipe import Recipe
-from lsm_core.runs import LEVELS, SCORE_COLUMNS, Run
+from lsm_core.runs import LEVEL_COLOURS, LEVELS, SCORE_COLUMNS, Run
 
 SHARES = ("share_of_cells", "share_of_landslides", "density")
 
@@ -96,3 +97,29 @@ def _zone_table(zones: pd.DataFrame) -> pd.DataFrame:
 
 def _zone_name(row: Any, breaks: str) -> str:
     return f"{row.from_:.1f}-{row.to:.1f}" if breaks == "equal 0.2" else LEVELS[row.zone - 1]
+
+
+def zone_style() -> str:
+    """A QGIS style for `zones.tif`: five named classes in colours safe for the colour-blind."""
+    entries = "".join(
+        f'<paletteEntry value="{i}" color="{colour}" label="{level}"/>'
+        for i, (level, colour) in enumerate(zip(LEVELS, LEVEL_COLOURS, strict=True), start=1)
+    )
+    return _style("paletted", f"<colorPalette>{entries}</colorPalette>")
+
+
+def map_style() -> str:
+    """A QGIS style for `susceptibility.tif`: a colour ramp from 0 to 1."""
+    steps = np.linspace(0, 1, len(LEVEL_COLOURS))
+    items = "".join(
+        f'<item value="{step:g}" color="{colour}" label="{step:g}" alpha="255"/>'
+        for step, colour in zip(steps, LEVEL_COLOURS, strict=True)
+    )
+    ramp = 'colorRampType="INTERPOLATED" minimumValue="0" maximumValue="1"'
+    shader = f"<colorrampshader {ramp}>{items}</colorrampshader>"
+    return _style("singlebandpseudocolor", f"<rastershader>{shader}</rastershader>")
+
+
+def _style(kind: str, inside: str) -> str:
+    renderer = f'<rasterrenderer type="{kind}" band="1" opacity="1">{inside}</rasterrenderer>'
+    return f'<qgis version="3.28"><pipe>{renderer}</pipe></qgis>\n'

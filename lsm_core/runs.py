@@ -35,10 +35,16 @@ from lsm_core.study_area import workspace
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
 ALIVE = ("queued", "running")
 FORMAT = 1
+PACKAGES = (
+    *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy"),
+    *("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
+)
 LEVELS = ("very low", "low", "moderate", "high", "very high")
 LEVEL_COLOURS = ("#2c7bb6", "#abd9e9", "#ffffbf", "#fdae61", "#d7191c")
-DENSITY_COLUMNS = ("breaks", "where", "zone", "from", "to", "cells", "share_of_cells")
-DENSITY_COLUMNS += ("landslides", "share_of_landslides", "density")
+DENSITY_COLUMNS = (
+    *("breaks", "where", "zone", "from", "to", "cells", "share_of_cells"),
+    *("landslides", "share_of_landslides", "density"),
+)
 SCORE_COLUMNS = ("accuracy", "precision", "specificity", "sensitivity", "f1", "mse", "ap", "auc")
 
 
@@ -206,10 +212,8 @@ def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], in
 
 def versions() -> dict[str, str]:
     """What computed a run: Python, platform and the packages that matter."""
-    names = ("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy")
-    names += ("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy")
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in names:
+    for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -220,9 +224,12 @@ def versions() -> dict[str, str]:
 # ------------------------------------------------------------------------------------- writing
 
 
-def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=1, allow_nan=True)
+def write_text(path: Path, text: str) -> None:
     _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -270,34 +277,6 @@ def write_map(
         )
     finally:
         plain.unlink(missing_ok=True)
-
-
-def write_zone_style(path: Path) -> None:
-    """A QGIS style beside `zones.tif`: five named classes, safe for the colour-blind."""
-    entries = "".join(
-        f'<paletteEntry value="{i}" color="{colour}" label="{level}"/>'
-        for i, (level, colour) in enumerate(zip(LEVELS, LEVEL_COLOURS, strict=True), start=1)
-    )
-    renderer = f'<rasterrenderer type="paletted" band="1" opacity="1"><colorPalette>{entries}'
-    _write_style(path, renderer + "</colorPalette></rasterrenderer>")
-
-
-def write_map_style(path: Path) -> None:
-    """A QGIS style beside `susceptibility.tif`: a colour ramp from 0 to 1."""
-    steps = np.linspace(0, 1, len(LEVEL_COLOURS))
-    items = "".join(
-        f'<item value="{s:g}" color="{colour}" label="{s:g}" alpha="255"/>'
-        for s, colour in zip(steps, LEVEL_COLOURS, strict=True)
-    )
-    shader = '<rastershader><colorrampshader colorRampType="INTERPOLATED" minimumValue="0" '
-    shader += f'maximumValue="1">{items}</colorrampshader></rastershader>'
-    kind = 'type="singlebandpseudocolor" band="1" opacity="1"'
-    _write_style(path, f"<rasterrenderer {kind}>{shader}</rasterrenderer>")
-
-
-def _write_style(path: Path, renderer: str) -> None:
-    text = f'<qgis version="3.28"><pipe>{renderer}</pipe></qgis>\n'
-    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
