@@ -133,9 +133,9 @@ def open_raster(
     raster.attrs.pop("source_file", None)
     raster = raster.squeeze(drop=True)
     if raster.ndim != 2:
-        raise SourceError(
-            f"{name} has dimensions {raster.dims}: store one map as a raster of its own"
-        )
+        raise SourceError(f"{name} has dimensions {raster.dims}: store one map as its own raster")
+    if not {"y", "x"} & set(raster.dims) and "xc" not in raster.coords:
+        raster = raster.rename(dict(zip(raster.dims, ("y", "x"), strict=True)))
     return raster.rename(name)
 
 

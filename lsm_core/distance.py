@@ -162,9 +162,9 @@ def _within(segments, x, y, radius, lines):  # type: ignore[no-untyped-def]
         x0, y0, x1, y1 = segments[k]
         first = max(0, math.ceil((min(x0, x1) - radius - x[0]) / width))
         last = min(len(x) - 1, math.floor((max(x0, x1) + radius - x[0]) / width))
-        top = max(0, math.ceil((y[0] - max(y0, y1) - radius) / height))
-        bottom = min(len(y) - 1, math.floor((y[0] - min(y0, y1) + radius) / height))
-        for i in range(top, bottom + 1):
+        upper = max(0, math.ceil((y[0] - max(y0, y1) - radius) / height))
+        lower = min(len(y) - 1, math.floor((y[0] - min(y0, y1) + radius) / height))
+        for i in range(upper, lower + 1):
             for j in range(first, last + 1):
                 if lines:
                     result[i, j] += _chord(x0 - x[j], y0 - y[i], x1 - x0, y1 - y0, radius)

@@ -103,26 +103,39 @@ class Grid:
         rows = np.floor((np.asarray(y) - self.transform.f) / self.transform.e)
         return rows.astype(np.int64), cols.astype(np.int64)
 
-    def padded(self, cells: int) -> "Grid":
-        """The same lattice with `cells` more cells on every side."""
-        rows, cols = self.shape
-        shape = (rows + 2 * cells, cols + 2 * cells)
-        return Grid(shape, self.transform * Affine.translation(-cells, -cells), self.crs)
+    def window(self, top: int, left: int, bottom: int, right: int) -> "Grid":
+        """The same lattice from row `top` to before `bottom`, column `left` to before `right`.
+
+        Numbers below 0 or beyond the shape reach outside: they give a grid with a margin.
+        """
+        shift = Affine.translation(left, top)
+        return Grid((bottom - top, right - left), self.transform * shift, self.crs)
+
+    def cover(self, bounds: Bounds) -> tuple[int, int, int, int]:
+        """Rows and columns (top, left, bottom, right) of the fewest whole cells that hold a box.
+
+        What sticks out by no more than 0.01 of a cell is taken for rounding.
+        """
+        (left, top), (right, bottom) = (
+            ~self.transform * corner for corner in ((bounds[0], bounds[3]), (bounds[2], bounds[1]))
+        )
+        return (
+            math.floor(top + TOLERANCE),
+            math.floor(left + TOLERANCE),
+            math.ceil(bottom - TOLERANCE),
+            math.ceil(right - TOLERANCE),
+        )
 
 
-def grid_of(raster: xr.DataArray | xr.Dataset) -> Grid:
+def grid_of(raster: xr.DataArray | xr.Dataset, *, projected: bool = True) -> Grid:
     """The grid of a raster, read from its coordinates, never from an attribute.
 
     Errors: no CRS or one in degrees (CrsError); rotated, south-up, unevenly spaced or smaller than
-    2 x 2 cells (GridError). `north_up` turns a south-up raster.
+    2 x 2 cells (GridError). `north_up` turns a south-up raster. `projected=False` lets degrees
+    pass, for a raster that is only to be warped: its `cell_size` means nothing.
     """
-    crs = _projected(raster)
-    for name in ("y", "x"):
-        if name not in raster.dims or name not in raster.coords or raster[name].ndim != 1:
-            raise GridError(
-                f"the raster has no straight `{name}` axis (dimensions {tuple(raster.dims)}): "
-                "it is rotated or not a raster; warp it to a north-up grid first (gdalwarp)"
-            )
+    crs = check_projected(_crs(raster), _name(raster)) if projected else _crs(raster)
+    _check_axes(raster)
     left, width = _spacing(raster, "x")
     top, height = _spacing(raster, "y")
     if width < 0 or height > 0:
@@ -130,8 +143,31 @@ def grid_of(raster: xr.DataArray | xr.Dataset) -> Grid:
     return Grid((raster.sizes["y"], raster.sizes["x"]), Affine(width, 0, left, 0, height, top), crs)
 
 
+def check_projected(crs: CRS, name: str) -> CRS:
+    """The CRS, if it is projected, in metres or feet; CrsError with the cure if not."""
+    if crs.is_geographic:
+        raise CrsError(
+            f"{name} is in degrees ({_short(crs)}), where no slope and no distance can be had in "
+            "metres: give the area file a projected grid, e.g. "
+            "`grid: {crs: EPSG:32643, resolution: 30}`, or reproject it (gdalwarp -t_srs)"
+        )
+    if not crs.is_projected:
+        raise CrsError(f"{name}: {_short(crs)} is not projected: use a CRS in metres or feet")
+    return crs
+
+
+def as_float(raster: xr.DataArray) -> xr.DataArray:
+    """Values as float32, north up, NaN wherever the raster states nodata."""
+    raster = north_up(raster).transpose("y", "x")
+    values, valid = _values(raster)
+    result = raster.copy(data=np.where(valid, values, np.nan).astype("float32"))
+    result.attrs = {k: v for k, v in raster.attrs.items() if k not in ("_FillValue", "nodata")}
+    return result.drop_encoding()
+
+
 def north_up(raster: xr.DataArray) -> xr.DataArray:
     """The raster with north in the first row and west in the first column, flipped where needed."""
+    _check_axes(raster)
     if raster.sizes["y"] > 1 and raster["y"][0] < raster["y"][-1]:
         raster = raster.isel(y=slice(None, None, -1))
     if raster.sizes["x"] > 1 and raster["x"][0] > raster["x"][-1]:
@@ -174,8 +210,7 @@ def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
         )
     raster = north_up(raster)
     values, valid = _values(raster)
-    source_crs, transform = _crs(raster), _transform(raster)
-    source = Grid(values.shape, transform, source_crs)
+    source = grid_of(raster, projected=False)
     _check_overlap(raster, source, grid)
     offset = _offset(source, grid)
     if offset is not None:
@@ -187,17 +222,13 @@ def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
     return _labelled(raster, values, valid, grid)
 
 
-def _projected(raster: xr.DataArray | xr.Dataset) -> CRS:
-    crs = _crs(raster)
-    if crs.is_geographic:
-        raise CrsError(
-            f"{_name(raster)} is in degrees ({_short(crs)}), where no slope and no distance can be "
-            "had in metres: give the area file a projected grid, e.g. "
-            "`grid: {crs: EPSG:32643, resolution: 30}`, or reproject it (gdalwarp -t_srs)"
-        )
-    if not crs.is_projected:
-        raise CrsError(f"{_short(crs)} is not projected: use a CRS in metres or feet, e.g. UTM")
-    return crs
+def _check_axes(raster: xr.DataArray | xr.Dataset) -> None:
+    for name in ("y", "x"):
+        if name not in raster.dims or name not in raster.coords or raster[name].ndim != 1:
+            raise GridError(
+                f"the raster has no straight `{name}` axis (dimensions {tuple(raster.dims)}): "
+                "it is rotated or not a raster; warp it to a north-up grid first (gdalwarp)"
+            )
 
 
 def _crs(raster: xr.DataArray | xr.Dataset) -> CRS:
@@ -230,13 +261,6 @@ def _spacing(raster: xr.DataArray | xr.Dataset, name: str) -> tuple[float, float
     if step == 0 or np.abs(centres - even).max() > 0.1 * abs(step):
         raise GridError(f"`{name}` coordinates are not evenly spaced: resample the raster first")
     return float(centres[0] - step / 2), float(step)
-
-
-def _transform(raster: xr.DataArray) -> Affine:
-    """Transform from coordinates, of a raster in any CRS (degrees too)."""
-    left, width = _spacing(raster, "x")
-    top, height = _spacing(raster, "y")
-    return Affine(width, 0, left, 0, height, top)
 
 
 def _offset(a: Grid, b: Grid) -> tuple[int, int] | None:

@@ -1,9 +1,10 @@
 """The study area: its contract, its folder, and the inventory laid on its grid.
 
-A study area is an `xarray.Dataset` with dims (y, x): factors, `landslide`, `landslide_id` and `valid`,
-and one `place` per landslide. On disk it is a folder with `area.zarr` and `inventory.gpkg`.
+A study area is an `xarray.Dataset` with dims (y, x): factors, `landslide`, `landslide_id` and
+`valid`, and one `place` per landslide. On disk it is a folder: `area.zarr`, `inventory.gpkg`.
 """
 
+import json
 import os
 import shutil
 import uuid
@@ -20,11 +21,15 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from lsm_core.errors import AreaError, InventoryError
-from lsm_core.grid import Grid, grid_of
+from lsm_core.grid import TOLERANCE, Grid, grid_of
 
 KINDS = ("continuous", "categorical", "cyclic")
 LAYERS = {"landslide": "uint8", "landslide_id": "int32", "valid": "bool"}
 CHUNK = 512
+
+# A Zarr group does not keep the order of its arrays, but that of the factors is that of a network's
+# columns.
+ORDER = "variables.json"
 
 
 def workspace() -> Path:
@@ -67,11 +72,11 @@ def flags(names: dict[int, str]) -> dict[str, object]:
 
 
 def check_area(ds: xr.Dataset) -> None:
-    """Raise AreaError, CrsError, GridError or InventoryError, naming the breach, unless all is kept.
+    """Raise AreaError, CrsError, GridError or InventoryError, naming what is wrong, or pass.
 
-    Checked: a straight north-up grid in a projected CRS; the layers and their types; kinds and units
-    of factors, names of categories; landslide 0 or 1 and as landslide_id says, both classes, only on
-    valid cells; places numbered 1 to n on the grid.
+    Checked: a straight north-up grid in a projected CRS; the layers and their types; kinds and
+    units of factors, names of categories; landslide 0 or 1 and as landslide_id says, both classes,
+    only on valid cells; places numbered 1 to n on the grid.
     """
     grid = grid_of(ds)
     for name, dtype in LAYERS.items():
@@ -104,27 +109,27 @@ def save_area(
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
         chunked.to_zarr(folder / "area.zarr", mode="w", consolidated=False)
+        (folder / ORDER).write_text(json.dumps([str(name) for name in ds.data_vars]))
         inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
     return Path(path)
 
 
 def open_area(path: str | Path) -> xr.Dataset:
-    """Open the study area in a folder, lazily, and check it."""
+    """Open the study area in a folder, lazily, check it, and keep its order of variables."""
     path = Path(path)
     if not (path / "area.zarr").is_dir():
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
     ds = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
     check_area(ds)
-    return ds
+    order = json.loads((path / ORDER).read_text())
+    return ds[order] if set(order) == set(ds.data_vars) else ds
 
 
 def inventory(path: str | Path) -> gpd.GeoDataFrame:
     """The landslides of a study area's folder: landslide_id, the source's fields, geometry."""
     file = Path(path) / "inventory.gpkg"
     if not file.is_file():
-        raise AreaError(
-            f"no inventory in {path}: build the area with `lsm prepare {Path(path).name}`"
-        )
+        raise AreaError(f"no inventory in {path}: build it with `lsm prepare {Path(path).name}`")
     return gpd.read_file(file)
 
 
@@ -143,13 +148,14 @@ def lay_inventory(features: gpd.GeoDataFrame, grid: Grid, valid: NDArray[np.bool
 
     A cell belongs to the polygon that holds its centre, to the smallest where several do. A polygon
     that then owns none takes the cell of its representative point, unless that cell's owner would
-    lose its only one: the two then share it. A point takes the cell it falls in, under the same rule.
-    Only valid cells count. A place is the representative point of the part inside the grid, or, where
-    that is not valid, the centre of the landslide's nearest own cell.
+    lose its only one: the two then share it. A point takes the cell it falls in, by the same rule.
+    Only valid cells count. A place is the representative point of the part inside the grid, or,
+    where that is not valid, the centre of the landslide's nearest own cell.
 
-    Left out and counted: features without geometry, lines, those outside the grid or wholly on cells
-    without data. Counted too: invalid polygons repaired, those over the edge, those that own a cell
-    and those that share one. Landslides are numbered from 1 in the order of the inventory.
+    Left out and counted: features without geometry, lines, those outside the grid or wholly on
+    cells without data. Counted too: invalid polygons repaired, those over the edge (by more than
+    0.01 of a cell), those that own a cell and those that share one. Landslides are numbered from 1
+    in the order of the inventory.
 
     Errors: no feature, none inside (both bounding boxes are said), or no cell without a landslide
     (InventoryError).
@@ -196,9 +202,7 @@ def _check_landslides(ds: xr.Dataset, grid: Grid) -> None:
     if not np.array_equal(ds.place, np.arange(1, ds.sizes["place"] + 1)) or (
         ids.max() > ds.sizes["place"]
     ):
-        raise AreaError(
-            "places must be numbered 1 to n, and every landslide_id must be one of them"
-        )
+        raise AreaError("places must be numbered 1 to n, and every landslide_id be one of them")
     rows, cols = grid.rowcol(ds.place_x.values, ds.place_y.values)
     if not _on_grid(rows, cols, grid).all():
         raise AreaError("there are places outside the grid")
@@ -248,6 +252,7 @@ def _inside(kept: gpd.GeoDataFrame, grid: Grid, counts: dict[str, int]) -> gpd.G
     left, bottom, right, top = grid.bounds
     # a point on the right or lower edge falls in no cell
     sliver = 1e-6 * abs(grid.transform.a)
+    rounding = TOLERANCE * abs(grid.transform.a)
     geometry = kept.geometry.to_numpy()
     part = shapely.intersection(geometry, shapely.box(left, bottom + sliver, right - sliver, top))
     inside = ~shapely.is_empty(part) & (
@@ -260,7 +265,8 @@ def _inside(kept: gpd.GeoDataFrame, grid: Grid, counts: dict[str, int]) -> gpd.G
             f"{_box(kept.total_bounds)}, the area {_box(grid.bounds)} (both in the area's CRS); "
             "check the CRS of the inventory"
         )
-    over = inside & ~shapely.covered_by(geometry, shapely.box(*grid.bounds))
+    edge = shapely.box(left - rounding, bottom - rounding, right + rounding, top + rounding)
+    over = inside & ~shapely.covered_by(geometry, edge)
     counts["over_the_edge"] = int(over.sum())
     return kept.assign(_part=part)[inside].reset_index(drop=True)
 
@@ -327,7 +333,7 @@ def _numbered(
     counts["landslide_cells"] = int((ids > 0).sum())
     if not use.any():
         raise InventoryError(
-            "every landslide lies on cells without data: check the factors' nodata"
+            "every landslide lies on cells without data: check the nodata of factors"
         )
     if (ids[valid] > 0).all():
         raise InventoryError("one class only: every valid cell of the study area is a landslide")

@@ -1,0 +1,519 @@
+"""From an area file to a study area: one YAML file and the catalogue in, one Dataset out.
+
+`areas/balakot.yaml` shows every key of an area file.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import geopandas as gpd
+import numpy as np
+import xarray as xr
+import yaml
+from affine import Affine
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.features import rasterize
+from rasterio.warp import transform_bounds
+
+from lsm_core import catalog as sources
+from lsm_core import distance, hydrology, terrain
+from lsm_core.errors import AreaError, CrsError, InventoryError, SourceError
+from lsm_core.grid import Grid, How, align, as_float, check_projected, grid_of, north_up
+from lsm_core.study_area import Laid, check_area, flags, lay_inventory
+
+if TYPE_CHECKING:
+    from hydromt import DataCatalog
+
+    OnProgress = Callable[[str], object]
+
+HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
+NEEDS = {"slope_position": "radius", "relief": "window"}
+DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY)
+RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y")
+
+# Water comes from beyond the area: this much of the DEM around it is drained with it.
+DRAINED_CELLS = 500
+MOST_CELLS = 1_000_000_000
+LOWEST, HIGHEST = -1000.0, 9000.0
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GridPart(_Part):
+    """Either `like`, or `crs` and `resolution` (in the units of the CRS)."""
+
+    like: str | None = None
+    crs: str | int | None = None
+    resolution: float | None = Field(None, gt=0)
+    extent: tuple[float, float, float, float] | None = None
+    mask: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "GridPart":
+        if (self.like is None) == (self.crs is None) or (self.crs is None) != (
+            self.resolution is None
+        ):
+            raise ValueError("state either `like: SOURCE`, or `crs` and `resolution`")
+        if self.extent and not (
+            self.extent[0] < self.extent[2] and self.extent[1] < self.extent[3]
+        ):
+            raise ValueError("extent is [left, bottom, right, top] in the units of the grid's CRS")
+        return self
+
+
+class InventoryPart(_Part):
+    """`where` keeps the features whose fields have these values."""
+
+    source: str
+    where: dict[str, bool | int | float | str] = {}
+
+
+class FactorPart(_Part):
+    """One factor, from exactly one of derive, source, distance_to and density_of."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    derive: str | None = None
+    source: str | None = None
+    distance_to: str | None = None
+    density_of: str | None = None
+    radius: float | None = Field(None, gt=0)
+    window: int | None = Field(None, gt=1)
+    stream_area: float | None = Field(None, gt=0)
+    band: str | int | None = None
+    how: How | None = None
+    kind: Literal["continuous", "categorical", "cyclic"] = "continuous"
+    units: str | None = None
+    long_name: str | None = None
+    names: str | None = None
+    categories: dict[int, str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"name": value, "derive": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "FactorPart":
+        allowed = {
+            "derive": {"radius", "window"},
+            "source": {"band", "how", "kind", "units", "names", "categories"},
+            "distance_to": {"stream_area"},
+            "density_of": {"radius"},
+        }
+        origins = [key for key in allowed if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"state exactly one of {', '.join(allowed)}")
+        strange = self.model_fields_set - {"name", "long_name", origins[0]} - allowed[origins[0]]
+        if strange:
+            raise ValueError(f"{', '.join(sorted(strange))} says nothing beside {origins[0]}")
+        if self.name in RESERVED:
+            raise ValueError(f"{self.name} is a name that every study area uses: choose another")
+        self._check_parameters()
+        return self
+
+    def _check_parameters(self) -> None:
+        if self.derive is not None:
+            if self.derive not in DERIVED:
+                near = sources.did_you_mean(self.derive, list(DERIVED))
+                raise ValueError(f"no factor {self.derive!r} is derived from a DEM: {near}")
+            wanted = {NEEDS.get(self.derive, "")} | ({"radius"} if self.derive == "tpi" else set())
+            given = {key for key in ("radius", "window") if getattr(self, key) is not None}
+            if given - wanted or set(NEEDS.get(self.derive, "").split()) - given:
+                needs = NEEDS.get(self.derive) or "neither radius nor window"
+                raise ValueError(f"{self.derive} takes {needs}")
+        if self.density_of is not None and self.radius is None:
+            raise ValueError("density_of needs a radius in metres")
+        if (self.distance_to == "streams") != (self.stream_area is not None):
+            raise ValueError(
+                "`distance_to: streams` goes with `stream_area` (m2), and only with it"
+            )
+        if self.kind != "continuous" and self.how not in (None, "nearest"):
+            raise ValueError(f"a {self.kind} factor is laid on the grid by `how: nearest` only")
+
+
+class AreaFile(_Part):
+    """The whole area file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    title: str
+    grid: GridPart
+    dem: str | None = None
+    inventory: InventoryPart
+    factors: list[FactorPart] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "AreaFile":
+        names = [factor.name for factor in self.factors]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two factors are called {', '.join(twice)}")
+        if self.dem is None and any(f.derive or f.stream_area for f in self.factors):
+            raise ValueError("factors are derived from a DEM, but no `dem: SOURCE` is stated")
+        return self
+
+
+def read_area_file(path: str | Path) -> AreaFile:
+    """Read and check an area file, by path or by the name of a shipped one ("balakot").
+
+    Errors: no such file, no YAML, an unknown or missing key, near names said (AreaError).
+    """
+    path = _find(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        return AreaFile.model_validate(content)
+    except yaml.YAMLError as error:
+        raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise AreaError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from None
+
+
+def prepare(
+    area_file: str | Path, catalog: "DataCatalog", *, on_progress: "OnProgress | None" = None
+) -> xr.Dataset:
+    """The study area that an area file describes, in memory: nothing is written.
+
+    Rasters are laid on the area's grid, terrain is derived from the DEM with its margin beyond the
+    area, the inventory is given its cells. `valid` is where the DEM and every raster source have
+    data, inside the mask. `attrs["prepared"]` holds, as JSON, the report (`lines`), `counts` and
+    the area file; `attrs["fingerprints"]` the SHA-256 of each source. `on_progress(line)` gets each
+    line of the report as it comes.
+
+    Errors: see the area file, the catalogue, `grid.align` and `study_area.lay_inventory`.
+    """
+    return prepare_with_inventory(area_file, catalog, on_progress=on_progress).ds
+
+
+class Prepared(NamedTuple):
+    """A study area, and the landslides that were kept, for `study_area.save_area`."""
+
+    ds: xr.Dataset
+    inventory: gpd.GeoDataFrame
+
+
+def prepare_with_inventory(
+    area_file: str | Path, catalog: "DataCatalog", *, on_progress: "OnProgress | None" = None
+) -> Prepared:
+    """`prepare`, with the inventory that belongs beside the area."""
+    area = read_area_file(area_file)
+    report = _Report(on_progress or (lambda line: None))
+    fingerprints = _fingerprints(area, catalog, report)
+    grid, inside = _grid(area, catalog, report)
+    layers, valid = _layers(area, catalog, grid, inside, report)
+    laid = _inventory(area, catalog, grid, valid, report)
+    ds = _assemble(layers, laid, grid, valid)
+    counts = {"cells": valid.size, "valid_cells": int(valid.sum()), **laid.counts}
+    about = {"lines": report.lines, "counts": counts}
+    about["area_file"] = area.model_dump(mode="json", exclude_unset=True)
+    ds.attrs = {"name": area.name, "title": area.title, "prepared": json.dumps(about)}
+    ds.attrs["fingerprints"] = json.dumps(fingerprints)
+    check_area(ds)
+    return Prepared(ds, laid.inventory)
+
+
+class _Report:
+    """The lines said so far, passed on as they come."""
+
+    def __init__(self, on_progress: "OnProgress") -> None:
+        self.lines: list[str] = []
+        self.on_progress = on_progress
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        self.on_progress(line)
+
+
+def _find(path: str | Path) -> Path:
+    if Path(path).is_file():
+        return Path(path)
+    names = {file.stem: file for file in sources.shipped("areas").glob("*.yaml")}
+    if str(path) not in names:
+        near = sources.did_you_mean(str(path), list(names))
+        raise AreaError(f"no area file {path}: give a path or the name of a shipped area; {near}")
+    return names[str(path)]
+
+
+def _in_words(error: Any) -> str:
+    """One of pydantic's findings as a clause: where, what, what to do."""
+    where = [str(step) for step in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        parts: dict[str, type[_Part]] = {
+            "grid": GridPart,
+            "inventory": InventoryPart,
+            "factors": FactorPart,
+        }
+        part = parts.get(where[0], AreaFile) if len(where) > 1 else AreaFile
+        near = sources.did_you_mean(where[-1], list(part.model_fields))
+        return f"unknown key {'.'.join(where)!r}: {near}"
+    return f"{'.'.join(where) or 'area'}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _fingerprints(area: AreaFile, catalog: "DataCatalog", report: _Report) -> dict[str, str]:
+    """Look up every source before any work is done; say whose checksum is not the catalogue's."""
+    names = [area.grid.like, area.grid.mask, area.dem, area.inventory.source]
+    for factor in area.factors:
+        names += [factor.source, factor.density_of]
+        names += [factor.distance_to] if not factor.stream_area else []
+    result = {}
+    for name in dict.fromkeys(n for n in names if n is not None):
+        entry = sources.source(catalog, name)
+        path = sources.local_path(entry)
+        result[name] = sources.fingerprint(path) if path else f"not local: {entry.full_uri}"
+        stated = (entry.metadata.model_extra or {}).get("sha256")
+        if path and stated and stated != result[name]:
+            report(f"warning: {name} is not the catalogue's file (its SHA-256 differs): {path}")
+    return result
+
+
+def _grid(
+    area: AreaFile, catalog: "DataCatalog", report: _Report
+) -> tuple[Grid, NDArray[np.bool_]]:
+    """The area's grid, and which of its cells are inside the mask."""
+    spec = area.grid
+    mask = sources.open_vector(catalog, spec.mask) if spec.mask else None
+    if spec.like is not None:
+        grid = grid_of(north_up(sources.open_raster(catalog, spec.like)))
+        box = spec.extent or (_bounds_in(mask, grid.crs) if mask is not None else grid.bounds)
+        top, left, bottom, right = grid.cover(box)
+        rows, cols = grid.shape
+        grid = grid.window(max(top, 0), max(left, 0), min(bottom, rows), min(right, cols))
+        if min(grid.shape) < 2:
+            raise AreaError(f"the area's extent {box} does not overlap {spec.like} {grid.bounds}")
+    else:
+        grid = _grid_of_crs(area, catalog, mask)
+    width, height = grid.step
+    size = f"{width:.2f} m" if abs(width - height) < 0.01 else f"{width:.2f} x {height:.2f} m"
+    like = f", like {spec.like}" if spec.like else f", {spec.crs}"
+    report(f"grid: {grid.shape[0]} rows x {grid.shape[1]} columns, cells of {size}{like}")
+    inside = np.ones(grid.shape, bool)
+    if mask is not None:
+        shapes = mask.geometry.to_crs(grid.crs.to_wkt()).dropna()
+        inside = rasterize(shapes, grid.shape, transform=grid.transform).astype(bool)
+        report(f"mask {spec.mask}: {inside.sum():,} cells have their centre inside")
+    return grid, inside
+
+
+def _grid_of_crs(area: AreaFile, catalog: "DataCatalog", mask: gpd.GeoDataFrame | None) -> Grid:
+    spec = area.grid
+    try:
+        crs = check_projected(CRS.from_user_input(spec.crs), "the area's grid")
+    except CRSError as error:
+        raise CrsError(f"{spec.crs!r} in the area file is no CRS ({error})") from None
+    box = spec.extent or (_bounds_in(mask, crs) if mask is not None else None)
+    if box is None:
+        if area.dem is None:
+            raise AreaError("the grid has no extent: state `extent`, `mask` or a `dem` to cover")
+        dem = grid_of(north_up(sources.open_raster(catalog, area.dem)), projected=False)
+        box = transform_bounds(dem.crs, crs, *dem.bounds)
+    step = float(spec.resolution or 0)
+    lattice = Grid((1, 1), Affine(step, 0, 0, 0, -step, 0), crs)
+    grid = lattice.window(*lattice.cover(box))
+    if grid.shape[0] * grid.shape[1] > MOST_CELLS or min(grid.shape) < 2:
+        raise AreaError(
+            f"a resolution of {step:g} makes {grid.shape[0]:,} x {grid.shape[1]:,} cells: it is in "
+            "the units of the grid's CRS, like the extent"
+        )
+    return grid
+
+
+def _bounds_in(features: gpd.GeoDataFrame, crs: CRS) -> tuple[float, float, float, float]:
+    left, bottom, right, top = features.to_crs(crs.to_wkt()).total_bounds.tolist()
+    return left, bottom, right, top
+
+
+def _dem(area: AreaFile, catalog: "DataCatalog", grid: Grid) -> xr.DataArray | None:
+    """The DEM on the lattice of the grid, with as much beyond it as the factors can use."""
+    if area.dem is None:
+        return None
+    raster = as_float(sources.open_raster(catalog, area.dem))
+    low, high = float(raster.min()), float(raster.max())
+    if low < LOWEST or high > HIGHEST:
+        raise SourceError(
+            f"{area.dem} holds elevations from {low:g} to {high:g} m: state its nodata "
+            "value in the catalogue (`metadata: {nodata: -9999}`), or its unit (`unit_mult`) if it is in feet"
+        )
+    wet = any(f.derive in HYDROLOGY or f.stream_area for f in area.factors)
+    radius = max([(f.radius or 0) for f in area.factors if f.derive] + [0])
+    window = max([(f.window or 0) for f in area.factors] + [0])
+    margin = max(DRAINED_CELLS * wet, int(radius / min(grid.step)) + 2, window // 2 + 1)
+    have = grid_of(raster, projected=False)
+    box = transform_bounds(have.crs, grid.crs, *have.bounds)
+    top, left, bottom, right = grid.cover(box)
+    rows, cols = grid.shape
+    reach = grid.window(
+        min(0, max(top, -margin)),
+        min(0, max(left, -margin)),
+        max(rows, min(bottom, rows + margin)),
+        max(cols, min(right, cols + margin)),
+    )
+    return align(raster, reach, "bilinear").rename("elevation")
+
+
+def _one_pass(area: AreaFile, dem: xr.DataArray | None) -> xr.Dataset:
+    """The terrain factors of one pass, before they are cut to the grid."""
+    names = {f.derive for f in area.factors if f.derive in terrain.FACTORS and f.radius is None}
+    if dem is None or not names:
+        return xr.Dataset()
+    return terrain.derive(dem, sorted(filter(None, names)))
+
+
+def _factor(
+    spec: FactorPart,
+    area: AreaFile,
+    catalog: "DataCatalog",
+    grid: Grid,
+    dem: xr.DataArray | None,
+    plain: xr.Dataset,
+    report: _Report,
+) -> xr.DataArray:
+    """One factor on the grid, in the types and with the attributes of a study area."""
+    if spec.source is not None:
+        layer, origin = _from_raster(spec, catalog, grid, report), spec.source
+    elif spec.derive is not None and dem is not None:
+        layer = align(_derived(spec, dem, plain), grid, "nearest")
+        origin = f"derived from {area.dem}"
+    elif spec.distance_to == "streams" and dem is not None:
+        streams = hydrology.streams(dem, spec.stream_area or 0)
+        layer = distance.distance_to(streams, grid)
+        origin = f"streams of {area.dem} that drain at least {spec.stream_area:g} m2"
+    elif spec.density_of is not None:
+        near = sources.open_vector(catalog, spec.density_of)
+        layer, origin = distance.density_of(near, grid, spec.radius or 0), spec.density_of
+    else:
+        name = str(spec.distance_to)
+        layer, origin = distance.distance_to(sources.open_vector(catalog, name), grid), name
+    kept = ("kind", "units", "long_name", "nodata", "flag_values", "flag_meanings")
+    attrs = {key: layer.attrs[key] for key in kept if key in layer.attrs}
+    attrs["source"] = origin
+    if spec.long_name:
+        attrs["long_name"] = spec.long_name
+    attrs.setdefault("long_name", spec.name.replace("_", " "))
+    report(f"{spec.name}: {origin}")
+    values = layer.values if attrs["kind"] == "categorical" else layer.values.astype("float32")
+    return xr.DataArray(values, dims=("y", "x"), attrs=attrs)
+
+
+def _derived(spec: FactorPart, dem: xr.DataArray, plain: xr.Dataset) -> xr.DataArray:
+    if spec.derive == "elevation":
+        return dem.assign_attrs(kind="continuous", units="m", long_name="elevation")
+    if spec.derive in HYDROLOGY:
+        return getattr(hydrology, str(spec.derive))(dem)
+    if spec.derive == "relief":
+        return terrain.relief(dem, spec.window or 0)
+    if spec.radius is not None:
+        position = terrain.slope_position if spec.derive == "slope_position" else terrain.tpi
+        return position(dem, spec.radius)
+    return plain[str(spec.derive)]
+
+
+def _from_raster(
+    spec: FactorPart, catalog: "DataCatalog", grid: Grid, report: _Report
+) -> xr.DataArray:
+    raster = sources.open_raster(catalog, str(spec.source), band=spec.band)
+    if spec.kind == "categorical":
+        return _classes(spec, catalog, align(raster, grid, "nearest"), report)
+    how = spec.how or ("bilinear" if spec.kind == "continuous" else "nearest")
+    layer = align(as_float(raster), grid, how)
+    unit = sources.source(catalog, str(spec.source)).metadata.unit
+    layer.attrs = {"kind": spec.kind, "units": spec.units or str(unit or "1")}
+    return layer
+
+
+def _classes(
+    spec: FactorPart, catalog: "DataCatalog", layer: xr.DataArray, report: _Report
+) -> xr.DataArray:
+    """int16 codes with the names of those that occur."""
+    nodata = layer.attrs.get("nodata")
+    valid = np.isfinite(layer.values) if nodata is None else layer.values != nodata
+    codes = np.unique(layer.values[valid])
+    if ((codes != np.round(codes)) | (codes <= -32768) | (codes > 32767)).any():
+        raise SourceError(
+            f"{spec.source} is no raster of classes: it holds {codes[:5].tolist()}..., a class is "
+            "a whole number from -32767 to 32767"
+        )
+    path = sources.local_path(sources.source(catalog, str(spec.source)))
+    known = spec.categories or (sources.category_names(path, spec.names) if path else {})
+    names = {int(c): known.get(int(c), f"class {int(c)}") for c in codes}
+    nameless = [code for code in names if code not in known]
+    if nameless:
+        report(
+            f"{spec.name}: no name is known for {len(nameless)} of {len(names)} codes: {nameless}"
+        )
+    values = np.where(valid, layer.values, -32768).astype("int16")
+    attrs = {"kind": "categorical", "units": spec.units or "1", "nodata": -32768, **flags(names)}
+    return layer.copy(data=values).assign_attrs(attrs)
+
+
+def _layers(
+    area: AreaFile,
+    catalog: "DataCatalog",
+    grid: Grid,
+    inside: NDArray[np.bool_],
+    report: _Report,
+) -> tuple[dict[str, xr.DataArray], NDArray[np.bool_]]:
+    """Every factor in order, and the cells inside where all rasters have data."""
+    dem, valid = _dem(area, catalog, grid), inside
+    if dem is not None:
+        valid = valid & np.isfinite(align(dem, grid, "nearest").values)
+    plain = _one_pass(area, dem)
+    layers = {}
+    for spec in area.factors:
+        layers[spec.name] = _factor(spec, area, catalog, grid, dem, plain, report)
+        if spec.source is not None:
+            valid = valid & _has_data(layers[spec.name])
+    report(f"valid: {valid.sum():,} of {valid.size:,} cells have data in every raster")
+    if not valid.any():
+        raise SourceError("no cell has data in every raster: check their extents and nodata values")
+    return layers, valid
+
+
+def _has_data(layer: xr.DataArray) -> NDArray[np.bool_]:
+    if layer.attrs["kind"] == "categorical":
+        return layer.values != layer.attrs["nodata"]
+    return np.isfinite(layer.values)
+
+
+def _inventory(
+    area: AreaFile, catalog: "DataCatalog", grid: Grid, valid: NDArray[np.bool_], report: _Report
+) -> Laid:
+    features = sources.open_vector(catalog, area.inventory.source)
+    for field, value in area.inventory.where.items():
+        if field not in features:
+            near = sources.did_you_mean(field, [str(c) for c in features.columns])
+            raise InventoryError(f"{area.inventory.source} has no field {field!r}: {near}")
+        chosen = features[features[field] == value]
+        report(f"inventory: {len(chosen):,} of {len(features):,} features have {field} = {value}")
+        features = chosen
+    laid = lay_inventory(features, grid, valid)
+    words = {
+        "without_geometry": "without geometry, left out", "lines": "lines, left out",
+        "repaired": "invalid, repaired", "outside": "outside the area, left out",
+        "without_data": "on cells without data, left out", "over_the_edge": "over the edge",
+        "own_a_cell": "own a cell", "share_a_cell": "share one",
+    }  # fmt: skip
+    said = [f"{laid.counts[key]:,} {text}" for key, text in words.items() if laid.counts[key]]
+    report(f"inventory {area.inventory.source}: {laid.counts['read']:,} read; {'; '.join(said)}")
+    report(f"landslide cells: {laid.counts['landslide_cells']:,}")
+    return laid
+
+
+def _assemble(
+    layers: dict[str, xr.DataArray], laid: Laid, grid: Grid, valid: NDArray[np.bool_]
+) -> xr.Dataset:
+    ds = xr.Dataset(layers, {"y": grid.y, "x": grid.x})
+    ds["landslide"] = (("y", "x"), (laid.landslide_id > 0).astype("uint8"))
+    ds["landslide_id"] = (("y", "x"), laid.landslide_id)
+    ds["valid"] = (("y", "x"), valid)
+    ds = ds.assign_coords(place=laid.inventory["landslide_id"].to_numpy("int32"))
+    ds["place_x"], ds["place_y"] = ("place", laid.x), ("place", laid.y)
+    fields = laid.inventory.select_dtypes("number").columns.drop("landslide_id")
+    for field in fields:
+        if f"place_{field}" not in ds:
+            ds[f"place_{field}"] = ("place", laid.inventory[field].to_numpy())
+    return ds.rio.write_crs(grid.crs)
