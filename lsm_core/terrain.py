@@ -392,9 +392,12 @@ def _pass(z, first, last, width, height, want, sun, out):  # type: ignore[no-unt
             if total != total:
                 n, s = _mirror(n, s, c, c, c)
                 w, e = _mirror(w, e, c, c, c)
+                # for the position, two missing corners are level with the centre, as in `_pairs`
+                level_nw, level_se = _mirror(nw, se, c, c, c)
+                level_ne, level_sw = _mirror(ne, sw, c, c, c)
+                total = n + s + w + e + level_nw + level_se + level_ne + level_sw
                 nw, se = _mirror(nw, se, c, n + w - c, s + e - c)
                 ne, sw = _mirror(ne, sw, c, n + e - c, s + w - c)
-                total = nw + n + ne + w + e + sw + s + se
 
             if gradient:
                 east = ((ne - nw) + 2 * (e - w) + (se - sw)) * 0.125 * per_x

@@ -1,0 +1,389 @@
+"""Terrain factors against analytic surfaces, gdaldem, xarray-spatial, and their own symmetries."""
+
+import shutil
+import subprocess
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rioxarray
+import xarray as xr
+from matplotlib.cbook import get_sample_data
+
+from lsm_core import terrain
+from lsm_core.errors import AreaError, CrsError, GridError
+from lsm_core.study_area import categories
+
+EVERY = list(terrain.FACTORS)
+
+
+def dem_of(z: np.ndarray, cell: float = 10.0, crs: int = 32616) -> xr.DataArray:
+    y, x = -cell * np.arange(z.shape[0]), cell * np.arange(z.shape[1])
+    return xr.DataArray(z, {"y": y, "x": x}, ("y", "x"), "elevation").rio.write_crs(crs)
+
+
+def surface(height: Callable, shape: tuple[int, int] = (7, 7), cell: float = 10.0) -> xr.DataArray:
+    """The DEM of height(x, y), x east and y north, the first cell's centre at (0, 0)."""
+    y, x = np.mgrid[: shape[0], : shape[1]] * cell
+    return dem_of(height(x, -y), cell)
+
+
+@pytest.fixture(scope="module")
+def jacksboro() -> xr.DataArray:
+    """Real terrain, 344 x 403 whole metres, laid on 30 m cells."""
+    with get_sample_data("jacksboro_fault_dem.npz") as data:
+        return dem_of(data["elevation"].astype("float32"), 30.0)
+
+
+@pytest.fixture(scope="module")
+def balakot(shared_data: Path) -> xr.DataArray:
+    path = shared_data / "balakot" / "AW3D30.tif"
+    return rioxarray.open_rasterio(path, masked=True).squeeze(drop=True)
+
+
+@pytest.fixture
+def holed(jacksboro: xr.DataArray) -> xr.DataArray:
+    """With a hole, a lone missing cell, and one beside the edge."""
+    dem = jacksboro[:80, :90].copy()
+    dem[30:33, 40:44] = dem[60, 7] = dem[1, 50] = np.nan
+    return dem
+
+
+# --- surfaces whose answers are known
+
+
+def test_a_plane_is_the_same_everywhere_even_at_corners() -> None:
+    """gdaldem: slope 26.565052, aspect 216.869904 inside; and nothing is curved."""
+    ds = terrain.derive(surface(lambda x, y: 500 + 0.3 * x + 0.4 * y), EVERY)
+    np.testing.assert_allclose(ds.slope, 26.565052, atol=1e-5)
+    np.testing.assert_allclose(ds.aspect, 216.869904, atol=1e-4)
+    for name in ("plan_curvature", "profile_curvature", "curvature", "tpi"):
+        np.testing.assert_allclose(ds[name], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("azimuth", [0, 30, 90, 135, 180, 225, 270, 359])
+def test_aspect_is_the_azimuth_of_descent(azimuth: float) -> None:
+    east, north = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
+    found = terrain.aspect(surface(lambda x, y: -(east * x + north * y))).values
+    off = (found - azimuth + 180) % 360 - 180
+    np.testing.assert_allclose(off, 0, atol=1e-4)
+    assert ((found >= 0) & (found < 360)).all()
+
+
+def test_paraboloid_has_the_values_gdaldem_gave() -> None:
+    """From gdaldem slope, aspect, TPI and TRI -alg Riley on a float32 raster."""
+    dem = surface(lambda x, y: 500 + 0.002 * (x - 30) ** 2 + 0.001 * (y + 30) ** 2 + 0.05 * x)
+    ds = terrain.derive(dem.astype("float32"), EVERY)
+    here = ds.isel(y=2, x=4)
+    assert float(here.slope) == pytest.approx(5.267585, abs=2e-6)
+    assert float(here.aspect) == pytest.approx(257.470581, abs=2e-5)
+    assert float(here.tpi) == pytest.approx(-0.225006, abs=1e-5)
+    assert float(here.tri) == pytest.approx(2.357973, abs=1e-5)
+    middle = ds.isel(y=3, x=3)
+    assert float(middle.slope) == pytest.approx(2.862405, abs=2e-6)
+    assert float(middle.aspect) == pytest.approx(270, abs=1e-5)
+    assert float(middle.tri) == pytest.approx(1.399994, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c"), [(-0.02, -0.01, 0.0), (0.03, 0.01, 0.0), (0.01, -0.02, 0.015)]
+)
+def test_curvatures_of_a_quadratic_are_exact(a: float, b: float, c: float) -> None:
+    """z = a x2 + b y2 + c xy + 0.3 x - 0.2 y: second derivatives across and along its gradient."""
+    dem = surface(lambda x, y: a * x**2 + b * y**2 + c * x * y + 0.3 * x - 0.2 * y)
+    ds = terrain.derive(dem, ["plan_curvature", "profile_curvature", "curvature"])
+    x, y = dem.x.values[None, :], dem.y.values[:, None]
+    p, q = 2 * a * x + c * y + 0.3, 2 * b * y + c * x - 0.2
+    profile = (2 * a * p**2 + 2 * c * p * q + 2 * b * q**2) / (p**2 + q**2)
+    plan = -(2 * a * q**2 - 2 * c * p * q + 2 * b * p**2) / (p**2 + q**2)
+    inner = (slice(1, -1), slice(1, -1))
+    np.testing.assert_allclose(ds.profile_curvature.values[inner], 100 * profile[inner], rtol=1e-5)
+    np.testing.assert_allclose(ds.plan_curvature.values[inner], 100 * plan[inner], rtol=1e-5)
+    np.testing.assert_allclose(ds.curvature.values[inner], -200 * (a + b), rtol=1e-5)
+    np.testing.assert_allclose(
+        (ds.plan_curvature - ds.profile_curvature).values[inner], -200 * (a + b), rtol=1e-5
+    )
+
+
+def test_signs_say_dome_and_bowl() -> None:
+    """On a dome: plan and general positive, profile negative; in a bowl the opposite (ArcGIS)."""
+    dome = terrain.derive(surface(lambda x, y: -0.01 * (x**2 + y**2)), EVERY).isel(y=3, x=3)
+    bowl = terrain.derive(surface(lambda x, y: 0.01 * (x**2 + y**2)), EVERY).isel(y=3, x=3)
+    assert dome.plan_curvature > 0 > dome.profile_curvature
+    assert bowl.plan_curvature < 0 < bowl.profile_curvature
+    assert dome.curvature > 0 > bowl.curvature
+    assert dome.tpi > 0 > bowl.tpi
+
+
+def test_level_ground_has_no_aspect_but_every_other_factor() -> None:
+    ds = terrain.derive(surface(lambda x, y: 0 * x + 7), EVERY)
+    assert ds.aspect.isnull().all()
+    for name in ["slope", *EVERY[2:-1]]:
+        assert (ds[name] == 0).all()
+    np.testing.assert_allclose(ds.hillshade, 1 + 254 * np.sin(np.pi / 4), rtol=1e-6)
+
+
+def test_a_grid_in_feet_is_measured_in_metres() -> None:
+    """1 m up per foot east is 1 in 0.3048 (EPSG:2264 counts in US survey feet)."""
+    dem = dem_of(np.tile(np.arange(7.0), (5, 1)), 1.0, crs=2264)
+    np.testing.assert_allclose(terrain.slope(dem), np.degrees(np.arctan(3937 / 1200)), atol=1e-4)
+
+
+def test_cells_that_are_not_square() -> None:
+    x, y = np.meshgrid(20.0 * np.arange(6), -5.0 * np.arange(7))
+    dem = xr.DataArray(0.3 * x + 0.4 * y, {"y": y[:, 0], "x": x[0]}, ("y", "x"))
+    ds = terrain.derive(dem.rio.write_crs(32616), ["slope", "aspect"])
+    np.testing.assert_allclose(ds.slope, 26.565052, atol=1e-5)
+    np.testing.assert_allclose(ds.aspect, 216.869904, atol=1e-4)
+
+
+def test_cell_size_comes_from_coordinates_not_from_attributes() -> None:
+    """A plane of 45 degrees stays one after coarsening with its attributes kept."""
+    dem = surface(lambda x, y: x, (8, 8)).assign_attrs(res=(10.0, 10.0))
+    coarse = dem.coarsen(y=2, x=2).mean(keep_attrs=True).rio.write_crs(32616)
+    np.testing.assert_allclose(terrain.slope(coarse), 45, atol=1e-5)
+
+
+# --- other programs
+
+# gdaldem 3.6.2 on the array of the `jacksboro` fixture:
+#   gdaldem slope|aspect|TPI|roughness|hillshade in.tif out.tif
+#   gdaldem TRI -alg Riley in.tif out.tif
+CELLS = [(1, 1), (50, 60), (120, 300), (200, 200), (342, 401), (300, 17)]
+GDALDEM = {
+    "slope": [10.924911, 34.362957, 3.631394, 35.591187, 9.136946, 39.945824],
+    "aspect": [256.263733, 313.518555, 113.198593, 117.758545, 286.557068, 312.580505],
+    "tpi": [1.375, -11.125, -2.5, -0.375, 2.25, -1.75],
+    "tri": [14.798649, 64.784256, 9.899495, 51.739735, 14.764823, 62.625874],
+    "roughness": [16.0, 58.0, 8.0, 55.0, 15.0, 72.0],
+    "hillshade": [195.0, 251.0, 170.0, 47.0, 203.0, 254.0],
+}
+COMMANDS = {
+    "slope": ["slope"],
+    "aspect": ["aspect"],
+    "tpi": ["TPI"],
+    "tri": ["TRI", "-alg", "Riley"],
+    "roughness": ["roughness"],
+    "hillshade": ["hillshade"],
+}
+
+
+@pytest.mark.parametrize("name", GDALDEM)
+def test_stored_gdaldem_values(jacksboro: xr.DataArray, name: str) -> None:
+    found = terrain.derive(jacksboro, [name])[name].values[tuple(np.transpose(CELLS))]
+    # gdaldem rounds hillshade to whole numbers
+    np.testing.assert_allclose(found, GDALDEM[name], atol=0.51 if name == "hillshade" else 1e-4)
+
+
+def gdaldem(dem: xr.DataArray, name: str, folder: Path) -> np.ndarray:
+    if not shutil.which("gdaldem"):
+        pytest.skip("gdaldem is not installed; the stored values are checked above")
+    dem.rio.write_nodata(-9999.0, encoded=True).rio.to_raster(folder / "in.tif")
+    command = ["gdaldem", COMMANDS[name][0], "in.tif", "out.tif", "-q", *COMMANDS[name][1:]]
+    subprocess.run(command, cwd=folder, check=True)
+    with rasterio.open(folder / "out.tif") as file:
+        values = file.read(1)
+        return np.where(values == file.nodata, np.nan, values.astype(float))
+
+
+def agree(ours: np.ndarray, theirs: np.ndarray, tolerance: float, period: float = 0) -> None:
+    """Equal within tolerance where the other program has a value, and we have one there too."""
+    has = np.isfinite(theirs)
+    assert has.mean() > 0.9
+    off = np.abs(ours.astype(float) - theirs)[has]
+    off = np.minimum(off, period - off) if period else off
+    assert off.max() <= tolerance  # a NaN of ours fails here too
+
+
+@pytest.mark.parametrize("name", GDALDEM)
+def test_gdaldem_on_real_terrain_with_holes(holed: xr.DataArray, name: str, tmp_path: Path) -> None:
+    """Two-sided: what gdaldem leaves empty is the rim of the raster, of holes, or (aspect) flat."""
+    ours, theirs = terrain.derive(holed, [name])[name].values, gdaldem(holed, name, tmp_path)
+    agree(ours, theirs, 0.51 if name == "hillshade" else 1e-4, 360 if name == "aspect" else 0)
+    full = np.isfinite(holed.rolling(y=3, x=3, center=True).sum(skipna=False).values)
+    expected = full & np.isfinite(ours)
+    np.testing.assert_array_equal(np.isfinite(theirs), expected)
+
+
+@pytest.mark.parametrize("name", GDALDEM)
+def test_gdaldem_on_balakot(balakot: xr.DataArray, name: str, tmp_path: Path) -> None:
+    """gdaldem sums in float32 (whole metres at Jacksboro hide it): aspect only off the flat."""
+    ours, theirs = terrain.derive(balakot, [name])[name].values, gdaldem(balakot, name, tmp_path)
+    if name == "aspect":
+        theirs[terrain.slope(balakot).values < 2] = np.nan
+    tolerance = {"hillshade": 0.51, "aspect": 0.02}.get(name, 1e-3)
+    agree(ours, theirs, tolerance, 360 if name == "aspect" else 0)
+
+
+@pytest.mark.parametrize("name", ["slope", "aspect", "curvature"])
+def test_xarray_spatial_agrees(holed: xr.DataArray, name: str) -> None:
+    """Its rim of NaN is one cell round edges and holes; its flat aspect is -1.
+
+    Horn's weights leave the centre out, so it has a slope in the middle of a lone gap.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its imports
+        xrspatial = pytest.importorskip("xrspatial")
+        theirs = getattr(xrspatial, name)(holed).values.astype(float)
+    if name == "aspect":
+        theirs[theirs == -1] = np.nan
+    theirs[holed.isnull().values] = np.nan
+    agree(getattr(terrain, name)(holed).values, theirs, 1e-4, 360 if name == "aspect" else 0)
+
+
+# --- gaps, edges, symmetry
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_hole_stays_a_hole_of_exactly_its_cells(holed: xr.DataArray, name: str) -> None:
+    found = terrain.derive(holed, [name])[name]
+    level = terrain.slope(holed) == 0 if name == "aspect" else False
+    np.testing.assert_array_equal(found.isnull(), holed.isnull() | level)
+
+
+def test_nodata_may_be_a_number(holed: xr.DataArray) -> None:
+    """An integer DEM that states -32768 gives what the float one with NaN gives."""
+    coded = holed.fillna(-32768).astype("int16").assign_attrs(nodata=-32768)
+    xr.testing.assert_equal(
+        terrain.derive(coded, EVERY).drop_attrs(), terrain.derive(holed, EVERY).drop_attrs()
+    )
+
+
+def test_gradient_beside_a_gap_is_one_sided() -> None:
+    """On a plane no gap, wherever it lies, changes a neighbour's slope or aspect."""
+    dem = surface(lambda x, y: 0.3 * x + 0.4 * y, (12, 12))
+    dem[3, 4] = dem[3, 5] = dem[0, 8] = dem[11, 11] = dem[7, 0] = dem[9, 9] = np.nan
+    ds = terrain.derive(dem, ["slope", "aspect", "curvature", "tpi"])
+    here = dem.notnull().values
+    np.testing.assert_allclose(ds.slope.values[here], 26.565052, atol=1e-5)
+    np.testing.assert_allclose(ds.aspect.values[here], 216.869904, atol=1e-4)
+    np.testing.assert_allclose(ds.curvature.values[here], 0, atol=1e-5)
+    np.testing.assert_allclose(ds.tpi.values[here], 0, atol=1e-5)
+
+
+def test_a_margin_gives_true_values_at_the_border(jacksboro: xr.DataArray) -> None:
+    whole = terrain.derive(jacksboro[:60, :60], EVERY)
+    part = terrain.derive(jacksboro[9:51, 9:51], EVERY)
+    xr.testing.assert_equal(whole[{"y": slice(10, 50), "x": slice(10, 50)}],
+                            part[{"y": slice(1, 41), "x": slice(1, 41)}])  # fmt: skip
+
+
+TURNS: dict[str, tuple[Callable, Callable]] = {
+    "quarter turn": (np.rot90, lambda azimuth: azimuth - 90),
+    "half turn": (lambda z: np.rot90(z, 2), lambda azimuth: azimuth + 180),
+    "east to west": (np.fliplr, lambda azimuth: -azimuth),
+    "north to south": (np.flipud, lambda azimuth: 180 - azimuth),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_turning_the_dem_turns_the_factors(holed: xr.DataArray, turn: str) -> None:
+    """Edges and holes too, so their rule prefers no side. (The sun of hillshade does not turn.)"""
+    move, azimuth = TURNS[turn]
+    before = terrain.derive(holed, EVERY)
+    turned = dem_of(move(holed.values), 30.0)
+    after = terrain.derive(turned, EVERY)
+    for name in set(EVERY) - {"aspect", "hillshade"}:
+        np.testing.assert_allclose(after[name], move(before[name].values), rtol=1e-4, atol=1e-4)
+    off = (after.aspect.values - azimuth(move(before.aspect.values)) + 180) % 360 - 180
+    assert np.nanmax(np.abs(off)) < 1e-3
+    np.testing.assert_array_equal(after.aspect.isnull(), move(before.aspect.isnull().values))
+    for function in (terrain.tpi, terrain.slope_position):
+        np.testing.assert_allclose(
+            function(turned, 150), move(function(holed, 150).values), atol=1e-3
+        )
+
+
+# --- larger surroundings
+
+
+def test_tpi_of_one_cell_is_the_one_of_the_kernel(holed: xr.DataArray) -> None:
+    np.testing.assert_allclose(
+        terrain.tpi(holed, 30), terrain.derive(holed, ["tpi"]).tpi, atol=1e-3
+    )
+
+
+def test_tpi_is_height_above_the_mean_of_the_disc(holed: xr.DataArray) -> None:
+    """By brute force: cells within 150 m plus half a cell, mirrored where missing."""
+    z = holed.values.astype(float)
+    found = terrain.tpi(holed, 150).values
+    for row, col in [(40, 60), (31, 45), (0, 0), (79, 30), (59, 7)]:
+        rise = []
+        for down in range(-5, 6):
+            for right in range(-5, 6):
+                if 30 * np.hypot(down, right) > 165 or (down, right) == (0, 0):
+                    continue
+                r, c, s, d = row + down, col + right, row - down, col - right
+                inside = 0 <= r < 80 and 0 <= c < 90 and np.isfinite(z[r, c])
+                mirror = 0 <= s < 80 and 0 <= d < 90 and np.isfinite(z[s, d])
+                here = z[row, col]
+                rise.append(z[r, c] - here if inside else here - z[s, d] if mirror else 0)
+        assert found[row, col] == pytest.approx(-np.mean(rise), abs=1e-3)
+
+
+def test_relief_is_the_range_within_the_window(holed: xr.DataArray) -> None:
+    np.testing.assert_array_equal(terrain.relief(holed, 3), terrain.roughness(holed))
+    five = holed.rolling(y=5, x=5, center=True, min_periods=1)
+    expected = (five.max() - five.min()).where(holed.notnull())
+    np.testing.assert_array_equal(terrain.relief(holed, 5), expected)
+
+
+def test_slope_position_names_ridges_slopes_flats_and_valleys() -> None:
+    """Ridges and valleys along north-south lines, 400 m apart and 20 m high, beside a plain."""
+    dem = surface(lambda x, y: np.where(x < 800, 10 - 10 * np.cos(x * np.pi / 200), 0), (21, 130))
+    found = terrain.slope_position(dem, 100)
+    row = [categories(found)[int(code)] for code in found[10]]
+    assert row[20] == row[60] == "Ridge"
+    assert row[40] == "Valley"
+    assert row[30] == "Mesoslope-3"
+    assert row[23] == "Upslope"
+    assert row[37] == "Downslope"
+    assert row[120] == "Flat"
+    assert list(categories(found).values()) == list(terrain.SLOPE_POSITIONS)
+    assert found.dtype == np.int16
+
+
+def test_slope_position_keeps_holes_and_uses_all_classes(holed: xr.DataArray) -> None:
+    found = terrain.slope_position(holed, 300)
+    np.testing.assert_array_equal(found == found.attrs["nodata"], holed.isnull())
+    assert set(np.unique(found)) == {-32768, *range(1, 11)}
+
+
+# --- labels and refusals
+
+
+def test_labels_are_kept(jacksboro: xr.DataArray) -> None:
+    ds = terrain.derive(jacksboro, EVERY)
+    assert list(ds.data_vars) == EVERY
+    assert ds.rio.crs == jacksboro.rio.crs
+    xr.testing.assert_equal(ds.x, jacksboro.x)
+    for name in EVERY:
+        assert set(ds[name].attrs) >= {"units", "kind", "long_name", "source"}
+        assert ds[name].dtype == np.float32
+    assert ds.aspect.attrs["kind"] == "cyclic"
+
+
+def test_a_band_of_one_is_taken_and_of_two_refused(jacksboro: xr.DataArray) -> None:
+    dem = jacksboro[:9, :9]
+    xr.testing.assert_equal(terrain.slope(dem.expand_dims(band=[1])), terrain.slope(dem))
+    with pytest.raises(GridError, match=r"one layer.*select"):
+        terrain.slope(xr.concat([dem, dem], "band"))
+
+
+def test_degrees_and_unknown_places_are_refused(jacksboro: xr.DataArray) -> None:
+    with pytest.raises(CrsError, match="degrees"):
+        terrain.slope(jacksboro.rio.write_crs(4326))
+    with pytest.raises(CrsError, match="no coordinate reference system"):
+        terrain.slope(jacksboro.drop_vars("spatial_ref"))
+
+
+def test_settings_out_of_range_are_refused(jacksboro: xr.DataArray) -> None:
+    with pytest.raises(AreaError, match=r"'slop'.*choose among slope, aspect"):
+        terrain.derive(jacksboro, ["slop"])
+    with pytest.raises(AreaError, match="odd number of cells"):
+        terrain.relief(jacksboro, 4)
+    with pytest.raises(AreaError, match="metres, more than 0"):
+        terrain.tpi(jacksboro, 0)
