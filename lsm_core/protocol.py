@@ -128,7 +128,7 @@ def _ground(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> NDArray[np.
         also=block.ravel(),
     )
     number = part.map(PARTS.index).astype(np.uint8)
-    table = number[block.ravel()].to_numpy(dtype=np.uint8).reshape(block.shape)
+    table = np.asarray(number[block.ravel()], dtype=np.uint8).reshape(block.shape)
     return table[row][:, col]
 
 
