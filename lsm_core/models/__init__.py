@@ -1,1 +1,171 @@
-"""The networks and the baselines they are compared with."""
+"""The menu: every model a recipe may name, what it eats, and how it is built.
+
+A model's file is imported only when the model is built or its options are checked, so that the
+random forest never loads a network library, and the networks never load scikit-learn.
+"""
+
+import difflib
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lsm_core.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Card:
+    """One line of the menu.
+
+    `eats` lists the input forms of a recipe it takes; `smallest` is the side, in cells, below
+    which its images are refused; `builder` is "module:function".
+    """
+
+    name: str
+    title: str
+    framework: str
+    eats: tuple[str, ...]
+    builder: str
+    smallest: int
+    note: str
+
+
+_IMAGES, _TABLE = ("onehot", "window"), ("table",)
+
+MENU: dict[str, Card] = {
+    card.name: card
+    for card in (
+        Card(
+            name="lsgh_net",
+            title="LSGH-Net",
+            framework="keras",
+            eats=_IMAGES,
+            builder="lsm_core.models.lsgh_net:build",
+            smallest=7,
+            note="five convolutions with scSE attention; trained on Gaussian heatmap samples",
+        ),
+        Card(
+            name="cnn",
+            title="CNN",
+            framework="keras",
+            eats=_IMAGES,
+            builder="lsm_core.models.lsgh_net:build",
+            smallest=7,
+            note="the network of LSGH-Net, for recipes without heatmap samples",
+        ),
+        Card(
+            name="random_forest",
+            title="Random forest",
+            framework="sklearn",
+            eats=_TABLE,
+            builder="lsm_core.models.baselines:random_forest",
+            smallest=1,
+            note="trees on the values of the cell itself",
+        ),
+        Card(
+            name="logistic_regression",
+            title="Logistic regression",
+            framework="sklearn",
+            eats=_TABLE,
+            builder="lsm_core.models.baselines:logistic_regression",
+            smallest=1,
+            note="on the standardised values of the cell itself",
+        ),
+    )
+}
+
+
+def build(
+    name: str, input_shape: tuple[int, ...], *, seed: int | None = None, **options: Any
+) -> Any:
+    """A new, untrained model.
+
+    Parameters
+    ----------
+    name : a key of `MENU`.
+    input_shape : of one sample: (side, side, channel) for images, (channel,) for a table.
+    seed : of the first weights, dropout or trees: the same seed builds the same model. Every
+        builder takes it; it is the recipe's seed and no option of its own.
+    options : the builder's own, see its signature.
+
+    Returns
+    -------
+    A Keras model (not compiled), or an unfitted scikit-learn estimator: see the card's `framework`.
+
+    Raises
+    ------
+    RecipeError : unknown model or option, or a shape that the model does not take.
+
+    >>> build("random_forest", (14,), seed=1, n_estimators=10).n_estimators
+    10
+    """
+    check_options(name, options)
+    _check_shape(card(name), tuple(input_shape))
+    return _builder(name)(tuple(input_shape), seed=seed, **options)
+
+
+def card(name: str) -> Card:
+    """The card of a model; an unknown name is a RecipeError that lists near ones."""
+    if name not in MENU:
+        raise RecipeError(f"no model {name!r}; {_near(name, MENU)}")
+    return MENU[name]
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Check a recipe's model options against the names and types of the builder's signature.
+
+    Raises
+    ------
+    RecipeError : the model or an option is unknown, or a value is of the wrong type.
+    """
+    known = _options(name)
+    for key, value in options.items():
+        if key == "seed":
+            raise RecipeError("seed is not a model option: set the recipe's own seed")
+        if key not in known:
+            raise RecipeError(f"{name} has no option {key!r}; {_near(key, known)}")
+        if not _fits(value, known[key]):
+            wanted = getattr(known[key], "__name__", str(known[key]))
+            raise RecipeError(f"{name}: option {key} takes {wanted}, got {value!r}")
+
+
+def _options(name: str) -> dict[str, Any]:
+    """Names and types of the options a builder takes."""
+    builder = _builder(name)
+    hints = typing.get_type_hints(builder)
+    names = inspect.signature(builder).parameters
+    return {key: hints[key] for key in names if key not in ("input_shape", "seed")}
+
+
+def _builder(name: str) -> Callable[..., Any]:
+    module, function = card(name).builder.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _check_shape(model: Card, shape: tuple[int, ...]) -> None:
+    if model.eats == _TABLE:
+        if len(shape) != 1:
+            raise RecipeError(
+                f"{model.name} takes a table, shape (channel,), got {shape}: "
+                "set input.form to table"
+            )
+    elif len(shape) != 3 or shape[0] != shape[1] or shape[0] < model.smallest:
+        raise RecipeError(
+            f"{model.name} takes square images of at least {model.smallest} cells, shape "
+            f"(side, side, channel), got {shape}: "
+            "set input.form to onehot or window, and input.size"
+        )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    allowed = typing.get_args(hint) or (hint,)
+    if isinstance(value, bool):  # Python takes True for the number 1; a recipe should not
+        return bool in allowed
+    return isinstance(value, allowed) or (isinstance(value, int) and float in allowed)
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"

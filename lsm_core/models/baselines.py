@@ -1,0 +1,82 @@
+"""Baselines on the values of the cell itself: random forest and logistic regression.
+
+Neither loads a network library. Both learn from hard labels and score with the probability of
+class 1.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lsm_core.errors import RecipeError, SampleError
+
+
+def random_forest(
+    input_shape: tuple[int, ...],
+    *,
+    n_estimators: int = 500,
+    min_samples_leaf: int = 1,
+    max_features: str | float | None = "sqrt",
+    n_jobs: int = 2,
+    seed: int | None = None,
+) -> RandomForestClassifier:
+    """A random forest (Breiman 2001), unfitted. Options as in scikit-learn; `n_jobs` are threads.
+
+    The scores do not depend on `n_jobs`.
+    """
+    return RandomForestClassifier(
+        n_estimators=n_estimators,
+        min_samples_leaf=min_samples_leaf,
+        max_features=max_features,
+        n_jobs=n_jobs,
+        random_state=seed,
+    )
+
+
+def logistic_regression(
+    input_shape: tuple[int, ...], *, C: float = 1.0, max_iter: int = 1000, seed: int | None = None
+) -> Pipeline:
+    """Logistic regression on standardised values, unfitted; `C` is the inverse L2 penalty.
+
+    Means and deviations are part of the pipeline, so they are learnt from the training places and
+    from nothing else.
+    """
+    regression = LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
+    return make_pipeline(StandardScaler(), regression)
+
+
+def fit_estimator(model: Any, x: ArrayLike, label: ArrayLike) -> Any:
+    """Fit a baseline on its training places, and return it.
+
+    Parameters
+    ----------
+    model : from `random_forest` or `logistic_regression`.
+    x : (sample, channel), no NaN.
+    label : (sample,) of 0 and 1, both present.
+
+    Raises
+    ------
+    SampleError : NaN in `x`, other labels than 0 and 1, or only one of them.
+    RecipeError : scikit-learn refuses an option's value.
+    """
+    x, label = np.asarray(x, np.float32), np.asarray(label).astype(int)
+    classes = np.unique(label).tolist()
+    if classes != [0, 1]:
+        raise SampleError(
+            f"a baseline learns from labels 0 and 1, got {classes} in {len(label)} training places"
+        )
+    if not np.isfinite(x).all():
+        bad = int((~np.isfinite(x)).any(axis=1).sum())
+        raise SampleError(
+            f"{bad} of {len(x)} training places have missing values: encode them first"
+        )
+    try:
+        return model.fit(x, label)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"scikit-learn refuses an option of the model: {reason}") from error

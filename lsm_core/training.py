@@ -1,0 +1,273 @@
+"""The training loop of the networks: batches in, news out, the best weights kept.
+
+It knows NumPy and Keras only, and Keras is loaded by `fit`, so that importing this file costs
+nothing to a run that needs no network. Which places are trained on, and what a model is shown of
+them, is settled elsewhere and comes in as `Batches`.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
+from lsm_core.metrics import average_precision
+
+Gather = Callable[[NDArray[np.intp]], NDArray[Any]]
+Report = Callable[[dict[str, Any]], None]
+Ask = Callable[[], bool]
+
+NEWS_EVERY = 0.25  # seconds between two pieces of news within an epoch
+TINY = 1e-7  # keeps a logarithm finite, as Keras does
+
+
+class Settings(Protocol):
+    """What `fit` needs to be told; a recipe's `training` section is one."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def loss(self) -> str: ...
+
+
+class Batches:
+    """Samples in batches; what the model sees of them is gathered when a batch is asked for.
+
+    Parameters
+    ----------
+    gather : from an index array to the model's input, (index, ...) float32.
+    target : (sample,), what the network learns: 0 to 1.
+    label : (sample,), 0, 1, or -1 where a sample has a target but no hard label.
+    batch : most samples in a batch. Sizes differ by one at most, so that no lone sample is left
+        over for batch normalisation.
+    rng, shuffle : with `shuffle`, a new order before every epoch.
+    weight : (sample,), weights of the loss.
+
+    `len()` is the number of batches; `batches[i]` is (x, target) or (x, target, weight), with
+    target of shape (index, 1). `order` is the present order of the samples.
+
+    >>> b = Batches(lambda i: i, [0, 1, 1], [0, 1, 1], 2, np.random.default_rng(0), shuffle=False)
+    >>> len(b), b[0][1].tolist()
+    (2, [[0.0], [1.0]])
+    """
+
+    def __init__(
+        self,
+        gather: Gather,
+        target: ArrayLike,
+        label: ArrayLike,
+        batch: int,
+        rng: np.random.Generator,
+        shuffle: bool,
+        weight: ArrayLike | None = None,
+    ) -> None:
+        self.gather = gather
+        self.target = np.asarray(target, np.float32)
+        self.label = np.asarray(label)
+        self.weight = None if weight is None else np.asarray(weight, np.float32)
+        self.rng, self.shuffle = rng, shuffle
+        if len(self.target) == 0:
+            raise SampleError("no samples to make batches of: the split left this part empty")
+        self._count = math.ceil(len(self.target) / batch)
+        self.order = np.arange(len(self.target))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
+        size = len(self.order)
+        first, last = number * size // self._count, (number + 1) * size // self._count
+        index = self.order[first:last]
+        batch = (self.gather(index), self.target[index, None])
+        return batch if self.weight is None else (*batch, self.weight[index])
+
+    def start_epoch(self) -> None:
+        """Shuffle, if these batches are to be shuffled."""
+        if self.shuffle:
+            self.rng.shuffle(self.order)
+
+
+class Feed(NamedTuple):
+    """What is learnt from, and what early stopping watches: never the test places."""
+
+    train: Batches
+    validation: Batches
+
+
+def fit(
+    model: Any,
+    feed: Feed,
+    settings: Settings,
+    on_progress: Report | None = None,
+    should_stop: Ask | None = None,
+) -> list[dict[str, Any]]:
+    """Train a Keras model with Adam; afterwards it holds the weights of its best epoch.
+
+    Best is the highest validation accuracy (score >= .5 against hard labels; samples without one do
+    not count), among equals the lowest validation loss (on targets). Training ends after `epochs`,
+    or after `patience` epochs in which the accuracy did not rise.
+
+    Parameters
+    ----------
+    model : built, with one output in (0, 1). It is compiled here.
+    settings : epochs, batch, learning_rate, patience, loss ("mse" or "binary_crossentropy"). The
+        size of a batch is in the feed already.
+    on_progress : gets {"event": "epoch", epoch, epochs, loss, val_loss, val_accuracy,
+        val_average_precision, seconds (of the epoch), eta (seconds, at most)} after each epoch, and
+        {"event": "batch", epoch, epochs, batch, batches, loss, eta} at most four times a second.
+    should_stop : is asked after every batch. A stop ends training there; the epoch under way is
+        not counted. Before the first epoch is over, the weights are those reached.
+
+    Returns
+    -------
+    One dict per finished epoch: epoch, loss, val_loss, val_accuracy, val_average_precision,
+    seconds.
+
+    Raises
+    ------
+    SampleError : training targets are all the same, or validation labels of one class only.
+    RunError : the loss is no longer a number.
+    RecipeError : unknown loss.
+
+    The same seeds (of the model, of the batches' rng) on the same machine give the same weights,
+    bit by bit.
+    """
+    import keras  # slow to load, and this module is imported for tables too
+
+    _check(feed, settings)
+    optimizer = keras.optimizers.Adam(settings.learning_rate)
+    model.compile(optimizer=optimizer, loss=settings.loss, jit_compile=False)
+    watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
+    history: list[dict[str, Any]] = []
+    best: list[NDArray[Any]] | None = None
+    best_rank, waited = (-math.inf, -math.inf), 0
+    try:
+        while len(history) < settings.epochs and waited < settings.patience:
+            result = _epoch(model, feed, settings, watch, number=len(history) + 1)
+            history.append(result)
+            rank = (result["val_accuracy"], -result["val_loss"])
+            waited = 0 if rank[0] > best_rank[0] else waited + 1
+            if rank > best_rank:
+                best, best_rank = model.get_weights(), rank
+            watch.tell_epoch(result)
+    except Stopped:
+        pass  # the caller knows: it was its own `should_stop`
+    if best is not None:
+        model.set_weights(best)
+    return history
+
+
+def _epoch(
+    model: Any, feed: Feed, settings: Settings, watch: "_Watch", number: int
+) -> dict[str, Any]:
+    """Learn from every training batch once, then look at the validation samples once."""
+    started = time.monotonic()
+    model.reset_metrics()  # so that the loss is the mean since the epoch began
+    feed.train.start_epoch()
+    loss = math.nan
+    for i in range(len(feed.train)):
+        batch = feed.train[i]
+        loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
+        if not math.isfinite(loss):
+            raise _no_number(f"loss is {loss}", batch[0], settings, number)
+        watch.after_batch(number, i + 1, len(feed.train), loss)
+    checked = _validate(model, feed.validation, settings, watch)
+    if not math.isfinite(checked["val_loss"]):
+        raise _no_number("validation loss is not a number", feed.validation[0][0], settings, number)
+    return {"epoch": number, "loss": loss, **checked, "seconds": time.monotonic() - started}
+
+
+def _validate(
+    model: Any, batches: Batches, settings: Settings, watch: "_Watch"
+) -> dict[str, float]:
+    """Loss on targets, accuracy and average precision on hard labels, from one pass."""
+    scores = []
+    for i in range(len(batches)):
+        scores.append(np.asarray(model.predict_on_batch(batches[i][0])).ravel())
+        watch.ask()
+    score = np.concatenate(scores).astype(np.float64)
+    target, label = batches.target[batches.order], batches.label[batches.order]
+    loss = LOSSES[settings.loss](target, score)
+    if not math.isfinite(loss):
+        return {"val_loss": loss, "val_accuracy": math.nan, "val_average_precision": math.nan}
+    hard = label >= 0
+    return {
+        "val_loss": loss,
+        "val_accuracy": float(np.mean((score[hard] >= 0.5) == (label[hard] == 1))),
+        "val_average_precision": average_precision(label[hard], score[hard]),
+    }
+
+
+def _squared(target: NDArray[Any], score: NDArray[np.float64]) -> float:
+    return float(np.mean((score - target) ** 2))
+
+
+def _cross_entropy(target: NDArray[Any], score: NDArray[np.float64]) -> float:
+    sure = np.clip(score, TINY, 1 - TINY)
+    return float(-np.mean(target * np.log(sure) + (1 - target) * np.log(1 - sure)))
+
+
+LOSSES = {"mse": _squared, "binary_crossentropy": _cross_entropy}
+
+
+class _Watch:
+    """Tells the news, at most four times a second within an epoch, and asks whether to stop."""
+
+    def __init__(self, settings: Settings, tell: Report, should_stop: Ask) -> None:
+        self.epochs, self.tell, self.should_stop = settings.epochs, tell, should_stop
+        self.started = self.told = time.monotonic()
+
+    def ask(self) -> None:
+        if self.should_stop():
+            raise Stopped("stopped in training")
+
+    def after_batch(self, epoch: int, batch: int, batches: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.told >= NEWS_EVERY:
+            self.told = now
+            eta = self._seconds_left(epoch - 1 + batch / batches)
+            where = {"epoch": epoch, "epochs": self.epochs, "batch": batch, "batches": batches}
+            self.tell({"event": "batch", **where, "loss": loss, "eta": eta})
+        self.ask()
+
+    def tell_epoch(self, result: dict[str, Any]) -> None:
+        eta = self._seconds_left(result["epoch"])
+        self.tell({"event": "epoch", "epochs": self.epochs, **result, "eta": eta})
+
+    def _seconds_left(self, done: float) -> float:
+        """If all epochs are needed; `done` epochs are."""
+        return (time.monotonic() - self.started) * (self.epochs - done) / done
+
+
+def _check(feed: Feed, settings: Settings) -> None:
+    if settings.loss not in LOSSES:
+        raise RecipeError(f"no loss {settings.loss!r}: training.loss is {' or '.join(LOSSES)}")
+    if np.ptp(feed.train.target) == 0:
+        raise SampleError(
+            f"all {len(feed.train.target)} training targets are {feed.train.target[0]:g}: "
+            "a network needs landslides and places without"
+        )
+    hard = feed.validation.label[feed.validation.label >= 0]
+    if set(np.unique(hard).tolist()) != {0, 1}:
+        raise SampleError(
+            f"validation has {int((hard == 1).sum())} landslides and {int((hard == 0).sum())} "
+            "places without: early stopping needs both; raise split.validation"
+        )
+
+
+def _no_number(what: str, x: NDArray[Any], settings: Settings, epoch: int) -> RunError:
+    if not np.isfinite(x).all():
+        return RunError(f"{what} in epoch {epoch} because the input holds NaN: encode it first")
+    return RunError(
+        f"{what} in epoch {epoch}: the learning rate {settings.learning_rate:g} is too high for "
+        "this model; lower training.learning_rate"
+    )

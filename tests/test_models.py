@@ -1,0 +1,246 @@
+"""One exam for every model of the menu, then what each is in particular."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lsm_core import models
+from lsm_core.errors import RecipeError, SampleError
+from lsm_core.models.baselines import fit_estimator
+
+NETWORKS = [card.name for card in models.MENU.values() if card.framework == "keras"]
+BASELINES = [card.name for card in models.MENU.values() if card.framework == "sklearn"]
+QUICK = {"random_forest": {"n_estimators": 20}, "logistic_regression": {}}
+
+
+def places(shape, n=60, seed=0):
+    """Samples whose label is in the first value of the middle of the image."""
+    rng = np.random.default_rng(seed)
+    x = rng.random((n, *shape), dtype=np.float32)
+    label = np.arange(n) % 2
+    middle = tuple(side // 2 for side in shape[:-1])
+    x[(slice(None), *middle, 0)] = label + 0.1 * rng.random(n)
+    return x, label
+
+
+def plain(value):
+    import keras
+
+    return keras.ops.convert_to_numpy(value)
+
+
+def run_alone(code):
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+# ------------------------------------------------------------------------------- the exam
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_scores_learns_with_every_weight_and_knows_60_samples_by_heart(name):
+    model = models.build(name, (7, 7, 1), seed=1)
+    x, label = places((7, 7, 1))
+    score = plain(model(x))
+    assert score.shape == (60, 1)
+    assert score.dtype == np.float32
+    assert ((score > 0) & (score < 1)).all()
+
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    model.compile("adam", "mse", jit_compile=False)
+    target = label[:, None].astype(np.float32)
+    model.train_on_batch(x, target)
+    for old, weight in zip(before, model.trainable_weights, strict=True):
+        assert (old != weight.numpy()).any(), weight.path
+
+    for _ in range(60):
+        model.train_on_batch(x, target)
+    learnt = plain(model(x, training=False)).ravel() >= 0.5
+    assert (learnt == label).mean() >= 0.95
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_learns_60_samples_by_heart(name):
+    x, label = places((5,))
+    model = fit_estimator(models.build(name, (5,), seed=1, **QUICK[name]), x, label)
+    probability = model.predict_proba(x)
+    assert probability.shape == (60, 2)
+    assert ((probability[:, 1] >= 0.5) == label).all()
+
+
+@pytest.mark.parametrize("name", models.MENU)
+def test_the_seed_and_nothing_else_decides_the_model(name):
+    shape = (7, 7, 1) if name in NETWORKS else (5,)
+    x, label = places(shape)
+
+    def scores(seed):
+        model = models.build(name, shape, seed=seed, **QUICK.get(name, {}))
+        if name in NETWORKS:
+            return plain(model(x))
+        noisy = np.where(np.arange(len(label)) % 7 == 0, 1 - label, label)
+        return fit_estimator(model, x, noisy).predict_proba(x)
+
+    first = scores(5)
+    np.testing.assert_array_equal(first, scores(5))
+    if name != "logistic_regression":  # a convex fit: the seed has nothing to decide
+        assert (first != scores(6)).any()
+
+
+# ------------------------------------------------------------------------------ LSGH-Net
+
+
+@pytest.mark.parametrize("side", range(7, 41))
+def test_every_side_ends_in_one_cell_and_no_pooling_drops_a_row(side):
+    from lsm_core.models.lsgh_net import stages
+
+    left = side
+    for stage in stages(side):
+        assert 1 <= stage.kernel <= left
+        left = left - stage.kernel + 1
+        if stage.pool:
+            assert left % 2 == 0
+            left //= 2
+    assert left == 1
+    assert [stage.width for stage in stages(side)] == [32, 64, 128, 192, 256]
+    assert any(stage.pool for stage in stages(side))
+
+
+@pytest.mark.parametrize("side", [8, 13, 22])
+def test_the_feature_before_the_dense_layers_is_1_x_1_x_256(side):
+    model = models.build("lsgh_net", (side, side, 3))
+    flatten = next(layer for layer in model.layers if type(layer).__name__ == "Flatten")
+    assert flatten.input.shape == (None, 1, 1, 256)
+
+
+def test_every_cell_of_the_image_is_looked_at():
+    model = models.build("lsgh_net", (13, 13, 1), seed=1)
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.random((1, 13, 13, 1), dtype=np.float32), 170, axis=0)
+    for cell in range(169):
+        x[cell + 1].flat[cell] += 1e3
+    score = plain(model(x)).ravel()
+    assert (score[1:] != score[0]).all()
+
+
+def test_scse_adds_a_weight_for_the_channel_and_one_for_the_cell():
+    import keras
+
+    from lsm_core.models.lsgh_net import _scse
+
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 6)).astype(np.float32)
+    image = keras.Input(x.shape[1:])
+    model = keras.Model(image, _scse(image, None))
+    squeeze, excite, cell = [layer for layer in model.layers if layer.weights]
+
+    def sigmoid(value):
+        return 1 / (1 + np.exp(-value))
+
+    (w1, b1), (w2, b2), (w3, b3) = (la.get_weights() for la in (squeeze, excite, cell))
+    assert (w1.shape, w2.shape, w3.shape) == ((6, 3), (3, 6), (6, 1))
+    channel = sigmoid(np.maximum(x.mean(axis=(1, 2)) @ w1 + b1, 0) @ w2 + b2)
+    expected = x * channel[:, None, None, :] + x * sigmoid(x @ w3 + b3)
+    np.testing.assert_allclose(plain(model(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_scse_the_network_is_smaller_and_otherwise_the_same():
+    def kinds(model, kind):
+        return sum(type(layer).__name__ == kind for layer in model.layers)
+
+    with_it = models.build("lsgh_net", (13, 13, 1))
+    without = models.build("lsgh_net", (13, 13, 1), scse=False)
+    for kind in ("Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"):
+        assert kinds(with_it, kind) == kinds(without, kind)
+    assert kinds(with_it, "Multiply") == 5
+    assert kinds(without, "Multiply") == 0
+
+
+# -------------------------------------------------------------------------------- baselines
+
+
+def test_the_scaler_is_learnt_with_the_regression_and_from_nothing_else():
+    x, label = places((5,))
+    model = fit_estimator(models.build("logistic_regression", (5,)), 100 * x, label)
+    np.testing.assert_allclose(model[0].mean_, 100 * x.mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_never_load_a_network_library(name):
+    loaded = run_alone(
+        "import sys, numpy as np\n"
+        "from lsm_core import models\n"
+        "from lsm_core.models.baselines import fit_estimator\n"
+        f"fit_estimator(models.build('{name}', (2,), **{QUICK[name]}), np.eye(2), [0, 1])\n"
+        "print([m for m in ('keras', 'tensorflow', 'torch', 'jax') if m in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_the_menu_loads_no_model_library():
+    loaded = run_alone(
+        "import sys, lsm_core.models, lsm_core.windows, lsm_core.training\n"
+        "print([m for m in ('keras', 'tensorflow', 'sklearn', 'xarray') if m in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_a_baseline_says_what_it_cannot_learn_from():
+    model = models.build("random_forest", (2,))
+    with pytest.raises(SampleError, match=r"labels 0 and 1, got \[1\] in 3"):
+        fit_estimator(model, np.eye(3), [1, 1, 1])
+    with pytest.raises(SampleError, match=r"got \[-1, 0, 1\]"):
+        fit_estimator(model, np.eye(3), [1, 0, -1])
+    with pytest.raises(SampleError, match="1 of 2 training places have missing values"):
+        fit_estimator(model, [[0, np.nan], [1, 1]], [0, 1])
+    with pytest.raises(RecipeError, match="n_estimators"):
+        fit_estimator(models.build("random_forest", (2,), n_estimators=0), np.eye(2), [0, 1])
+
+
+# ---------------------------------------------------------------------------------- the menu
+
+
+def test_the_menu_names_builders_that_exist():
+    for name, card in models.MENU.items():
+        assert card.name == name
+        assert set(card.eats) <= {"onehot", "window", "table"}
+        models.check_options(name, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("lsgh_ne", {}, "no model 'lsgh_ne'; did you mean lsgh_net"),
+        ("xyz", {}, "there are: lsgh_net, cnn, random_forest"),
+        ("lsgh_net", {"scs": True}, "lsgh_net has no option 'scs'; did you mean scse"),
+        ("lsgh_net", {"scse": "no"}, "option scse takes bool, got 'no'"),
+        ("lsgh_net", {"dropout": True}, "option dropout takes float, got True"),
+        ("random_forest", {"n_estimators": 1.5}, "takes int, got 1.5"),
+        ("random_forest", {"seed": 1}, "set the recipe's own seed"),
+        ("random_forest", {"input_shape": 1}, "no option 'input_shape'"),
+    ],
+)
+def test_wrong_names_and_options_are_refused(name, options, words):
+    with pytest.raises(RecipeError, match=words):
+        models.check_options(name, options)
+
+
+def test_right_options_are_taken():
+    models.check_options("lsgh_net", {"scse": False, "dropout": 0})
+    models.check_options("random_forest", {"max_features": None, "n_estimators": 10})
+    models.check_options("random_forest", {"max_features": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("lsgh_net", (6, 6, 1)), ("lsgh_net", (13, 12, 1)), ("cnn", (13,)), ("random_forest", (3, 3))],
+)
+def test_shapes_a_model_does_not_take_are_refused(name, shape):
+    with pytest.raises(RecipeError, match=r"set input.form"):
+        models.build(name, shape)
+
+
+def test_dropout_is_a_share():
+    with pytest.raises(RecipeError, match=r"share in \[0, 1\), got 1"):
+        models.build("lsgh_net", (7, 7, 1), dropout=1.0)
