@@ -57,7 +57,7 @@ class Batches:
 
     >>> b = Batches(lambda i: i, [0, 1, 1], [0, 1, 1], 2, np.random.default_rng(0), shuffle=False)
     >>> len(b), b[0][1].tolist()
-    (2, [[0.0], [1.0]])
+    (2, [[0.0]])
     """
 
     def __init__(
