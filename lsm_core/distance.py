@@ -146,8 +146,8 @@ def _nearest(segments, x, y, tile):  # type: ignore[no-untyped-def]
             for i in range(row, bottom + 1):
                 for j in range(col, right + 1):
                     best = np.inf
-                    for k in nearest:
-                        best = min(best, _gap(x[j], y[i], segments[k]))
+                    for n in nearest:
+                        best = min(best, _gap(x[j], y[i], segments[n]))
                     result[i, j] = math.sqrt(best)
     return result
 

@@ -342,7 +342,7 @@ def _nearest(
 def _warped(
     values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, how: How
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Floating values by GDAL's warper, NaN where no source cell has data."""
+    """Floating values by GDAL's warper (placed within 1/8 of a cell), NaN where no data are."""
     result = np.full(grid.shape, np.nan, values.dtype)
     reproject(
         np.where(valid, values, np.nan), result, src_transform=source.transform,

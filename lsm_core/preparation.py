@@ -335,8 +335,8 @@ def _dem(area: AreaFile, catalog: "DataCatalog", grid: Grid) -> xr.DataArray | N
     low, high = float(raster.min()), float(raster.max())
     if low < LOWEST or high > HIGHEST:
         raise SourceError(
-            f"{area.dem} holds elevations from {low:g} to {high:g} m: state its nodata "
-            "value in the catalogue (`metadata: {nodata: -9999}`), or its unit (`unit_mult`) if it is in feet"
+            f"{area.dem} holds elevations from {low:g} to {high:g} m: state its nodata value in "
+            "the catalogue (`metadata: {nodata: -9999}`), or `unit_mult` of a DEM in feet"
         )
     wet = any(f.derive in HYDROLOGY or f.stream_area for f in area.factors)
     radius = max([(f.radius or 0) for f in area.factors if f.derive] + [0])

@@ -1,0 +1,216 @@
+"""The catalogue: names, roots, units, fingerprints and the ways a source can be wrong."""
+
+import hashlib
+import subprocess
+import sys
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+from lsm_core import catalog
+from lsm_core.errors import CatalogError, CrsError, SourceError
+
+PLACE = Affine(10, 0, 500000, 0, -10, 4000000)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("LSM_DATA", raising=False)
+
+
+def write_raster(path, *bands, crs="EPSG:32643", nodata=None, names=None):
+    height, width = bands[0].shape
+    profile = {"height": height, "width": width, "count": len(bands), "dtype": bands[0].dtype}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs=crs, transform=PLACE, nodata=nodata, **profile
+    ) as file:
+        file.write(np.stack(bands))
+        file.descriptions = names or [None] * len(bands)
+
+
+def write_catalog(folder, text, meta="version: v1"):
+    path = folder / "my.yaml"
+    path.write_text(f"meta: {{{meta}}}\n{text}")
+    return catalog.load_catalog(path)
+
+
+RASTER = "{data_type: RasterDataset, driver: rasterio, uri: %s}"
+
+
+def test_unknown_name_lists_near_ones_and_is_no_path(tmp_path):
+    """A file of that very name does not make it a source."""
+    write_raster(tmp_path / "dme", np.zeros((3, 3), "float32"))
+    known = write_catalog(tmp_path, f"dem: {RASTER % 'dem.tif'}")
+    for name in ("dme", str(tmp_path / "dme")):
+        with pytest.raises(CatalogError, match=r"has no '.*dme'.*(did you mean|it knows) dem"):
+            catalog.source(known, name)
+
+
+def test_missing_file_names_path_and_variable(tmp_path):
+    known = write_catalog(tmp_path, f"dem: {RASTER % 'gone.tif'}")
+    with pytest.raises(SourceError, match=r"no file at .*gone\.tif \(LSM_DATA is not set\)"):
+        catalog.source(known, "dem")
+
+
+def test_roots(tmp_path, monkeypatch):
+    """`meta: root` starts at the catalogue's folder, LSM_DATA replaces it, absolute paths stay."""
+    inside, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    for folder in (inside, elsewhere):
+        folder.mkdir()
+        write_raster(folder / "dem.tif", np.zeros((3, 3), "float32"))
+    text = f"dem: {RASTER % 'dem.tif'}\nfixed: {RASTER % (inside / 'dem.tif')}"
+    known = write_catalog(tmp_path, text, "version: v1, root: data")
+    assert catalog.local_path(catalog.source(known, "dem")) == inside / "dem.tif"
+    monkeypatch.setenv("LSM_DATA", str(elsewhere))
+    known = write_catalog(tmp_path, text, "version: v1, root: data")
+    assert catalog.local_path(catalog.source(known, "dem")) == elsewhere / "dem.tif"
+    assert catalog.local_path(catalog.source(known, "fixed")) == inside / "dem.tif"
+
+
+def test_broken_catalogues(tmp_path):
+    with pytest.raises(CatalogError, match="no catalogue at"):
+        catalog.load_catalog(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(CatalogError, match="not readable YAML"):
+        catalog.load_catalog(tmp_path / "bad.yaml")
+    (tmp_path / "odd.yaml").write_text("meta: {version: v1}\ndem: {data_type: Nonsense, uri: a}")
+    with pytest.raises(CatalogError, match="no valid catalogue"):
+        catalog.load_catalog(tmp_path / "odd.yaml")
+
+
+def test_bands_by_name_and_number(tmp_path):
+    low, high = np.full((3, 4), 1, "float32"), np.full((3, 4), 2, "float32")
+    write_raster(tmp_path / "two.tif", low, high, names=["low", "high"])
+    known = write_catalog(tmp_path, f"two: {RASTER % 'two.tif'}")
+    for band, value in ((None, 1), (1, 1), ("low", 1), (2, 2), ("high", 2)):
+        raster = catalog.open_raster(known, "two", band=band)
+        assert raster.dims == ("y", "x")
+        assert raster.name == "two"
+        assert (raster == value).all()
+    with pytest.raises(SourceError, match="no band 'hihg': did you mean high"):
+        catalog.open_raster(known, "two", band="hihg")
+    with pytest.raises(SourceError, match="no band 3"):
+        catalog.open_raster(known, "two", band=3)
+
+
+def test_units_of_the_catalogue_are_applied(tmp_path):
+    """A DEM in feet becomes metres, nodata kept apart; a unit for no variable is refused."""
+    feet = np.array([[100, 200], [300, -9999]], "float32")
+    write_raster(tmp_path / "dem.tif", feet, nodata=-9999)
+    entry = "{data_type: RasterDataset, driver: rasterio, uri: dem.tif, data_adapter: %s}"
+    known = write_catalog(tmp_path, f"dem: {entry % '{unit_mult: {dem: 0.3048}}'}")
+    raster = catalog.open_raster(known, "dem")
+    np.testing.assert_allclose(raster.values.ravel()[:3], [30.48, 60.96, 91.44], rtol=1e-6)
+    assert raster.values[1, 1] == raster.rio.nodata == -9999
+    known = write_catalog(tmp_path, f"dem: {entry % '{unit_mult: {elevation: 0.3048}}'}")
+    with pytest.raises(CatalogError, match="names elevation, but the file holds dem"):
+        catalog.open_raster(known, "dem")
+
+
+def test_crs_comes_from_the_catalogue_or_is_missed(tmp_path):
+    write_raster(tmp_path / "dem.tif", np.zeros((3, 3), "float32"), crs=None)
+    known = write_catalog(tmp_path, f"dem: {RASTER % 'dem.tif'}")
+    with pytest.raises(CrsError, match=r"dem has no coordinate reference system.*metadata: \{crs"):
+        catalog.open_raster(known, "dem")
+    entry = "{data_type: RasterDataset, driver: rasterio, uri: dem.tif, metadata: {crs: 32643}}"
+    known = write_catalog(tmp_path, f"dem: {entry}")
+    assert catalog.open_raster(known, "dem").rio.crs.to_epsg() == 32643
+
+
+def test_wrong_kinds_and_unreadable_files(tmp_path):
+    (tmp_path / "dem.tif").write_text("no raster")
+    vector = "{data_type: GeoDataFrame, driver: pyogrio, uri: dem.tif}"
+    known = write_catalog(tmp_path, f"dem: {RASTER % 'dem.tif'}\nlines: {vector}")
+    with pytest.raises(SourceError, match="dem cannot be read"):
+        catalog.open_raster(known, "dem")
+    with pytest.raises(SourceError, match="lines cannot be read"):
+        catalog.open_vector(known, "lines")
+    with pytest.raises(CatalogError, match="dem is a RasterDataset in the catalogue; a GeoData"):
+        catalog.open_vector(known, "dem")
+
+
+def test_empty_vector_is_an_empty_frame(tmp_path):
+    gpd.GeoDataFrame({"a": []}, geometry=[], crs=32643).to_file(tmp_path / "none.gpkg")
+    entry = "{data_type: GeoDataFrame, driver: pyogrio, uri: none.gpkg, metadata: {crs: 32643}}"
+    assert len(catalog.open_vector(write_catalog(tmp_path, f"none: {entry}"), "none")) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_points_of_a_table(tmp_path, encoding):
+    """Named coordinate columns, with or without a byte-order mark; a gap is a missing geometry."""
+    (tmp_path / "p.csv").write_text("east,north,slide\n1,2,TRUE\n3,,FALSE\n", encoding=encoding)
+    entry = "{data_type: DataFrame, driver: pandas, uri: p.csv, metadata: {%s}}"
+    known = write_catalog(tmp_path, f"p: {entry % 'crs: 32717, x: east, y: north'}")
+    points = catalog.open_vector(known, "p")
+    assert points.crs.to_epsg() == 32717
+    assert points.geometry[0] == shapely.Point(1, 2)
+    assert points.geometry[1] is None
+    assert points.slide.tolist() == [True, False]
+    with pytest.raises(SourceError, match="p has no column 'est': did you mean east"):
+        catalog.open_vector(write_catalog(tmp_path, f"p: {entry % 'crs: 32717, x: est'}"), "p")
+    with pytest.raises(CrsError, match="p has no CRS"):
+        catalog.open_vector(write_catalog(tmp_path, f"p: {entry % 'x: east, y: north'}"), "p")
+
+
+def test_fingerprint_of_a_file_is_its_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert catalog.fingerprint(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    with pytest.raises(SourceError, match="no file at"):
+        catalog.fingerprint(tmp_path / "b")
+
+
+def test_fingerprint_of_a_shapefile_knows_its_parts(tmp_path):
+    """A change of the attributes alone is seen; a lock or index beside it is not one."""
+    frame = gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(0, 0)], crs=32643)
+    frame.to_file(tmp_path / "p.shp")
+    before = catalog.fingerprint(tmp_path / "p.shp")
+    (tmp_path / "p.shp.lock").write_text("")
+    assert catalog.fingerprint(tmp_path / "p.shp") == before
+    frame.assign(a=2).to_file(tmp_path / "p.shp")
+    assert catalog.fingerprint(tmp_path / "p.shp") != before
+
+
+TABLE = """<PAMDataset><PAMRasterBand band="1"><GDALRasterAttributeTable>
+<FieldDefn index="0"><Name>Value</Name><Type>1</Type></FieldDefn>
+<FieldDefn index="1"><Name>rock</Name><Type>2</Type></FieldDefn>
+<FieldDefn index="2"><Name>age</Name><Type>2</Type></FieldDefn>
+<Row index="0"><F>2</F><F>Marl &amp; lime</F><F>old</F></Row>
+<Row index="1"><F>5.0</F><F>Sand</F><F>young</F></Row>
+</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"""
+
+
+def test_category_names_from_the_attribute_table(tmp_path):
+    raster, table = tmp_path / "a.tif", tmp_path / "a.tif.aux.xml"
+    assert catalog.category_names(raster) == {}
+    table.write_text(TABLE)
+    assert catalog.category_names(raster) == {2: "Marl & lime", 5: "Sand"}
+    assert catalog.category_names(raster, "age") == {2: "old", 5: "young"}
+    with pytest.raises(SourceError, match="lacks VALUE or colour: it holds Value, rock, age"):
+        catalog.category_names(raster, "colour")
+    table.write_text('<!DOCTYPE x [<!ENTITY a "b">]>' + TABLE)
+    with pytest.raises(SourceError, match="declares a document type"):
+        catalog.category_names(raster)
+    table.write_text("<PAM")
+    with pytest.raises(SourceError, match="not readable XML"):
+        catalog.category_names(raster)
+
+
+def test_shipped_catalogue_agrees_with_the_data(shared_data, monkeypatch):
+    """Every entry exists, states a licence, and is the file whose checksum it states."""
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    known = catalog.load_catalog()
+    names = list(known.get_source_names())
+    assert {"balakot_dem", "ecuador_landslides", "nagaland_slope_units"} <= set(names)
+    for name in names:
+        entry = catalog.source(known, name)
+        assert entry.metadata.source_license
+        assert catalog.fingerprint(catalog.local_path(entry)) == entry.metadata.sha256, name
+
+
+def test_importing_the_catalogue_does_not_import_hydromt():
+    code = "import sys, lsm_core.catalog; sys.exit('hydromt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
