@@ -20,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from lsm_core.errors import AreaError, InventoryError
+from lsm_core.errors import AreaError, CrsError, InventoryError
 from lsm_core.grid import TOLERANCE, Grid, grid_of
 
 KINDS = ("continuous", "categorical", "cyclic")
@@ -163,10 +163,13 @@ def lay_inventory(features: gpd.GeoDataFrame, grid: Grid, valid: NDArray[np.bool
     counts = {"read": len(features)}
     if not len(features):
         raise InventoryError("the inventory is empty: it must hold at least one landslide")
+    if features.crs is None:
+        raise CrsError("the inventory has no CRS: state it in the data catalogue")
     kept = _usable(features, grid, counts)
     if not len(kept):
         raise InventoryError(
-            f"none of the {len(features)} features is a point or a polygon: {counts}"
+            f"none of the {counts['read']} features is a point or a polygon: {counts['lines']} are "
+            f"lines, {counts['without_geometry']} have no geometry"
         )
     kept = _inside(kept, grid, counts)
     owner = _by_centre(kept, grid, valid)

@@ -1,0 +1,319 @@
+"""The study area's contract, its folder, and the rule that gives landslides their cells."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+import xarray as xr
+from affine import Affine
+from rasterio.crs import CRS
+
+from lsm_core import study_area
+from lsm_core.catalog import load_catalog, open_raster, open_vector
+from lsm_core.errors import AreaError, CrsError, InventoryError
+from lsm_core.grid import Grid, grid_of
+from lsm_core.study_area import check_area, lay_inventory, open_area, save_area
+
+UTM = CRS.from_epsg(32643)
+GRID = Grid((6, 8), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
+ALL = np.ones(GRID.shape, bool)
+
+
+def cells(row, col, rows=1, cols=1, shrink=1.0):
+    """The box of these cells of GRID, drawn in by `shrink` metres."""
+    left, top = 500000 + 10 * col, 4000000 - 10 * row
+    return shapely.box(
+        left + shrink, top - 10 * rows + shrink, left + 10 * cols - shrink, top - shrink
+    )
+
+
+def frame(*shapes, crs=32643, **columns):
+    return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
+
+
+def area():
+    """A small study area that keeps the contract."""
+    laid = lay_inventory(frame(cells(1, 1, 2, 2), cells(4, 4)), GRID, ALL)
+    rng = np.random.default_rng(0)
+    slope = rng.uniform(0, 60, GRID.shape).astype("float32")
+    slope[0, 0] = np.nan
+    rock = rng.integers(1, 3, GRID.shape).astype("int16")
+    rock[0, 0] = -32768
+    rocks = {"kind": "categorical", "units": "1", "nodata": -32768}
+    rocks |= study_area.flags({1: "Hard  rock", 2: "Soft"})
+    ds = xr.Dataset(
+        {
+            "slope": (("y", "x"), slope, {"kind": "continuous", "units": "degrees"}),
+            "rock": (
+                ("y", "x"),
+                rock,
+                {"kind": "categorical", "units": "1", "nodata": -32768, **flags},
+            ),
+            "aspect": (("y", "x"), slope * 6, {"kind": "cyclic", "units": "degrees"}),
+            "landslide": (("y", "x"), (laid.landslide_id > 0).astype("uint8")),
+            "landslide_id": (("y", "x"), laid.landslide_id),
+            "valid": (("y", "x"), ALL & (rock > 0)),
+            "place_x": ("place", laid.x),
+            "place_y": ("place", laid.y),
+            "place_year": ("place", np.array([2005, 2014])),
+        },
+        {"y": GRID.y, "x": GRID.x, "place": np.array([1, 2], "int32")},
+        {"name": "small", "title": "A small area", "simulated": True},
+    )
+    return ds.rio.write_crs(UTM)
+
+
+# --- the inventory rule -----------------------------------------------------------------------------
+
+
+def test_cells_by_centre():
+    """A polygon owns the cells whose centres it holds, no more."""
+    laid = lay_inventory(frame(cells(1, 1, 2, 3), cells(4, 6, 1, 1, shrink=-4)), GRID, ALL)
+    expected = np.zeros(GRID.shape, int)
+    expected[1:3, 1:4], expected[4, 6] = 1, 2
+    np.testing.assert_array_equal(laid.landslide_id, expected)
+    assert laid.landslide_id.dtype == np.int32
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_smallest_polygon_owns_the_shared_cell(order):
+    """Whatever the order of the inventory."""
+    shapes = [cells(0, 0, 4, 4), cells(1, 1)]
+    laid = lay_inventory(frame(*(shapes[i] for i in order)), GRID, ALL)
+    assert laid.landslide_id[1, 1] == order.index(1) + 1
+    assert laid.counts["landslide_cells"] == 16
+
+
+def sliver(row, col):
+    """A polygon inside a cell that does not hold its centre."""
+    return shapely.Point(500000 + 10 * col + 2, 4000000 - 10 * row - 2).buffer(1)
+
+
+def test_polygon_without_a_centre_takes_its_cell():
+    laid = lay_inventory(frame(cells(0, 0, 2, 2), sliver(1, 1), sliver(5, 5)), GRID, ALL)
+    assert laid.landslide_id[1, 1] == 2
+    assert laid.landslide_id[5, 5] == 3
+    assert laid.counts["own_a_cell"] == 3
+    assert laid.counts["landslide_cells"] == 5
+
+
+def test_nobody_loses_the_only_cell():
+    """Two slivers want the cells of a polygon of two: one is given, then the last is shared."""
+    laid = lay_inventory(frame(cells(0, 0, 1, 2), sliver(0, 0), sliver(0, 1)), GRID, ALL)
+    np.testing.assert_array_equal(laid.landslide_id[0, :3], [2, 1, 0])
+    assert laid.counts["own_a_cell"] == 2
+    assert laid.counts["share_a_cell"] == 1
+    assert len(laid.x) == 3
+
+
+def test_points_take_the_cell_they_fall_in():
+    """Two points in one cell share it; a MultiPoint takes all its cells; heights are ignored."""
+    points = [
+        shapely.Point(500005, 3999995, 812.0),
+        shapely.Point(500001, 3999991),
+        shapely.MultiPoint([(500025, 3999965), (500045, 3999965)]),
+    ]
+    laid = lay_inventory(frame(*points), GRID, ALL)
+    assert laid.landslide_id[0, 0] == 1
+    assert laid.landslide_id[3, [2, 4]].tolist() == [3, 3]
+    assert laid.counts["share_a_cell"] == 1
+
+
+def test_counts_tell_who_was_left_out():
+    """One of each kind: nobody vanishes without a count."""
+    bow = shapely.Polygon(
+        [(500010, 3999990), (500030, 3999970), (500030, 3999990), (500010, 3999970)]
+    )
+    shapes = [
+        bow, None, shapely.Polygon(), shapely.LineString([(500000, 3999950), (500050, 3999950)]),
+        shapely.box(600000, 3999900, 600100, 4000000), shapely.box(500060, 3999980, 500095, 4000000),
+        cells(5, 0), cells(4, 2),
+    ]  # fmt: skip
+    valid = ALL.copy()
+    valid[5, 0] = False
+    laid = lay_inventory(frame(*shapes, year=range(8)), GRID, valid)
+    expected = {
+        "read": 8, "repaired": 1, "without_geometry": 2, "lines": 1, "outside": 1,
+        "over_the_edge": 1, "without_data": 1, "kept": 3, "own_a_cell": 3, "share_a_cell": 0,
+    }  # fmt: skip
+    assert expected.items() <= laid.counts.items()
+    assert laid.inventory["year"].tolist() == [0, 5, 7]
+    assert laid.inventory["landslide_id"].tolist() == [1, 2, 3]
+    assert laid.inventory.geometry.is_valid.all()
+    assert set(np.unique(laid.landslide_id)) == {0, 1, 2, 3}
+
+
+def test_places_lie_inside():
+    """In the landslide, on the grid (not where most of the polygon is), on a valid cell."""
+    half_out = shapely.box(500070, 3999950, 500470, 3999970)
+    valid = ALL.copy()
+    valid[0, 0:2] = False
+    laid = lay_inventory(frame(half_out, cells(0, 0, 1, 4)), GRID, valid)
+    rows, cols = GRID.rowcol(laid.x, laid.y)
+    assert valid[rows, cols].all()
+    assert laid.landslide_id[rows, cols].tolist() == [1, 2]
+    assert shapely.contains_xy(laid.inventory.geometry, laid.x, laid.y).all()
+
+
+def test_inventory_in_another_crs():
+    """The same polygons in degrees own the same cells."""
+    shapes = frame(cells(1, 1, 2, 3), cells(4, 5, 1, 2))
+    there = lay_inventory(shapes.to_crs(4326), GRID, ALL).landslide_id
+    np.testing.assert_array_equal(there, lay_inventory(shapes, GRID, ALL).landslide_id)
+
+
+def test_balakot_inventory(shared_data, monkeypatch):
+    """9,918 cells hold a centre, as the data's README says; small polygons then claim theirs."""
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    known = load_catalog()
+    grid = grid_of(open_raster(known, "balakot_dem"))
+    valid = np.ones(grid.shape, bool)
+    features = open_vector(known, "balakot_landslides")
+    kept = study_area._inside(study_area._usable(features, grid, {}), grid, {})
+    assert (study_area._by_centre(kept, grid, valid) > 0).sum() == 9918
+    laid = lay_inventory(features, grid, valid)
+    assert laid.counts["read"] == laid.counts["kept"] == 3820
+    assert laid.counts["repaired"] == 1
+    assert laid.counts["own_a_cell"] + laid.counts["share_a_cell"] == 3820
+    assert laid.counts["own_a_cell"] == len(np.unique(laid.landslide_id)) - 1
+
+
+def test_inventory_mistakes():
+    with pytest.raises(InventoryError, match="inventory is empty"):
+        lay_inventory(frame(), GRID, ALL)
+    with pytest.raises(
+        InventoryError,
+        match="none of the 1 features is a point or a polygon: 0 are lines, 1 have no",
+    ):
+        lay_inventory(frame(None), GRID, ALL)
+    with pytest.raises(
+        InventoryError, match=r"covers x 600000 .*the area x 500000 to 500080, y 39"
+    ):
+        lay_inventory(frame(shapely.box(600000, 3999900, 600100, 4000000)), GRID, ALL)
+    with pytest.raises(InventoryError, match="one class only: every valid cell"):
+        lay_inventory(frame(cells(0, 0, 6, 8)), GRID, ALL)
+    with pytest.raises(InventoryError, match="every landslide lies on cells without data"):
+        lay_inventory(frame(cells(0, 0)), GRID, ALL & False)
+    with pytest.raises(CrsError, match="inventory has no CRS"):
+        lay_inventory(frame(cells(0, 0), crs=None), GRID, ALL)
+
+
+# --- the folder -------------------------------------------------------------------------------------
+
+
+def test_saved_and_reopened_is_identical(tmp_path):
+    """Values, types, attributes, CRS and the order of the factors, also by plain xarray."""
+    ds = area()
+    path = save_area(ds, tmp_path / "areas" / "small")
+    again = open_area(path)
+    assert again.identical(ds)
+    assert list(again.data_vars) == list(ds.data_vars)
+    assert again.rio.crs == UTM
+    assert {n: again[n].dtype for n in again.variables} == {n: ds[n].dtype for n in ds.variables}
+    assert again.slope.chunks is not None
+    plain = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
+    assert plain.identical(ds)
+
+
+def test_reopened_area_can_be_saved_over_itself(tmp_path):
+    path = save_area(area(), tmp_path / "small")
+    save_area(open_area(path).assign_attrs(title="Again"), path)
+    assert open_area(path).drop_attrs(deep=False).identical(area().drop_attrs(deep=False))
+    assert open_area(path).attrs["title"] == "Again"
+    assert [p.name for p in tmp_path.iterdir()] == ["small"]
+
+
+def test_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
+    """A disk that fills half-way: the old area is whole, nothing else remains."""
+    path = save_area(area(), tmp_path / "small")
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gpd.GeoDataFrame, "to_file", full)
+    with pytest.raises(AreaError, match=r"could not be written.*No space left"):
+        save_area(area().assign_attrs(title="New"), path)
+    assert open_area(path).title == "A small area"
+    assert [p.name for p in tmp_path.iterdir()] == ["small"]
+
+
+def test_inventory_comes_back(tmp_path):
+    """With its fields; without one, the places as points."""
+    laid = lay_inventory(frame(cells(1, 1, 2, 2), cells(4, 4), year=[2005, 2014]), GRID, ALL)
+    path = save_area(area(), tmp_path / "small", inventory=laid.inventory)
+    back = study_area.inventory(path)
+    assert back.columns.tolist() == ["landslide_id", "year", "geometry"]
+    assert back.crs == laid.inventory.crs
+    assert back.geometry.geom_equals_exact(laid.inventory.geometry, 1e-6).all()
+    assert (study_area.inventory(save_area(area(), path)).geom_type == "Point").all()
+
+
+def test_missing_area_names_the_cure(tmp_path):
+    with pytest.raises(AreaError, match=r"no study area in .*nowhere: build it with"):
+        open_area(tmp_path / "nowhere")
+    with pytest.raises(AreaError, match="no inventory in"):
+        study_area.inventory(tmp_path / "nowhere")
+
+
+def test_workspace(monkeypatch, tmp_path):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    assert study_area.area_path("small") == tmp_path / "areas" / "small"
+    monkeypatch.delenv("LSM_WORKSPACE")
+    assert str(study_area.workspace()) == "workspace"
+
+
+# --- the contract -----------------------------------------------------------------------------------
+
+
+def test_factors_and_categories():
+    assert study_area.factors(area()) == ["slope", "rock", "aspect"]
+    assert study_area.categories(area().rock) == {1: "Hard rock", 2: "Soft"}
+
+
+def without_landslides(ds):
+    return ds.assign(landslide=ds.landslide * 0, landslide_id=ds.landslide_id * 0)
+
+
+def everywhere(ds):
+    ids = ds.landslide_id * 0 + 1
+    return ds.assign(landslide=ds.landslide * 0 + 1, landslide_id=ids, valid=ds.valid | True)
+
+
+BREACHES = {
+    "no CRS": (lambda ds: ds.drop_vars("spatial_ref"), CrsError, "no coordinate reference system"),
+    "degrees": (lambda ds: ds.rio.write_crs(4326), CrsError, "in degrees"),
+    "no valid": (lambda ds: ds.drop_vars("valid"), AreaError, "no 'valid'"),
+    "type": (lambda ds: ds.assign(valid=ds.valid.astype("int8")), AreaError, "valid is int8"),
+    "factor type": (
+        lambda ds: ds.assign(slope=ds.slope.astype(float)), AreaError, "slope.*float64",
+    ),
+    "no factor": (lambda ds: ds.drop_vars(["slope", "rock", "aspect"]), AreaError, "no factor"),
+    "kind": (
+        lambda ds: ds.assign(slope=ds.slope.assign_attrs(kind="odd")), AreaError, "kind 'odd'",
+    ),
+    "units": (
+        lambda ds: ds.assign(slope=ds.slope.assign_attrs(units=None).drop_attrs().assign_attrs(
+            kind="continuous")), AreaError, "states no units",
+    ),
+    "names": (
+        lambda ds: ds.assign(rock=ds.rock.assign_attrs(flag_meanings="one")), AreaError,
+        "2 flag_values but 1",
+    ),
+    "labels": (lambda ds: ds.assign(landslide=1 - ds.landslide), AreaError, "must be 1 where"),
+    "invalid landslide": (lambda ds: ds.assign(valid=ds.valid & False), AreaError, "not valid"),
+    "none": (without_landslides, InventoryError, "no landslide cell"),
+    "all": (everywhere, InventoryError, "one class only"),
+    "places": (lambda ds: ds.drop_dims("place"), AreaError, "no places"),
+    "numbers": (lambda ds: ds.assign_coords(place=ds.place + 1), AreaError, "numbered 1 to n"),
+    "far place": (lambda ds: ds.assign(place_x=ds.place_x + 1e6), AreaError, "outside the grid"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREACHES)
+def test_breaches_are_named(name, tmp_path):
+    """Each breach of the contract has its error, and nothing is written."""
+    breach, error, words = BREACHES[name]
+    check_area(area())
+    with pytest.raises(error, match=words):
+        save_area(breach(area()), tmp_path / "small")
+    assert not list(tmp_path.iterdir())
