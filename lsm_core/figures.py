@@ -3,18 +3,19 @@
 Nothing is computed here that a run folder does not hold: curves come from `metrics.json`, the
 histogram of the map too, zones from `density_table.csv`, training from `progress.jsonl`. Every
 title says under which protocol and on how many places the numbers were had. Colours are safe for
-the colour-blind (Okabe and Ito for runs, viridis for susceptibility), and lines also differ in dash.
+the colour-blind (Okabe and Ito for runs, viridis for susceptibility), and lines differ in dash too.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
-import holoviews.plotting.bokeh  # noqa: F401  (without it there is no backend to style for)
+import holoviews.plotting.bokeh  # without it there is no backend to style for
 import numpy as np
 import pandas as pd
 import rasterio
 import xarray as xr
+from bokeh.models import BasicTicker
 from numpy.typing import NDArray
 
 from lsm_core.errors import RunError
@@ -31,7 +32,7 @@ SIZES = {"title": "10.5pt", "labels": "10pt", "ticks": "9pt", "legend": "9pt"}
 
 
 def labels_of(runs: Sequence[Run]) -> list[str]:
-    """A short label a run: title and protocol; the folder's name too where two would be the same."""
+    """A label a run: title and protocol; the folder's name too where two would be the same."""
     short = [f"{run.title} ({run.recipe.protocol})" for run in runs]
     return [
         label if short.count(label) == 1 else f"{label}, {run.id}"
@@ -152,9 +153,24 @@ def _frame() -> dict[str, Any]:
         "fontsize": SIZES,
         "show_grid": True,
         "gridstyle": {"grid_line_alpha": 0.4},
-        "legend_opts": {"background_fill_alpha": 0.75, "padding": 4, "spacing": 1},
+        "legend_opts": {
+            "background_fill_alpha": 0.75,
+            "padding": 4,
+            "spacing": 0,
+            "label_height": 14,
+            "glyph_height": 14,
+            "label_text_font_size": SIZES["legend"],
+        },
         "active_tools": [],
+        "hooks": [_bare],
     }
+
+
+def _bare(plot: Any, element: Any) -> None:
+    """No logo; and a plot of fixed frame takes what room it needs: to Bokeh, no sizing mode."""
+    plot.state.toolbar.logo = None
+    if plot.state.sizing_mode == "fixed":
+        plot.state.sizing_mode = None
 
 
 # ------------------------------------------------------------------------- histograms and classes
@@ -183,6 +199,7 @@ def histogram_of(runs: Sequence[Run]) -> hv.Overlay:
         title=f"Susceptibility of the whole map\n{areas}, {protocols} protocol, {cells} cells",
         legend_position="top_right",
         xlim=(0, 1),
+        ylim=(0, None),
         **_frame(),
         backend="bokeh",
     )
@@ -230,7 +247,7 @@ def density_of(
     ]
     cut = "natural breaks" if breaks == "natural" else "equal intervals of 0.2"
     bars = hv.Bars(shown, [hv.Dimension("class", values=list(LEVELS)), "run"], values)
-    frame = _frame() | {"height": 320}
+    frame = _frame()
     return bars.opts(
         title=f"Landslides by class: {cut}, {where}\n{_listed(table['protocol'])} protocol",
         multi_level=False,
@@ -286,7 +303,7 @@ def learning_of(
         points = [(e["epoch"], e[key]) for e in epochs if e.get(key) is not None]
         line = hv.Curve(points, "epoch", "value", label=label)
         lines.append(line.opts(**_line(i), backend="bokeh"))
-    frame = _frame() | {"height": 300}
+    frame = _frame() | {"height": 300, "xticks": BasicTicker(min_interval=1)}
     return hv.Overlay(lines).opts(title=title, ylabel=ylabel, **frame, backend="bokeh")
 
 
@@ -334,6 +351,11 @@ def susceptibility_image(
     return image.opts(cmap=SUSCEPTIBILITY_COLOURS, clim=(0, 1), backend="bokeh")
 
 
+def susceptibility_colours(n: int) -> list[str]:
+    """`n` colours of the susceptibility scale, lowest first, as hexadecimal text."""
+    return list(hv.plotting.util.process_cmap(SUSCEPTIBILITY_COLOURS, n))
+
+
 def zones_image(values: NDArray, bounds: Bounds, kdims: Sequence[Any] = ("x", "y")) -> hv.Image:
     """Classes 1 to 5 (y, x), north up, NaN clear, in the colours of the QGIS style."""
     image = hv.Image(values, bounds=bounds, kdims=list(kdims), vdims=["class"])
@@ -355,14 +377,13 @@ def place_points(x: NDArray, y: NDArray, kdims: Sequence[Any] = ("x", "y")) -> h
     )  # fmt: skip
 
 
-def map_frame(bounds: Bounds, side: int = 420, unit: str = "m") -> dict[str, Any]:
-    """Plot options of a map: equal scales, whole ticks, axes named with their unit."""
+def map_frame(bounds: Bounds, wide: int = 460, high: int = 460, unit: str = "m") -> dict[str, Any]:
+    """Options of a map: equal scales, as large as fits `wide` x `high` pixels, axes in units."""
     left, bottom, right, top = bounds
-    wide, high = right - left, top - bottom
-    scale = side / max(wide, high)
+    scale = min(wide / (right - left), high / (top - bottom))
     return {
-        "frame_width": max(160, round(wide * scale)),
-        "frame_height": max(160, round(high * scale)),
+        "frame_width": round((right - left) * scale),
+        "frame_height": round((top - bottom) * scale),
         "xlabel": f"easting ({unit})",
         "ylabel": f"northing ({unit})",
         "xformatter": "%d",
@@ -370,7 +391,9 @@ def map_frame(bounds: Bounds, side: int = 420, unit: str = "m") -> dict[str, Any
         "xticks": 3,
         "fontsize": SIZES,
         "active_tools": ["wheel_zoom"],
+        "toolbar": "above",
         "bgcolor": "#f2f2f2",
+        "hooks": [_bare],
     }
 
 

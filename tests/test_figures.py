@@ -24,7 +24,8 @@ def make_area(workspace, name="valley", grid=GRID, places=40):
     """A small study area: hills, and landslides of one cell each."""
     rng = np.random.default_rng(7)
     rows, cols = np.indices(grid.shape)
-    height = 1500 + 300 * np.sin(rows / 9) * np.cos(cols / 11) + 5 * rows
+    scale = 90 / grid.shape[0]
+    height = 1500 + 300 / scale * np.sin(rows * scale / 9) * np.cos(cols * scale / 11) + 5 * rows
     cells = rng.choice(rows.size, places, replace=False)
     ids = np.zeros(grid.shape, "int32")
     ids.flat[cells] = np.arange(1, places + 1)
@@ -59,7 +60,9 @@ def make_run(area, into, name="lsgh", *, seed=1, n=300, test_seed=1, state="done
     if state != "done":
         runs.set_status(path, state, "the disk is full" if state == "failed" else "")
         return runs.open_run(path)
-    values = rng.beta(1.2, 2, grid.shape).astype("float32")
+    rows, cols = np.indices(grid.shape) * (90 / grid.shape[0])
+    waves = 0.5 + 0.3 * np.sin(rows / 9 + seed) * np.cos(cols / 11)
+    values = np.clip(waves + rng.normal(0, 0.1, grid.shape), 0, 1).astype("float32")
     values[:5, :5] = np.nan
     label = np.random.default_rng(test_seed).integers(0, 2, n)
     score = np.clip(0.25 * label + rng.normal(0.4, 0.2, n), 0, 1)
@@ -84,17 +87,26 @@ def _zoning(rng):
         for where in figures.WHERE:
             cells, slides = rng.dirichlet(np.ones(5)), np.sort(rng.dirichlet(np.ones(5)))
             for i in range(5):
-                rows.append((breaks, where, i + 1, i / 5, (i + 1) / 5, round(6000 * cells[i]),
-                             cells[i], round(40 * slides[i]), slides[i], slides[i] / cells[i]))  # fmt: skip
-    names = "breaks where zone from to cells share_of_cells landslides share_of_landslides density"
-    return pd.DataFrame(rows, columns=names.split())
+                rows.append(
+                    {
+                        "breaks": breaks,
+                        "where": where,
+                        "zone": i + 1,
+                        "from": i / 5,
+                        "to": i / 5 + 0.2,
+                    }
+                    | {"cells": round(6000 * cells[i]), "share_of_cells": cells[i]}
+                    | {"landslides": round(40 * slides[i]), "share_of_landslides": slides[i]}
+                    | {"density": slides[i] / cells[i]}
+                )
+    return pd.DataFrame(rows)
 
 
 def _metrics(label, score, values, test_seed):
     precision, recall, limits = precision_recall_curve(label, score)
     false, true, steps = roc_curve(label, score)
     count, edges = np.histogram(values[np.isfinite(values)], 50, (0, 1))
-    names = "accuracy precision recall specificity f1 kappa miou mse log_loss brier".split()
+    names = ["accuracy", "precision", "recall", "specificity", "f1", "kappa", "miou", "mse"]
     scores = dict.fromkeys(names, 0.75) | {"prevalence": float(label.mean())}
     pr = {"recall": recall, "precision": precision, "threshold": limits}
     roc = {"false_positive_rate": false, "true_positive_rate": true, "threshold": steps}

@@ -1,0 +1,275 @@
+"""Compare runs: scores, maps, curves, histograms and classes beside each other.
+
+Only runs judged on the same test places share a plot; others are shown one by one, under the core's
+sentence that says why.
+"""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import holoviews as hv
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+from lsm_app.map_view import linked_maps
+from lsm_app.session import Follower, Newest, Session, html_table, known_runs, poll, purpose, said
+
+from lsm_core import figures
+from lsm_core.errors import LsmError
+from lsm_core.runs import ALIVE, SCORE_COLUMNS, Run, compare, runs_folder
+
+AT_FIRST = 4  # runs compared before anybody chooses
+PURPOSE = (
+    "See which model finds the landslides it has not been trained on, and where on the map they "
+    "differ. Runs share a plot only if they were judged on the same test places."
+)
+SCORES = (
+    "Judged on test places with hard labels, for the landslide class; accuracy, precision, "
+    "specificity, sensitivity and F1 at threshold 0.5 and above. AP and AUC need no threshold; "
+    "prevalence is the AP of a model that knows nothing. Overlap is the share of test places that "
+    "some training window touches. Best of each column in bold."
+)
+CLASSES = (
+    "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
+    "and by equal intervals of 0.2. Density is the share of landslides over the share of cells: 1 "
+    "is no better than chance. Test blocks are ground nobody trained on; the whole map is not."
+)
+HEADS = {"f1": "F1", "mse": "MSE", "ap": "AP", "auc": "AUC"}
+
+
+def page(session: Session) -> pn.Column:
+    """The page for one session; `session.runs` holds the ids compared."""
+    strip = pn.Column(sizing_mode="stretch_width")
+    choice = pmui.MultiChoice(label="Runs compared", sizing_mode="stretch_width")
+    content = pn.Column(sizing_mode="stretch_width")
+    states: dict[str, str] = {}
+    followers: dict[str, Follower] = {}
+
+    def look() -> None:
+        """Runs and their states as they are now; what is done since the last look joins in."""
+        if session.page != "Compare":
+            return
+        known = known_runs()
+        show_live([(run, state) for run, state in known if state in ALIVE], followers, strip)
+        now = {run.id: state for run, state in known}
+        if now == states:
+            return
+        fresh = {i for i, s in now.items() if s == "done" and states.get(i) in ALIVE}
+        done = [run for run, state in known if state == "done"]
+        states.clear()
+        states.update(now)
+        choice.options = dict(zip(names_of(done), [run.id for run in done], strict=True))
+        session.runs = chosen(session.runs, done, fresh)
+        if not done:
+            draw()
+
+    def draw(*_: Any) -> None:
+        choice.value = list(session.runs)
+        picked = [run for run, _ in known_runs() if run.id in session.runs]
+        picked.sort(key=lambda run: session.runs.index(run.id))
+        content.loading = True
+        try:
+            content[:] = comparison(picked) if picked else [nothing_yet(bool(choice.options))]
+        finally:
+            content.loading = False
+
+    newest = Newest(draw)
+    session.param.watch(newest, "runs")
+    choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
+    look()
+    if session.runs and not len(content):
+        draw()
+    poll(look)
+    return pn.Column(purpose(PURPOSE), strip, choice, content, sizing_mode="stretch_width")
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Title, area, protocol and time of each run; its folder's name where that is not enough."""
+    times = [run.status["created"][:16].replace("T", " ") for run in runs]
+    short = [
+        f"{run.title}, {run.area['name']}, {run.recipe.protocol}, {time}"
+        for run, time in zip(runs, times, strict=True)
+    ]
+    return [
+        name if short.count(name) == 1 else f"{name} ({run.id})"
+        for name, run in zip(short, runs, strict=True)
+    ]
+
+
+def chosen(wanted: Sequence[str], done: Sequence[Run], fresh: set[str]) -> list[str]:
+    """Ids to compare: those wanted that still exist, and fresh ones judged on the same places.
+
+    Where nothing is wanted: the newest run and those judged on its test places, `AT_FIRST` at most.
+    `done` is newest first.
+    """
+    by_id = {run.id: run for run in done}
+    kept = [i for i in wanted if i in by_id]
+    if not kept:
+        return [run.id for run in _alike(done[0], done)][:AT_FIRST] if done else []
+    alike = {run.id for run in _alike(by_id[kept[0]], done)}
+    return kept + [run.id for run in done if run.id in fresh & alike and run.id not in kept]
+
+
+def _alike(first: Run, runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if _places(run) == _places(first) or run is first]
+
+
+def _places(run: Run) -> str | None:
+    try:
+        return str(run.metrics["test_places"])
+    except LsmError:  # a folder somebody emptied by hand is like no other run
+        return None
+
+
+# ------------------------------------------------------------------------------------ live strip
+
+
+def show_live(
+    alive: Sequence[tuple[Run, str]], followers: dict[str, Follower], strip: pn.Column
+) -> None:
+    """One line for each queued or running run; the widgets stay while the runs do."""
+    ids = [run.id for run, _ in alive]
+    if [row.name for row in strip] != ids:
+        strip[:] = [_live_row(run) for run, _ in alive]
+    for row, (run, state) in zip(strip, alive, strict=True):
+        follower = followers.setdefault(run.id, Follower(run.path)).look()
+        words = follower.words if state == "running" else "waiting for its turn"
+        row[0].object = f"**{escape(run.title)}** ({run.recipe.protocol}), {state}: {escape(words)}"
+        row[1].value = follower.percent if state == "running" else 0
+        row[1].variant = "determinate" if row[1].value >= 0 else "indeterminate"
+
+
+def _live_row(run: Run) -> pn.Column:
+    bar = pmui.LinearProgress(value=0, sizing_mode="stretch_width")
+    line = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
+    return pn.Column(line, bar, name=run.id, sizing_mode="stretch_width")
+
+
+def nothing_yet(some: bool) -> pmui.Alert:
+    """What to do where there is no run to show."""
+    words = (
+        "Choose at least one run above."
+        if some
+        else f"There are no finished runs in {escape(str(runs_folder()))} yet. `lsm demo` builds a "
+        "sample area and trains three models on it; `lsm run RECIPE --area AREA` trains one on "
+        "yours. Runs appear here by themselves."
+    )
+    return pmui.Alert(object=words, alert_type="info", sizing_mode="stretch_width")
+
+
+# ------------------------------------------------------------------------------------ comparison
+
+
+def comparison(runs: Sequence[Run]) -> list[Any]:
+    """All there is to see of these runs: one block, or one for each if they do not compare."""
+    try:
+        compare(list(runs))
+    except LsmError as error:
+        own = [part for run in runs for part in (_heading(run.id), *_block([run]))]
+        return [said(error), *own]
+    return _block(runs)
+
+
+def _block(runs: Sequence[Run]) -> list[Any]:
+    parts = [
+        ("Scores", lambda: score_table(runs)),
+        ("Maps", lambda: linked_maps(runs)),
+        ("Curves", lambda: curves(runs)),
+        ("Spread and classes", lambda: classes(runs)),
+    ]
+    return [item for title, make in parts for item in (_heading(title), _or_words(make))]
+
+
+def _heading(text: str) -> pmui.Typography:
+    return pmui.Typography(escape(text), variant="h6", margin=(14, 10, 0, 10))
+
+
+def _or_words(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except LsmError as error:
+        return said(error)
+
+
+def score_table(runs: Sequence[Run]) -> pn.Column:
+    """The papers' score table, the best of each column in bold."""
+    table = compare(list(runs))["scores"]
+    table = table.assign(run=figures.labels_of(runs)).drop(columns=["model", "protocol"])
+    scores = [*SCORE_COLUMNS, "prevalence", "overlap share"]
+    high = [name for name in SCORE_COLUMNS if name != "mse"]
+    bold = {"props": "font-weight:700"}
+    styled = (
+        table.style.hide(axis="index")
+        .format("{:.3f}", subset=scores)
+        .format("{:,}", subset=["test places"])
+        .format(escape="html", subset=["run"])
+        .format_index(lambda name: HEADS.get(name, name), axis=1)
+    )
+    if len(runs) > 1:
+        styled = styled.highlight_max(subset=high, **bold).highlight_min(subset=["mse"], **bold)
+    return pn.Column(html_table(styled), _note(SCORES), sizing_mode="stretch_width")
+
+
+def curves(runs: Sequence[Run]) -> pn.FlexBox:
+    """Precision-recall and ROC."""
+    return _beside(figures.curves_of(runs, "pr"), figures.curves_of(runs, "roc"))
+
+
+def classes(runs: Sequence[Run]) -> pn.Column:
+    """Histogram of the maps, bars of the classes, and the zoning table of what is chosen."""
+    table = figures.density_frame(runs)
+    cuts = {"natural breaks": "natural", "equal intervals of 0.2": "equal 0.2"}
+    breaks = pmui.Select(label="Classes cut by", options=cuts, value="natural", width=250)
+    wheres = {f"the {where}": where for where in table["where"].unique()}
+    where = pmui.Select(label="Cells and landslides of", options=wheres, width=250)
+    pair = pn.Column(sizing_mode="stretch_width")
+
+    def draw(*_: Any) -> None:
+        bars = figures.density_of(runs, breaks=breaks.value, where=where.value)
+        kept = (table["breaks"] == breaks.value) & (table["where"] == where.value)
+        pair[:] = [_beside(figures.histogram_of(runs), bars), html_table(_zoning(table[kept]))]
+
+    for select in (breaks, where):
+        select.param.watch(draw, "value")
+    draw()
+    choices = pn.FlexBox(breaks, where, gap="16px")
+    return pn.Column(choices, pair, _note(CLASSES), sizing_mode="stretch_width")
+
+
+def _zoning(table: pd.DataFrame) -> Any:
+    """One row a class and run, the classes' limits and shares as the papers print them."""
+    shown = pd.DataFrame(
+        {
+            "class": table["class"],
+            "run": table["run"],
+            "from": table["from"],
+            "to": table["to"],
+            "cells": table["cells"],
+            "cells (%)": 100 * table["share_of_cells"],
+            "landslides": table["landslides"],
+            "landslides (%)": 100 * table["share_of_landslides"],
+            "density": table["density"],
+        }
+    ).sort_values("from", kind="stable", key=lambda _: table["zone"])
+    return (
+        shown.style.hide(axis="index")
+        .format("{:.2f}", subset=["from", "to", "density"], na_rep="none")
+        .format("{:.1f}", subset=["cells (%)", "landslides (%)"], na_rep="none")
+        .format("{:,.0f}", subset=["cells", "landslides"])
+        .format(escape="html", subset=["run"])
+    )
+
+
+def _beside(*plots: hv.Element) -> pn.FlexBox:
+    """Plots beside each other where the screen is wide, below each other where it is not."""
+    style = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
+    panes = [
+        pn.pane.HoloViews(plot, linked_axes=False, sizing_mode="stretch_width", styles=style)
+        for plot in plots
+    ]
+    return pn.FlexBox(*panes, sizing_mode="stretch_width", gap="8px")
+
+
+def _note(text: str) -> pmui.Typography:
+    return pmui.Typography(text, variant="caption", sizing_mode="stretch_width")
