@@ -1,0 +1,468 @@
+"""From factors to numbers a model can eat: classes, scaled values, one-hot channels and images.
+
+An `Encoder` is fitted on training places and remembers all it learnt from them; `encode` only
+looks things up, cell by cell, so a part of a study area gives exactly that part of the whole.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from lsm_core.errors import AreaError, RecipeError, SampleError
+from lsm_core.recipe import Input
+from lsm_core.study_area import categories, factors
+
+DIRECTIONS = ("flat", "N", "NE", "E", "SE", "S", "SW", "W", "NW")
+
+# Inner class limits as published. LSGH-Net (Remote Sensing 2022, 14, 2866), Table 2, its distances
+# taken for km. Aspect has the nine classes of DIRECTIONS there, and categories are classes already.
+PRESETS: dict[str, dict[str, tuple[float, ...]]] = {
+    "lsgh_net": {
+        "slope": (10, 20, 30, 35, 40, 45, 50, 55, 60, 65),
+        "curvature": (-3.5, -1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 2.5),
+        "ndvi": (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
+        "distance_to_roads": tuple(500.0 * i for i in range(1, 13)),
+        "distance_to_streams": tuple(100.0 * i for i in range(1, 11)),
+    }
+}
+
+# The units in which those limits are meant. The paper gives none for curvature; its limits fit
+# ArcGIS's curvature, which is a hundred times that per metre.
+PRESET_UNITS = {
+    "slope": "degrees",
+    "curvature": "1/100 m",
+    "ndvi": "1",
+    "distance_to_roads": "m",
+    "distance_to_streams": "m",
+}
+
+
+@dataclass(frozen=True)
+class FittedFactor:
+    """What was learnt of one factor."""
+
+    name: str
+    kind: str
+    units: str
+    median: float = 0.0  # of training cells; fills gaps. These three are of continuous factors only
+    mean: float = 0.0
+    std: float = 1.0  # 1 too where all training cells are equal
+    edges: tuple[float, ...] = ()  # inner limits of classes, closed on the left
+    limits: str = ""  # where they come from: "recipe", "preset lsgh_net", "quantiles"
+    merged: int = 0  # quantiles that fell on another one or on the lowest value
+    codes: tuple[int, ...] = ()  # of the categories, in the legend's order
+    names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """Number of classes in a one-hot image."""
+        if self.kind == "categorical":
+            return len(self.codes)
+        return len(DIRECTIONS) if self.kind == "cyclic" else len(self.edges) + 1
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How to turn a study area into what a model eats; made by `fit_encoder`."""
+
+    form: str
+    size: int
+    codes: str
+    factors: tuple[FittedFactor, ...]
+    unused: tuple[str, ...] = ()  # factors with limits in the recipe that the area does not have
+
+    @property
+    def side(self) -> int:
+        """Cells across the model's image: of a one-hot image, room for all factors and classes."""
+        if self.form == "onehot":
+            return max(self.size, len(self.factors), *(f.classes for f in self.factors))
+        return self.size if self.form == "window" else 1
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names along the last dimension of what `encode` gives."""
+        return tuple(name for f in self.factors for name in _channels(f, self))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (side, side, 1), (size, size, channels) or (channels,)."""
+        if self.form == "onehot":
+            return (self.side, self.side, 1)
+        n = len(self.channels)
+        return (self.size, self.size, n) if self.form == "window" else (n,)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dump`; `from_json` gives the same encoder back, bit by bit."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
+        """The encoder that `to_json` wrote."""
+        made = [FittedFactor(**{k: _tupled(v) for k, v in f.items()}) for f in stored["factors"]]
+        rest = {k: _tupled(v) for k, v in stored.items() if k != "factors"}
+        return cls(factors=tuple(made), **rest)
+
+
+def classify(factor: xr.DataArray | ArrayLike, breaks: ArrayLike) -> Any:
+    """Class of every cell: 0 below the first limit, k below the next, and so on.
+
+    Parameters
+    ----------
+    factor : any shape. breaks : inner limits, rising; class i holds [breaks[i - 1], breaks[i]).
+
+    Returns
+    -------
+    int16 of the same shape (a DataArray where one was given), -1 where the factor is NaN. Limits
+    are taken in the factor's own precision, so that 0.35 as float32 reaches a limit of 0.35.
+
+    Raises
+    ------
+    RecipeError : limits that do not rise or are not finite.
+
+    >>> classify([5.0, 10.0, 99.0, np.nan], [10, 20])
+    array([ 0,  1,  2, -1], dtype=int16)
+    """
+    limits = _rising(breaks, "breaks")
+    classes = _classes(np.asarray(factor), limits)
+    if not isinstance(factor, xr.DataArray):
+        return classes
+    attrs = {"kind": "categorical", "units": "1", "nodata": -1, "breaks": list(limits)}
+    return factor.copy(data=classes).assign_attrs(attrs)
+
+
+def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encoder:
+    """Learn from training places how to encode: medians, means, deviations and class limits.
+
+    Parameters
+    ----------
+    ds : study area.
+    specs : the recipe's input. Without `factors`, all of the area's. Class limits (one-hot) come
+        from `classes`, else from the preset, else they are quantiles of the training cells.
+    fit_on : training places (columns row, col); nothing else is looked at, but for the legends of
+        categories. A place that stands twice counts twice; missing values do not count.
+
+    A preset may name factors the area lacks. So may `classes` where `factors` is not given; these
+    are kept in `encoder.unused`.
+
+    Raises
+    ------
+    RecipeError : a factor the area lacks, an unknown preset, limits that do not rise, that belong
+        to a factor of another kind or one not used, or whose units are not the area's.
+    SampleError : no training places, some off the grid, or a factor missing in all of them.
+    """
+    known = factors(ds)
+    names = list(known if specs.factors is None else specs.factors)
+    for name in names:
+        if name not in known:
+            raise RecipeError(f"the area has no factor {name!r}: {_near(name, known)}")
+    if len(set(names)) < len(names) or not names:
+        raise RecipeError(f"input.factors must name each factor once, got {names}")
+    preset = _preset(specs.preset)
+    unused = tuple(name for name in specs.classes if name not in names)
+    if unused and specs.factors is not None:
+        raise RecipeError(
+            f"input.classes has limits for {unused[0]!r}, which is not in input.factors: "
+            f"{_near(unused[0], names)}"
+        )
+    cells = _cells(ds, fit_on)
+    fitted = [_fit(ds[name], cells, specs, preset) for name in names]
+    return Encoder(specs.form, specs.size, specs.codes, tuple(fitted), unused)
+
+
+def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
+    """A study area, or any part of one, as a model eats it.
+
+    Returns
+    -------
+    Form "onehot": (y, x, factor) int16 class, -1 where a category is missing. "window" and "table":
+    (y, x, channel) float32. Continuous factors are scaled to training mean 0 and deviation 1 in
+    windows and raw in tables; cyclic ones (degrees) give sine and cosine; categories one channel
+    each, or with codes "scaled" one channel from 0 (lowest code of the legend) to 1 (highest).
+
+    Missing values: continuous take the training median, a cyclic one is 0, 0, categories all zero
+    (`count_filled` counts them). A cyclic NaN in a valid cell is flat: its own class in one-hot, 0,
+    0 elsewhere. Aspect classes reach 22.5 degrees to either side, closed on the left.
+
+    A lazy Dataset is loaded, factor by factor; give a slice of rows to keep it small.
+
+    Raises
+    ------
+    AreaError : a factor that is missing or of another kind, in other units, with a category the
+        encoder does not know or knows by another name.
+    """
+    valid = _checked(ds, encoder)
+    onehot = encoder.form == "onehot"
+    channels = encoder.channels
+    shape = (ds.sizes["y"], ds.sizes["x"], len(channels))
+    stack = np.empty(shape, dtype=np.int16 if onehot else np.float32)
+    at = 0
+    for factor in encoder.factors:
+        da = ds[factor.name]
+        values = da.to_numpy()
+        missing = _missing(values, da)
+        width = len(_channels(factor, encoder))
+        out = stack[..., at : at + width]
+        if onehot:
+            out[..., 0] = _class_of(values, missing, valid, factor)
+        else:
+            _fill(out, values, missing, factor, encoder)
+        at += width
+    last = "factor" if onehot else "channel"
+    coords = {"y": ds["y"], "x": ds["x"], last: list(channels)}
+    return xr.DataArray(stack, coords, ("y", "x", last), "encoded")
+
+
+def count_filled(ds: xr.Dataset, encoder: Encoder) -> dict[str, int]:
+    """Cells of each factor without a value, which `encode` fills. Flat aspect is a value."""
+    valid = _checked(ds, encoder)
+    counts = {}
+    for factor in encoder.factors:
+        missing = _missing(ds[factor.name].to_numpy(), ds[factor.name])
+        counts[factor.name] = int(np.sum(missing & ~valid if factor.kind == "cyclic" else missing))
+    return counts
+
+
+def one_hot_image(classes: ArrayLike, size: int) -> NDArray[np.float32]:
+    """Classes of places as square binary images: rows are classes, columns are factors.
+
+    Parameters
+    ----------
+    classes : (sample, factor) integers, -1 for missing (an empty column). size : cells across,
+        `encoder.side`; what the factors leave free is zero.
+
+    Returns
+    -------
+    (sample, size, size, 1) float32.
+
+    Raises
+    ------
+    RecipeError : more factors, or a higher class, than the size has room for.
+
+    >>> one_hot_image([[2, -1, 0]], 3)[0, :, :, 0]
+    array([[0., 0., 1.],
+           [0., 0., 0.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    c = np.asarray(classes)
+    needed = max(c.shape[1], int(c.max(initial=-1)) + 1)
+    if needed > size:
+        raise RecipeError(f"a one-hot image of side {size} is too small: {needed} are needed")
+    image = np.zeros((len(c), size, size, 1), dtype=np.float32)
+    image[np.arange(len(c))[:, None], np.maximum(c, 0), np.arange(c.shape[1]), 0] = c >= 0
+    return image
+
+
+# ------------------------------------------------------------------------------------ fitting
+
+
+def _fit(
+    da: xr.DataArray, cells: dict[str, xr.DataArray], specs: Input, preset: Mapping[str, Any]
+) -> FittedFactor:
+    name, kind, units = str(da.name), da.attrs["kind"], str(da.attrs.get("units", ""))
+    if kind != "continuous":
+        if name in specs.classes:
+            raise RecipeError(f"input.classes.{name}: {kind} factors have their own classes")
+        legend = categories(da) if kind == "categorical" else {}
+        return FittedFactor(name, kind, units, codes=tuple(legend), names=tuple(legend.values()))
+    values = da.isel(cells).to_numpy()
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise SampleError(f"{name} is missing at every training place: leave it out of the factors")
+    wide = values.astype(np.float64)
+    fitted = FittedFactor(
+        name, kind, units, float(np.median(wide)), float(wide.mean()), float(wide.std()) or 1.0
+    )
+    if specs.form != "onehot":
+        return fitted
+    if name in specs.classes:
+        edges, limits, merged = _rising(specs.classes[name], f"classes.{name}"), "recipe", 0
+    elif name in preset:
+        _same_units(name, units, str(specs.preset))
+        edges, limits, merged = _rising(preset[name], name), f"preset {specs.preset}", 0
+    else:
+        edges, limits = _quantiles(values, specs.quantiles), "quantiles"
+        merged = specs.quantiles - 1 - len(edges)
+    return dataclasses.replace(fitted, edges=edges, limits=limits, merged=merged)
+
+
+def _quantiles(values: NDArray, k: int) -> tuple[float, ...]:
+    """Inner limits of k classes of equal count; equal limits, and one that would leave the lowest
+    class empty, are merged."""
+    edges = np.quantile(values.astype(np.float64), np.arange(1, k) / k).astype(values.dtype)
+    return tuple(float(e) for e in np.unique(edges) if e > values.min())
+
+
+def _cells(ds: xr.Dataset, fit_on: pd.DataFrame) -> dict[str, xr.DataArray]:
+    """Training places as pointwise indexers."""
+    rows, cols = fit_on["row"].to_numpy(), fit_on["col"].to_numpy()
+    if not len(rows):
+        raise SampleError("no training places to fit the encoder on: the training part is empty")
+    off = (rows < 0) | (rows >= ds.sizes["y"]) | (cols < 0) | (cols >= ds.sizes["x"])
+    if off.any():
+        raise SampleError(f"{off.sum()} of {len(off)} training places lie off the study area")
+    return {"y": xr.DataArray(rows, dims="sample"), "x": xr.DataArray(cols, dims="sample")}
+
+
+def _preset(name: str | None) -> Mapping[str, tuple[float, ...]]:
+    if name is not None and name not in PRESETS:
+        raise RecipeError(f"there is no preset {name!r} of class limits: {_near(name, PRESETS)}")
+    return PRESETS[name] if name else {}
+
+
+def _same_units(name: str, units: str, preset: str) -> None:
+    if units != PRESET_UNITS[name]:
+        raise RecipeError(
+            f"preset {preset} gives limits of {name} in {PRESET_UNITS[name]}, but the area holds "
+            f"{units or 'no units'}: give your own in input.classes.{name}, or prepare it in those"
+        )
+
+
+def _rising(breaks: ArrayLike, name: str) -> tuple[float, ...]:
+    edges = np.asarray(breaks, dtype=np.float64)
+    if edges.ndim != 1 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        raise RecipeError(f"class limits ({name}) must be finite and rise, got {edges.tolist()}")
+    return tuple(edges.tolist())
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# ----------------------------------------------------------------------------------- encoding
+
+
+def _channels(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
+    if encoder.form == "onehot" or factor.kind == "continuous":
+        return (factor.name,)
+    if factor.kind == "cyclic":
+        return (f"{factor.name}_sin", f"{factor.name}_cos")
+    if encoder.codes == "scaled":
+        return (factor.name,)
+    return tuple(f"{factor.name}={name}" for name in factor.names)
+
+
+def _checked(ds: xr.Dataset, encoder: Encoder) -> NDArray[np.bool_]:
+    """Refuse an area that is not like the one the encoder knows; give its valid cells."""
+    known = factors(ds)
+    for factor in encoder.factors:
+        if factor.name not in known:
+            raise AreaError(
+                f"the model needs the factor {factor.name!r}, which the area lacks: "
+                f"{_near(factor.name, known)}"
+            )
+        attrs = ds[factor.name].attrs
+        for what, wanted in (("kind", factor.kind), ("units", factor.units)):
+            got = str(attrs.get(what, ""))
+            if got != wanted:
+                raise AreaError(
+                    f"{factor.name} has {what} {got!r} here, but {wanted!r} where the encoder was "
+                    "fitted: prepare both areas alike"
+                )
+        if factor.kind == "categorical":
+            _same_legend(factor, categories(ds[factor.name]))
+    return ds["valid"].to_numpy().astype(bool)
+
+
+def _same_legend(factor: FittedFactor, legend: Mapping[int, str]) -> None:
+    for code, name in zip(factor.codes, factor.names, strict=True):
+        if legend.get(code, name) != name:
+            raise AreaError(
+                f"{factor.name}: code {code} is {legend[code]!r} here, but {name!r} where the "
+                "encoder was fitted: give both areas one legend"
+            )
+
+
+def _missing(values: NDArray, da: xr.DataArray) -> NDArray[np.bool_]:
+    if da.attrs["kind"] == "categorical":
+        nodata = da.attrs.get("nodata")
+        return np.zeros(values.shape, bool) if nodata is None else values == nodata
+    return ~np.isfinite(values)
+
+
+def _class_of(
+    values: NDArray, missing: NDArray[np.bool_], valid: NDArray[np.bool_], factor: FittedFactor
+) -> NDArray[np.int16]:
+    if factor.kind == "categorical":
+        return _place_in_legend(values, missing, factor)
+    if factor.kind == "cyclic":
+        return np.where(missing, np.where(valid, 0, -1), _direction(values)).astype(np.int16)
+    return _classes(_filled(values, missing, factor), factor.edges)
+
+
+def _fill(
+    out: NDArray[np.float32],
+    values: NDArray,
+    missing: NDArray[np.bool_],
+    factor: FittedFactor,
+    encoder: Encoder,
+) -> None:
+    """Write a factor's channels."""
+    if factor.kind == "continuous":
+        filled = _filled(values, missing, factor)
+        if encoder.form == "window":
+            filled = (filled.astype(np.float64) - factor.mean) / factor.std
+        out[..., 0] = filled
+    elif factor.kind == "cyclic":
+        angle = np.deg2rad(np.where(missing, 0, values).astype(np.float64))
+        out[..., 0] = np.where(missing, 0, np.sin(angle))
+        out[..., 1] = np.where(missing, 0, np.cos(angle))
+    else:
+        # The last row is that of a missing category, which has place -1.
+        out[...] = _category_rows(factor, encoder.codes)[_place_in_legend(values, missing, factor)]
+
+
+def _category_rows(factor: FittedFactor, codes: str) -> NDArray[np.float32]:
+    """Channels of each category, in the legend's order, and of a missing one."""
+    if codes == "onehot":
+        return np.eye(len(factor.codes) + 1, len(factor.codes), dtype=np.float32)
+    low, high = min(factor.codes), max(factor.codes)
+    scaled = [(code - low) / max(high - low, 1) for code in factor.codes]
+    return np.array([*scaled, 0], dtype=np.float32)[:, None]
+
+
+def _filled(values: NDArray, missing: NDArray[np.bool_], factor: FittedFactor) -> NDArray:
+    return np.where(missing, values.dtype.type(factor.median), values)
+
+
+def _classes(values: NDArray, edges: tuple[float, ...]) -> NDArray[np.int16]:
+    precise = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
+    limits = np.array(edges, dtype=precise)
+    classes = np.searchsorted(limits, values, side="right").astype(np.int16)
+    classes[np.isnan(values)] = -1
+    return classes
+
+
+def _direction(degrees: NDArray) -> NDArray[np.int64]:
+    """Place in DIRECTIONS of an angle from north."""
+    sector = np.floor((np.nan_to_num(degrees.astype(np.float64), posinf=0, neginf=0) + 22.5) / 45)
+    return sector.astype(np.int64) % 8 + 1
+
+
+def _place_in_legend(
+    values: NDArray, missing: NDArray[np.bool_], factor: FittedFactor
+) -> NDArray[np.int16]:
+    """Place of every code in the legend, -1 where there is none."""
+    codes = np.array(factor.codes)
+    order = np.argsort(codes)
+    nearest = np.minimum(np.searchsorted(codes[order], values), len(codes) - 1)
+    place = order[nearest].astype(np.int16)
+    unknown = values[(codes[place] != values) & ~missing]
+    if unknown.size:
+        raise AreaError(
+            f"{factor.name} holds code {unknown[0]} in {np.sum(unknown == unknown[0])} cells, but "
+            f"the encoder knows {', '.join(map(str, factor.codes))} only: use an area with the "
+            "legend of the one it was fitted on"
+        )
+    return np.where(missing, np.int16(-1), place)
