@@ -192,8 +192,9 @@ def same_grid(a: Grid | xr.DataArray | xr.Dataset, b: Grid | xr.DataArray | xr.D
 def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
     """Lay a raster (y, x) on a grid: crop, pad or warp.
 
-    `how` is "nearest" (the only one for integers), "bilinear", "cubic" or "average". On the same
-    lattice (offsets within 0.01 of a whole cell) cells are copied, whatever `how` says.
+    `how` is "nearest" (the only one for integers), "bilinear" (between the four centres around),
+    "cubic", or "average" (of all cells inside: for a grid much coarser than the raster). On the
+    same lattice (offsets within 0.01 of a whole cell) cells are copied, whatever `how` says.
 
     Returns (y, x) on the coordinates of `grid`: floats with NaN as nodata; integers keep their type
     and state theirs in `attrs["nodata"]` (-32768, or another where the type cannot hold it or the
@@ -215,8 +216,8 @@ def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
     offset = _offset(source, grid)
     if offset is not None:
         values, valid = _shifted(values, offset, grid.shape), _shifted(valid, offset, grid.shape)
-    elif how == "nearest":
-        values, valid = _nearest(values, valid, source, grid)
+    elif how in ("nearest", "bilinear"):
+        values, valid = _sampled(values, valid, source, grid, how == "bilinear")
     else:
         values, valid = _warped(values, valid, source, grid, how)
     return _labelled(raster, values, valid, grid)
@@ -320,29 +321,51 @@ def _shifted(values: NDArray, offset: tuple[int, int], shape: tuple[int, int]) -
     return result
 
 
-def _nearest(
-    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid
+def _sampled(
+    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, bilinear: bool
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """The source cell that holds each cell's centre.
+    """Values at the cells' centres: of the source cell there, or between the four centres around.
 
-    Not left to GDAL's warper: given a nodata value, it moves data that equal it by one.
+    Not left to GDAL's warper. Given a nodata value, it moves integers that equal it by one; and its
+    bilinear kernel widens with the target's cells, which ripples the slopes of a warped DEM by some
+    per cent, where interpolation keeps a plane a plane. A cell is valid if the source cell there
+    is; neighbours without data do not count.
     """
     result, inside = np.zeros(grid.shape, values.dtype), np.zeros(grid.shape, bool)
     back = Transformer.from_crs(grid.crs.to_wkt(), source.crs.to_wkt(), always_xy=True)
+    to_cells = ~source.transform
     for row in range(grid.shape[0]):
         x, y = back.transform(grid.x, np.full(grid.shape[1], grid.y[row]))
-        known = np.isfinite(x) & np.isfinite(y)
-        rows, cols = source.rowcol(np.where(known, x, 0), np.where(known, y, 0))
-        known &= (rows >= 0) & (rows < source.shape[0]) & (cols >= 0) & (cols < source.shape[1])
-        result[row, known] = values[rows[known], cols[known]]
-        inside[row, known] = valid[rows[known], cols[known]]
+        col_at, row_at = to_cells * (x, y)
+        here = (row_at >= 0) & (row_at < source.shape[0])
+        here &= (col_at >= 0) & (col_at < source.shape[1])
+        rows, cols = row_at[here].astype(int), col_at[here].astype(int)
+        inside[row, here] = valid[rows, cols]
+        if bilinear:
+            result[row, here] = _between(values, valid, row_at[here] - 0.5, col_at[here] - 0.5)
+        else:
+            result[row, here] = values[rows, cols]
     return result, inside
+
+
+def _between(values: NDArray, valid: NDArray, row_at: NDArray, col_at: NDArray) -> NDArray:
+    """Bilinear mean of the valid ones among the four cells around; 0 where there is none."""
+    first_row, first_col = np.floor(row_at), np.floor(col_at)
+    total, weights = np.zeros(row_at.shape), np.zeros(row_at.shape)
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        rows = np.clip(first_row + down, 0, values.shape[0] - 1).astype(int)
+        cols = np.clip(first_col + right, 0, values.shape[1] - 1).astype(int)
+        weight = abs(1 - down - (row_at - first_row)) * abs(1 - right - (col_at - first_col))
+        weight = weight * valid[rows, cols]
+        total += np.where(weight > 0, weight * values[rows, cols], 0)
+        weights += weight
+    return total / np.where(weights > 0, weights, 1)
 
 
 def _warped(
     values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, how: How
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Floating values by GDAL's warper (placed within 1/8 of a cell), NaN where no data are."""
+    """Cubic or average by GDAL's warper (placed within 1/8 of a cell), NaN where no data are."""
     result = np.full(grid.shape, np.nan, values.dtype)
     reproject(
         np.where(valid, values, np.nan), result, src_transform=source.transform,

@@ -23,7 +23,16 @@ from rasterio.warp import transform_bounds
 from lsm_core import catalog as sources
 from lsm_core import distance, hydrology, terrain
 from lsm_core.errors import AreaError, CrsError, InventoryError, SourceError
-from lsm_core.grid import Grid, How, align, as_float, check_projected, grid_of, north_up
+from lsm_core.grid import (
+    INTEGER_NODATA,
+    Grid,
+    How,
+    align,
+    as_float,
+    check_projected,
+    grid_of,
+    north_up,
+)
 from lsm_core.study_area import Laid, check_area, flags, lay_inventory
 
 if TYPE_CHECKING:
@@ -445,8 +454,14 @@ def _classes(
         report(
             f"{spec.name}: no name is known for {len(nameless)} of {len(names)} codes: {nameless}"
         )
-    values = np.where(valid, layer.values, -32768).astype("int16")
-    attrs = {"kind": "categorical", "units": spec.units or "1", "nodata": -32768, **flags(names)}
+    values = np.where(valid, layer.values, 0).astype("int16")
+    values[~valid] = INTEGER_NODATA  # not in the line before: a uint8 raster would wrap it to 0
+    attrs = {
+        "kind": "categorical",
+        "units": spec.units or "1",
+        "nodata": INTEGER_NODATA,
+        **flags(names),
+    }
     return layer.copy(data=values).assign_attrs(attrs)
 
 

@@ -186,6 +186,13 @@ def test_bilinear_keeps_a_plane():
     )
 
 
+def test_average_of_a_coarser_grid():
+    """Cells three times as wide hold the mean of the nine within."""
+    coarse = Grid((2, 2), Affine(30, 0, 500000, 0, -30, 4000000), UTM)
+    expected = raster(GRID)[:6, :6].coarsen(y=3, x=3).mean()
+    np.testing.assert_allclose(align(raster(GRID), coarse, "average"), expected, rtol=1e-6)
+
+
 def test_no_overlap_says_both_boxes():
     far = Grid((6, 8), Affine(10, 0, 600000, 0, -10, 4000000), UTM)
     with pytest.raises(GridError, match=r"layer does not overlap.*500000 to 500080.*600000"):

@@ -1,0 +1,434 @@
+"""From an area file to a study area: the real one, areas never seen before, and every mistake."""
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import yaml
+from affine import Affine
+from pyproj import Transformer
+from rasterio.crs import CRS
+
+from lsm_core import preparation, study_area
+from lsm_core.catalog import load_catalog, shipped
+from lsm_core.errors import (
+    AreaError,
+    CatalogError,
+    CrsError,
+    GridError,
+    InventoryError,
+    SourceError,
+)
+from lsm_core.grid import grid_of, same_grid
+
+CENTRE = {"EPSG:2263": (990000, 200000), "+proj=laea +lat_0=30 +lon_0=95 +units=m": (0, 0)}
+UTM = "EPSG:32643"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("LSM_DATA", raising=False)
+
+
+def write_raster(path, values, crs, transform, nodata=None):
+    height, width = values.shape
+    profile = {"height": height, "width": width, "count": 1, "dtype": values.dtype}
+    profile |= {"crs": crs, "transform": transform, "nodata": nodata}
+    with rasterio.open(path, "w", driver="GTiff", **profile) as file:
+        file.write(values, 1)
+
+
+class Country:
+    """Files, a catalogue and an area file of a place that no program has seen, in one folder."""
+
+    def __init__(self, folder, crs=UTM, cell=20.0, shape=(60, 80)):
+        self.folder, self.crs, self.shape = folder, crs, shape
+        self.east, self.north = CENTRE.get(crs, (500000, 4000000))
+        self.transform = Affine(cell, 0, self.east, 0, -cell, self.north)
+        self.metres = CRS.from_user_input(crs).linear_units_factor[1]
+        cols = np.arange(shape[1]) + 0.5
+        # elevations in metres: rising by half a metre for each metre to the east
+        rise = np.tile(500 + 0.5 * cols * cell * self.metres, (shape[0], 1)).astype("float32")
+        rise[10:13, 20:24] = -9999
+        self.raster("dem", rise, -9999)
+        self.inventory([self.box(30, 30, 34, 33), self.box(50, 60, 53, 65)])
+        self.area = {
+            "name": "nowhere",
+            "title": "Nowhere",
+            "grid": {"like": "dem"},
+            "dem": "dem",
+            "inventory": {"source": "slides"},
+            "factors": ["elevation", "slope"],
+        }
+
+    def box(self, row0, col0, row1, col1):
+        """A polygon over these rows and columns, in the country's CRS."""
+        left, top = self.transform * (col0, row0)
+        right, bottom = self.transform * (col1, row1)
+        return shapely.box(left, bottom, right, top)
+
+    def raster(self, name, values, nodata=None, **place):
+        where = {"crs": self.crs, "transform": self.transform} | place
+        write_raster(self.folder / f"{name}.tif", values, nodata=nodata, **where)
+
+    def inventory(self, shapes, name="slides", crs=4326):
+        frame = gpd.GeoDataFrame({"year": range(len(shapes))}, geometry=shapes, crs=self.crs)
+        frame.to_crs(crs).to_file(self.folder / f"{name}.gpkg")
+
+    def catalog(self):
+        """An entry for every file of the folder."""
+        entries = {"meta": {"version": "v1"}}
+        for path in self.folder.iterdir():
+            if path.suffix == ".tif":
+                entries[path.stem] = {"data_type": "RasterDataset", "driver": "rasterio"}
+            elif path.suffix == ".gpkg":
+                entries[path.stem] = {"data_type": "GeoDataFrame", "driver": "pyogrio"}
+            else:
+                continue
+            entries[path.stem]["uri"] = path.name
+        (self.folder / "catalog.yaml").write_text(yaml.safe_dump(entries))
+        return load_catalog(self.folder / "catalog.yaml")
+
+    def prepare(self, on_progress=None):
+        path = self.folder / "area.yaml"
+        path.write_text(yaml.safe_dump(self.area))
+        return preparation.prepare(path, self.catalog(), on_progress=on_progress)
+
+
+@pytest.fixture
+def country(tmp_path):
+    return Country(tmp_path)
+
+
+# --- areas never seen before --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("crs", list(CENTRE))
+def test_unseen_area_in_a_strange_crs(tmp_path, crs):
+    """Feet or a PROJ string, a hole in the DEM, polygons in degrees: slopes and metres are true."""
+    place = Country(tmp_path, crs, cell=100.0)
+    road = shapely.LineString([place.transform * (0, -10), place.transform * (0, 80)])
+    place.inventory([road], "road")
+    place.area["factors"] += [
+        "aspect",
+        {"name": "distance_to_road", "distance_to": "road"},
+        {"name": "road_density", "density_of": "road", "radius": 500},
+    ]
+    ds = place.prepare()
+    study_area.check_area(ds)
+    assert study_area.factors(ds)[2:] == ["aspect", "distance_to_road", "road_density"]
+    assert (~ds.valid).sum() == 12
+    assert not ds.valid[10:13, 20:24].any()
+    slope, aspect = ds.slope.values[ds.valid], ds.aspect.values[ds.valid]
+    np.testing.assert_allclose(slope, np.degrees(np.arctan(0.5)), atol=0.01)
+    np.testing.assert_allclose(aspect, 270, atol=0.01)
+    expected = (np.arange(80) + 0.5) * 100 * place.metres
+    np.testing.assert_allclose(ds.distance_to_road[5], expected, rtol=1e-3)
+    expected = np.zeros(place.shape, int)
+    expected[30:34, 30:33], expected[50:53, 60:65] = 1, 2
+    np.testing.assert_array_equal(ds.landslide_id, expected)
+    assert ds.place_year.values.tolist() == [0, 1]
+
+
+def test_classes_from_a_warped_raster(country):
+    """Codes in another CRS and cell size: only known codes, named where a name is given."""
+    to_degrees = Transformer.from_crs(country.crs, 4326, always_xy=True)
+    west, north = to_degrees.transform(499900, 4000100)
+    rock = np.full((60, 60), 3, "uint8")
+    rock[:, 20:], rock[15:], rock[5, 5] = 250, 7, 255
+    step = Affine(0.0004, 0, west, 0, -0.0004, north)
+    country.raster("rock", rock, 255, crs="EPSG:4326", transform=step)
+    country.area["factors"].append(
+        {"name": "rock", "source": "rock", "kind": "categorical", "categories": {3: "Red marl"}}
+    )
+    lines = []
+    ds = country.prepare(lines.append)
+    assert study_area.categories(ds.rock) == {3: "Red marl", 7: "class 7", 250: "class 250"}
+    assert set(np.unique(ds.rock)) == {-32768, 3, 7, 250}
+    assert not ds.valid.values[ds.rock.values == -32768].any()
+    assert "rock: no name is known for 2 of 3 codes: [7, 250]" in lines
+
+
+def test_grid_made_from_crs_and_resolution(country):
+    """A DEM in degrees on a stated grid: it covers the DEM, in whole cells of the resolution."""
+    rows, cols = np.indices((80, 80))
+    plane = (1000 + 2.0 * cols + rows).astype("float32")
+    step = Affine(0.0002, 0, 75, 0, -0.0002, 36.15)
+    country.raster("dem", plane, crs="EPSG:4326", transform=step)
+    country.inventory([shapely.box(500600, 3999100, 500700, 3999200)])
+    with pytest.raises(
+        CrsError, match=r"dem is in degrees.*grid: \{crs: EPSG:32643, resolution: 30\}"
+    ):
+        country.prepare()
+    country.area["grid"] = {"crs": UTM, "resolution": 30}
+    ds = country.prepare()
+    grid = grid_of(ds)
+    assert grid.cell_size == pytest.approx(30)
+    assert np.mod(grid.bounds, 30) == pytest.approx(0)
+    assert 0.9 < float(ds.valid.mean()) < 1
+    east, south = 2.0 / (0.0002 * 111320 * np.cos(np.radians(36.15))), 1 / (0.0002 * 110950)
+    inside = ds.slope.values[10:-10, 10:-10]
+    expected = np.degrees(np.arctan(np.hypot(east, south)))
+    np.testing.assert_allclose(inside[np.isfinite(inside)], expected, rtol=0.005)
+
+
+def test_extent_and_mask(country):
+    """A box is cut in whole cells of the DEM; cells outside the mask are not valid."""
+    whole = country.prepare()
+    country.area["grid"] = {"like": "dem", "extent": list(country.box(20, 25, 60, 80).bounds)}
+    part = country.prepare()
+    assert part.sizes["y"], part.sizes["x"] == (40, 55)
+    assert same_grid(part, grid_of(whole).window(20, 25, 60, 80))
+    country.inventory([country.box(25, 25, 45, 45)], "park", country.crs)
+    country.area["grid"]["mask"] = "park"
+    masked = country.prepare()
+    assert int(masked.valid.sum()) == 400
+    counts = json.loads(masked.attrs["prepared"])["counts"]
+    assert (counts["kept"], counts["without_data"]) == (1, 1)
+
+
+def test_terrain_uses_the_margin_of_the_dem(country):
+    """Factors of a part of the DEM are those of the whole, cut: also at the part's border."""
+    rng = np.random.default_rng(0)
+    rough = rng.uniform(800, 900, country.shape).astype("float32").cumsum(axis=0) / 20
+    country.raster("dem", rough)
+    country.area["factors"] += [
+        "plan_curvature",
+        "twi",
+        {"name": "position", "derive": "slope_position", "radius": 100},
+        {"name": "tpi", "derive": "tpi", "radius": 60},
+        {"name": "streams", "distance_to": "streams", "stream_area": 20000},
+    ]
+    whole = country.prepare()
+    country.area["grid"]["extent"] = list(country.box(20, 25, 55, 70).bounds)
+    part = country.prepare()
+    for name in study_area.factors(part):
+        if name != "streams":  # a stream beyond the part may be nearer: compared below
+            np.testing.assert_array_equal(part[name], whole[name][20:55, 25:70], err_msg=name)
+    np.testing.assert_allclose(part.streams, whole.streams[20:55, 25:70], rtol=1e-6)
+
+
+def test_integer_dem_with_nodata(country):
+    values = np.full(country.shape, 700, "int16")
+    values[0, :5] = -32768
+    country.raster("dem", values, -32768)
+    ds = country.prepare()
+    assert (~ds.valid).sum() == 5
+    assert float(ds.elevation.min()) == 700
+
+
+def test_points_of_a_table_and_a_condition(country):
+    """Only rows that are landslides; a band by number; columns x and y do not hide the places."""
+    table = "x,y,slide\n500105,3999905,TRUE\n500305,3999905,FALSE\n500905,3999105,TRUE\n"
+    (country.folder / "points.csv").write_text(table)
+    known = country.catalog()
+    entry = {
+        "data_type": "DataFrame",
+        "driver": "pandas",
+        "uri": str(country.folder / "points.csv"),
+    }
+    known.from_dict({"points": entry | {"metadata": {"crs": 32643}}})
+    country.area["inventory"] = {"source": "points", "where": {"slide": True}}
+    country.area["factors"] = [{"name": "height", "source": "dem", "band": 1, "units": "m"}]
+    path = country.folder / "area.yaml"
+    path.write_text(yaml.safe_dump(country.area))
+    ds = preparation.prepare(path, known)
+    assert ds.place_x.values.tolist() == [500105, 500905]
+    assert ds.height.attrs["units"] == "m"
+    path.write_text(path.read_text().replace("slide: true", "slid: true"))
+    with pytest.raises(InventoryError, match="points has no field 'slid': did you mean slide"):
+        preparation.prepare(path, known)
+
+
+def test_report_and_fingerprints(country):
+    """A changed file is warned of, not refused; the report is kept with the area."""
+    known = country.catalog()
+    known.get_source("dem").metadata.sha256 = "0" * 64
+    path = country.folder / "area.yaml"
+    path.write_text(yaml.safe_dump(country.area))
+    lines = []
+    built = preparation.prepare_with_inventory(path, known, on_progress=lines.append)
+    about = json.loads(built.ds.attrs["prepared"])
+    assert about["lines"] == lines
+    assert lines[0].startswith("warning: dem is not the catalogue's file (its SHA-256 differs)")
+    assert any("2 read; 2 own a cell" in line for line in lines)
+    assert about["counts"]["valid_cells"] == 60 * 80 - 12
+    assert about["area_file"]["grid"] == {"like": "dem"}
+    assert set(json.loads(built.ds.attrs["fingerprints"])) == {"dem", "slides"}
+    assert built.inventory.landslide_id.tolist() == [1, 2]
+
+
+def test_prepared_saved_and_reopened_is_identical(country):
+    ds = country.prepare()
+    again = study_area.open_area(study_area.save_area(ds, country.folder / "areas" / "nowhere"))
+    assert again.identical(ds)
+    assert list(again) == list(ds)
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+def test_missing_file(country):
+    known = country.catalog()
+    (country.folder / "dem.tif").unlink()
+    with pytest.raises(SourceError, match=r"dem: no file at .*dem\.tif .*LSM_DATA"):
+        preparation.prepare(_written(country), known)
+
+
+def _written(country):
+    path = country.folder / "area.yaml"
+    path.write_text(yaml.safe_dump(country.area))
+    return path
+
+
+def test_unknown_entry(country):
+    country.area["dem"] = "dam"
+    with pytest.raises(CatalogError, match="no 'dam': did you mean dem"):
+        country.prepare()
+
+
+def test_no_crs(country):
+    country.raster("dem", np.ones(country.shape, "float32"), crs=None)
+    with pytest.raises(CrsError, match="dem has no coordinate reference system"):
+        country.prepare()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:999999", "no crs"])
+def test_wrong_crs_of_the_grid(country, crs):
+    country.area["grid"] = {"crs": crs, "resolution": 30}
+    with pytest.raises(CrsError, match="in degrees" if crs == "EPSG:4326" else "is no CRS"):
+        country.prepare()
+
+
+def test_factors_that_do_not_overlap(country):
+    far = Affine(20, 0, 700000, 0, -20, 4000000)
+    country.raster("rain", np.ones((5, 5), "float32"), transform=far)
+    country.area["factors"].append({"name": "rain", "source": "rain"})
+    with pytest.raises(GridError, match=r"rain does not overlap the study area: it covers x 7000"):
+        country.prepare()
+
+
+def test_inventory_outside_empty_or_everywhere(country):
+    country.inventory([shapely.box(600000, 3999000, 600100, 3999100)])
+    with pytest.raises(InventoryError, match=r"no landslide lies in the study area.*covers x 6000"):
+        country.prepare()
+    country.inventory([])
+    with pytest.raises(InventoryError, match="the inventory is empty"):
+        country.prepare()
+    country.inventory([country.box(-1, -1, 61, 81)])
+    with pytest.raises(InventoryError, match="one class only"):
+        country.prepare()
+
+
+def test_dem_with_hidden_nodata(country):
+    """-9999 that the file does not state would be a chasm."""
+    values = np.full(country.shape, 700, "float32")
+    values[0, 0] = -9999
+    country.raster("dem", values)
+    with pytest.raises(SourceError, match=r"elevations from -9999 to 700 m: state its nodata"):
+        country.prepare()
+
+
+def test_fractions_are_no_classes(country):
+    country.area["factors"].append({"name": "rock", "source": "dem", "kind": "categorical"})
+    country.raster("dem", np.full(country.shape, 700.5, "float32"))
+    with pytest.raises(SourceError, match=r"no raster of classes: it holds .700.5"):
+        country.prepare()
+
+
+BAD = {
+    "key": ({"tilte": "x"}, "unknown key 'tilte': did you mean title"),
+    "grid key": ({"grid": {"like": "dem", "resolutoin": 3}}, "unknown key 'grid.resolutoin'"),
+    "factor key": (
+        {"factors": [{"name": "a", "sorce": "dem"}]}, r"'factors\.0\.sorce': did you mean source",
+    ),
+    "both grids": ({"grid": {"like": "dem", "crs": UTM}}, "either `like: SOURCE`, or `crs` and"),
+    "half a grid": ({"grid": {"crs": UTM}}, "either `like: SOURCE`, or `crs` and"),
+    "extent": ({"grid": {"like": "dem", "extent": [1, 2, 0, 3]}}, r"extent is \[left, bottom"),
+    "no origin": ({"factors": [{"name": "a"}]}, "exactly one of derive, source"),
+    "two origins": (
+        {"factors": [{"name": "a", "derive": "slope", "source": "dem"}]}, "exactly one of",
+    ),
+    "unknown factor": ({"factors": ["slpoe"]}, "no factor 'slpoe' .*did you mean slope"),
+    "stray": (
+        {"factors": [{"name": "a", "derive": "slope", "kind": "cyclic"}]}, "kind says nothing",
+    ),
+    "no radius": ({"factors": ["slope_position"]}, "slope_position takes radius"),
+    "radius": (
+        {"factors": [{"name": "a", "derive": "slope", "radius": 9}]}, "slope takes neither",
+    ),
+    "streams": ({"factors": [{"name": "a", "distance_to": "streams"}]}, "goes with `stream_area`"),
+    "twice": ({"factors": ["slope", "slope"]}, "two factors are called slope"),
+    "reserved": ({"factors": [{"name": "valid", "source": "dem"}]}, "valid is a name that every"),
+    "no dem": ({"dem": None}, "no `dem: SOURCE` is stated"),
+    "nothing": ({"factors": []}, "factors: List should have at least 1 item"),
+    "bad name": ({"name": "../up"}, "name: String should match"),
+    "blur": (
+        {"factors": [{"name": "a", "source": "dem", "kind": "categorical", "how": "cubic"}]},
+        "by `how: nearest` only",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_area_files_that_are_wrong(country, name):
+    change, words = BAD[name]
+    country.area |= change
+    with pytest.raises(AreaError, match=words):
+        country.prepare()
+
+
+def test_area_file_not_there_or_not_yaml(tmp_path):
+    with pytest.raises(AreaError, match=r"no area file blakot: .*did you mean balakot"):
+        preparation.read_area_file("blakot")
+    (tmp_path / "a.yaml").write_text("a: [")
+    with pytest.raises(AreaError, match="not readable YAML"):
+        preparation.read_area_file(tmp_path / "a.yaml")
+
+
+def test_resolution_too_fine(country):
+    country.area["grid"] = {"crs": UTM, "resolution": 0.001}
+    with pytest.raises(AreaError, match=r"a resolution of 0.001 makes .* in the units of the grid"):
+        country.prepare()
+
+
+# --- the real ones ------------------------------------------------------------------------------
+
+
+def test_shipped_area_files_are_right():
+    names = sorted(path.stem for path in shipped("areas").glob("*.yaml"))
+    assert {"balakot", "ecuador"} <= set(names)
+    assert [preparation.read_area_file(name).name for name in names] == names
+
+
+def test_balakot(shared_data, monkeypatch):
+    """The eleven factors in order, every cell valid, the sums the data's README gives."""
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    lines = []
+    ds = preparation.prepare("balakot", load_catalog(), on_progress=lines.append)
+    assert study_area.factors(ds) == [
+        "elevation", "slope", "aspect", "plan_curvature", "profile_curvature", "slope_position",
+        "twi", "distance_to_faults", "distance_to_streams", "lithology", "land_cover",
+    ]  # fmt: skip
+    assert dict(ds.sizes) == {"y": 987, "x": 826, "place": 3820}
+    assert bool(ds.valid.all())
+    assert len(study_area.categories(ds.lithology)) == 9
+    assert study_area.categories(ds.lithology)[19] == "Murree"
+    assert len(study_area.categories(ds.land_cover)) == 11
+    assert study_area.categories(ds.land_cover)[4] == "Forest"
+    assert float(ds.elevation.min()) == pytest.approx(905.23, abs=0.01)
+    assert not any(line.startswith("warning") for line in lines)
+    assert any("3,820 read; 1 invalid, repaired" in line for line in lines)
+
+
+def test_ecuador(shared_data, monkeypatch):
+    """Bands by name, landslides by a condition; 619 cells without data."""
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    ds = preparation.prepare("ecuador", load_catalog())
+    assert int((~ds.valid).sum()) == 619
+    assert ds.sizes["place"] == 175
+    rows, cols = grid_of(ds).rowcol(ds.place_x, ds.place_y)
+    np.testing.assert_allclose(ds.slope.values[rows, cols], ds.place_slope, atol=1e-4)
