@@ -41,15 +41,11 @@ def flow_accumulation(dem: xr.DataArray) -> xr.DataArray:
     array([1., 2., 3., 4., 5.], dtype=float32)
     """
     z, grid = _elevation(dem)
-    gap = np.isnan(z)
     area = np.full(z.shape, np.nan, dtype=np.float32)
-    if not gap.all():
-        width, height = grid.step
-        filled, toward = pyflwdir.dem.fill_depressions(z, nodata=np.nan)
-        _steepest(filled, width, height, toward)
-        directions = pyflwdir.from_array(toward, ftype="d8", check_ftype=False)
-        cells = directions.upstream_area()
-        np.multiply(cells, width * height, out=area, where=~gap, casting="unsafe")
+    here = np.isfinite(z)
+    if here.any():
+        cells = _directions(z, grid).upstream_area()
+        area[here] = cells[here] * (grid.step[0] * grid.step[1])
     return _labelled(dem, area, "flow_accumulation", "m2", "upslope area (D8)")
 
 
@@ -119,6 +115,13 @@ def streams(
         raise AreaError(f"area={area} makes no stream: give the least upslope area in m2, e.g. 1e6")
     upslope = _accumulation(dem, accumulation)
     return _labelled(dem, upslope >= area, "streams", "1", f"upslope area of {area:g} m2 and more")
+
+
+def _directions(z: NDArray, grid: Grid) -> pyflwdir.FlwdirRaster:
+    """Where each cell drains to."""
+    filled, toward = pyflwdir.dem.fill_depressions(z, nodata=np.nan)
+    _steepest(filled, *grid.step, toward)
+    return pyflwdir.from_array(toward, ftype="d8", check_ftype=False)
 
 
 def _accumulation(dem: xr.DataArray, accumulation: xr.DataArray | None) -> NDArray:
