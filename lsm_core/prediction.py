@@ -1,0 +1,351 @@
+"""Scores of places and of whole maps, and models on disk.
+
+A map is scored strip by strip: a strip's rows and the margin a window needs are read and encoded,
+mirrored only where the map really ends, and scored batch by batch. So every cell gets what it would
+get from a window of the whole encoded map, while neither that map nor all windows are ever held.
+
+A network is stored as its weights and our own architecture file, a scikit-learn model by skops with
+a fixed list of types; nothing on disk can run code.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from lsm_core import models
+from lsm_core.encoding import Encoder, encode, one_hot_image
+from lsm_core.errors import RunError, SampleError, Stopped
+from lsm_core.runs import Run
+from lsm_core.study_area import open_area
+from lsm_core.windows import cut, reflect
+
+BATCH = 256  # cells a network scores at once; with more, its maps leave the processor's cache
+TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
+STRIP = 128  # rows encoded at once
+ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
+TRUSTED = ["sklearn.tree._tree.Tree"]  # beyond scikit-learn's own public types
+
+Progress = Callable[[int, int], None]
+Ask = Callable[[], bool]
+
+
+def predict_samples(run: Run, samples: pd.DataFrame) -> NDArray[np.float32]:
+    """Scores of places (columns row, col) of the run's own study area, by the run's model."""
+    model, encoder = _model_of(run)
+    return score_places(model, encoder, open_area(run.area_path), samples["row"], samples["col"])
+
+
+def predict_map(
+    run: Run,
+    area: xr.Dataset,
+    *,
+    on_progress: Progress | None = None,
+    should_stop: Ask | None = None,
+) -> xr.DataArray:
+    """A susceptibility map of a study area by the model of a run.
+
+    Parameters
+    ----------
+    area : the run's own or another one that has the same factors in the same units and legends.
+    on_progress : gets (rows done, rows). should_stop : is asked after every batch.
+
+    Returns
+    -------
+    (y, x) float32 in [0, 1] on the area's grid, NaN where the area is not valid.
+
+    Raises
+    ------
+    RunError : the run has no model. AreaError : the area lacks what the model needs.
+    Stopped : `should_stop` said so.
+    """
+    model, encoder = _model_of(run)
+    strips = predict_strips(model, encoder, area, on_progress=on_progress, should_stop=should_stop)
+    scores = np.concatenate([block for _, block in strips])
+    attrs = {"long_name": "landslide susceptibility", "units": "1", "run": run.id}
+    coords = {"y": area["y"], "x": area["x"], "spatial_ref": area["spatial_ref"]}
+    return xr.DataArray(scores, coords, ("y", "x"), "susceptibility", attrs)
+
+
+def predict_strips(
+    model: Any,
+    encoder: Encoder,
+    ds: xr.Dataset,
+    *,
+    strip: int = STRIP,
+    batch: int = BATCH,
+    on_progress: Progress | None = None,
+    should_stop: Ask | None = None,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The map of a study area, from north to south, as (first row, scores of a strip).
+
+    Scores are (rows, x) float32, NaN where `valid` is false; such cells cost nothing. The scores do
+    not depend on `strip` and `batch` (but for the last bits of a network's arithmetic).
+
+    Parameters
+    ----------
+    strip : rows encoded at once; a window's margin comes on top.
+    batch : cells a network scores at once; the last batch is filled up, so that one shape is
+        compiled once.
+    on_progress, should_stop : see `predict_map`; both are called after every batch.
+    """
+    height, width = ds.sizes["y"], ds.sizes["x"]
+    for part in _strips(encoder, ds, range(0, height, strip), strip):
+        rows, cols = np.nonzero(ds["valid"].isel(y=slice(part.first, part.last)).to_numpy())
+        block = np.full((part.last - part.first, width), np.nan, np.float32)
+        for some, score in _scores(model, encoder, part, rows + part.first, cols, batch):
+            block[rows[some], cols[some]] = score
+            if on_progress:
+                on_progress(part.first + int(rows[some][-1]), height)
+            if should_stop and should_stop():
+                raise Stopped(f"stopped in mapping, after row {part.first} of {height}")
+        if on_progress:
+            on_progress(part.last, height)
+        yield part.first, block
+
+
+def score_places(
+    model: Any,
+    encoder: Encoder,
+    ds: xr.Dataset,
+    rows: ArrayLike,
+    cols: ArrayLike,
+    *,
+    batch: int = BATCH,
+) -> NDArray[np.float32]:
+    """Scores of places, in their order; the same a map has there. `valid` is not looked at.
+
+    Raises
+    ------
+    SampleError : a place lies outside the area.
+    """
+    rows, cols = _inside(ds, rows, cols)
+    result = np.empty(len(rows), np.float32)
+    batch = max(min(batch, len(rows)), 1)
+    for part, here in _strips_with(encoder, ds, rows):
+        for some, score in _scores(model, encoder, part, rows[here], cols[here], batch):
+            result[here[some]] = score
+    return result
+
+
+def gather(
+    encoder: Encoder, ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike
+) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
+    """A function from indices of places to what a model sees of them, for training.
+
+    What the places need is encoded once and kept: their own cells or windows, or, where windows
+    would take more room than the map, the encoded map, from which they are cut when asked for.
+
+    Returns
+    -------
+    index (n,) -> (n, *encoder.input_shape) float32.
+
+    Raises
+    ------
+    SampleError : a place lies outside the area.
+    """
+    rows, cols = _inside(ds, rows, cols)
+    if len(rows) * _across(encoder) ** 2 > ds.sizes["y"] * ds.sizes["x"]:
+        stack = encode(ds, encoder).to_numpy()
+        return lambda index: _as_input(encoder, _look(encoder, stack, rows[index], cols[index]))
+    seen: NDArray[Any] = np.empty((len(rows), *_seen_shape(encoder)), _dtype(encoder))
+    for part, here in _strips_with(encoder, ds, rows):
+        seen[here] = _look(encoder, part.stack, part.row_of(rows[here]), cols[here])
+    return lambda index: _as_input(encoder, seen[index])
+
+
+# ------------------------------------------------------------------------------------- strips
+
+
+class _Strip(NamedTuple):
+    """Rows `first` to `last` of a map, encoded, with `margin` more above (and enough below)."""
+
+    first: int
+    last: int
+    margin: int
+    stack: NDArray[Any]
+
+    def row_of(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Rows of the map as rows of the stack."""
+        return rows - self.first + self.margin
+
+
+def _strips(encoder: Encoder, ds: xr.Dataset, firsts: Any, strip: int) -> Iterator[_Strip]:
+    """Encode strips; the margin is mirrored at the first and last row of the map only."""
+    height, across = ds.sizes["y"], _across(encoder)
+    above, below = across // 2, (across - 1) // 2
+    for first in firsts:
+        last = min(first + strip, height)
+        needed = reflect(np.arange(first - above, last + below), height)
+        start, stop = int(needed.min()), int(needed.max()) + 1
+        encoded = encode(ds.isel(y=slice(start, stop)), encoder).to_numpy()
+        yield _Strip(first, last, above, encoded[needed - start])
+
+
+def _strips_with(
+    encoder: Encoder, ds: xr.Dataset, rows: NDArray[np.intp]
+) -> Iterator[tuple[_Strip, NDArray[np.intp]]]:
+    """The strips that hold places, each with the places' indices."""
+    number = rows // STRIP
+    for part in _strips(encoder, ds, np.unique(number) * STRIP, STRIP):
+        yield part, np.flatnonzero(number == part.first // STRIP)
+
+
+def _scores(
+    model: Any,
+    encoder: Encoder,
+    part: _Strip,
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
+    batch: int,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Scores of cells of a strip, batch by batch."""
+    is_table_model = hasattr(model, "predict_proba")
+    step = TABLE_BATCH if is_table_model else batch
+    for begin in range(0, len(rows), step):
+        some = slice(begin, min(begin + step, len(rows)))
+        seen = _look(encoder, part.stack, part.row_of(rows[some]), cols[some])
+        x = _as_input(encoder, seen)
+        score = model.predict_proba(x)[:, 1] if is_table_model else _ask_network(model, x, step)
+        yield some, score.astype(np.float32, copy=False)
+
+
+def _ask_network(model: Any, x: NDArray[np.float32], batch: int) -> NDArray[np.float32]:
+    """Score up to `batch` samples in a batch of that size: a new shape would be compiled anew."""
+    full = x
+    if len(x) < batch:
+        full = np.zeros((batch, *x.shape[1:]), np.float32)
+        full[: len(x)] = x
+    return np.asarray(model.predict_on_batch(full))[: len(x), 0]
+
+
+# --------------------------------------------------------------------------- what a model sees
+
+
+def _across(encoder: Encoder) -> int:
+    """Cells across what a model sees of the map."""
+    return encoder.size if encoder.form == "window" else 1
+
+
+def _look(
+    encoder: Encoder, stack: NDArray[Any], rows: NDArray[np.intp], cols: NDArray[np.intp]
+) -> NDArray[Any]:
+    """Windows, or the cells' own values or classes, as encoded."""
+    if encoder.form == "window":
+        return cut(stack, rows, cols, encoder.size)
+    return stack[rows, cols]
+
+
+def _as_input(encoder: Encoder, seen: NDArray[Any]) -> NDArray[np.float32]:
+    return one_hot_image(seen, encoder.side) if encoder.form == "onehot" else seen
+
+
+def _seen_shape(encoder: Encoder) -> tuple[int, ...]:
+    return encoder.input_shape if encoder.form == "window" else (len(encoder.channels),)
+
+
+def _dtype(encoder: Encoder) -> type:
+    return np.int16 if encoder.form == "onehot" else np.float32
+
+
+def _inside(
+    ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rows, cols = np.asarray(rows, np.intp), np.asarray(cols, np.intp)
+    height, width = ds.sizes["y"], ds.sizes["x"]
+    outside = (rows < 0) | (rows >= height) | (cols < 0) | (cols >= width)
+    if outside.any():
+        raise SampleError(
+            f"{int(outside.sum())} of {len(rows)} places lie outside the area of {height} x "
+            f"{width} cells: the samples belong to another area"
+        )
+    return rows, cols
+
+
+# ------------------------------------------------------------------------------ models on disk
+
+
+def save_model(
+    model: Any, name: str, input_shape: tuple[int, ...], options: dict[str, Any], folder: Path
+) -> None:
+    """Store a trained model in a folder, made if need be; `load_model` gives it back.
+
+    `architecture.json` says which entry of the menu it is and how it was built; it is written last,
+    so a folder that has one is whole. Beside it lies `weights.weights.h5` or `model.skops`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if models.card(name).framework == "keras":
+        # Keras takes no other ending than .weights.h5, so the unfinished file has it too.
+        _replace(folder / WEIGHTS, folder / f"unfinished.{WEIGHTS}", model.save_weights)
+    else:
+        import skops.io
+
+        path = folder / ESTIMATOR
+        _replace(path, folder / f"unfinished.{ESTIMATOR}", lambda to: skops.io.dump(model, to))
+    text = json.dumps({"model": name, "input_shape": list(input_shape), "options": options})
+    path = folder / ARCHITECTURE
+    _replace(path, folder / f"unfinished.{ARCHITECTURE}", lambda to: to.write_text(text, "utf-8"))
+
+
+def load_model(folder: Path) -> Any:
+    """The model that `save_model` stored.
+
+    Raises
+    ------
+    RunError : the folder holds no whole model, or a file that is not what `save_model` wrote.
+    """
+    try:
+        stored = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
+        name, shape, options = stored["model"], tuple(stored["input_shape"]), stored["options"]
+    except FileNotFoundError as error:
+        raise RunError(f"no model in {folder}: the run ended before one was trained") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
+    if models.card(name).framework == "keras":
+        return _load_network(folder / WEIGHTS, models.build(name, shape, **options))
+    return _load_estimator(folder / ESTIMATOR)
+
+
+def _model_of(run: Run) -> tuple[Any, Encoder]:
+    return load_model(run.path / "model"), Encoder.from_json(run.encoder)
+
+
+def _load_network(path: Path, model: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where it leaves a layer as it was first drawn.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} does not fit its architecture.json: {reason}") from error
+    return model
+
+
+def _load_estimator(path: Path) -> Any:
+    import skops.io
+
+    try:
+        strange = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
+        if strange:
+            raise RunError(
+                f"{path} holds {', '.join(sorted(strange))}, which no model here is made of: "
+                "it was not written by this program and is not opened"
+            )
+        return skops.io.load(path, trusted=TRUSTED)
+    except (OSError, BadZipFile, KeyError) as error:
+        raise RunError(f"{path} is missing or damaged: {error}") from error
+
+
+def _replace(path: Path, unfinished: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside the place, then move there: a killed process leaves no broken file."""
+    write(unfinished)
+    os.replace(unfinished, path)
