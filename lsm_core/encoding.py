@@ -293,10 +293,12 @@ def _fit(
 
 
 def _quantiles(values: NDArray, k: int) -> tuple[float, ...]:
-    """Inner limits of k classes of equal count; equal limits, and one that would leave the lowest
-    class empty, are merged."""
-    edges = np.quantile(values.astype(np.float64), np.arange(1, k) / k).astype(values.dtype)
-    return tuple(float(e) for e in np.unique(edges) if e > values.min())
+    """Inner limits of k classes of equal count, each one of the values.
+
+    Equal limits are merged, and one that would leave the lowest class empty, so none is empty.
+    """
+    edges = np.unique(np.quantile(values, np.arange(1, k) / k, method="higher"))
+    return tuple(float(e) for e in edges if e > values.min())
 
 
 def _cells(ds: xr.Dataset, fit_on: pd.DataFrame) -> dict[str, xr.DataArray]:

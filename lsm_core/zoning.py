@@ -201,7 +201,7 @@ def density_table(
             "share_of_landslides": slides[1:] / slides[1:].sum(),
         }
     )
-    table["density"] = table["landslides"] / table["cells"].where(table["cells"] > 0)
+    table["density"] = table["landslides"] / table["cells"]
     table.attrs["left_out"] = int(slides[0])
     return table
 

@@ -104,6 +104,9 @@ def test_one_hot_classes_of_every_kind():
     assert [f.classes for f in encoder.factors] == [11, 9, 3, 13]
     assert encoder.side == 13
     assert encoder.input_shape == (13, 13, 1)
+    assert made(ds, form="onehot", size=20).side == 20
+    many = {f"f{i}": ds["slope"] for i in range(20)}
+    assert made(ds.assign(many), form="onehot", size=7).side == 24
     slope, _, rock, roads = np.moveaxis(coded.values, -1, 0)
     np.testing.assert_array_equal(slope, classify(ds["slope"], PRESETS["lsgh_net"]["slope"]))
     order = {7: 0, 2: 1, 30: 2, -32768: -1}
@@ -192,15 +195,16 @@ def test_quantile_limits_share_out_the_training_cells():
 
 
 def test_equal_quantiles_are_merged_and_counted():
-    """Half the cells are 0: five of nine limits fall there, and no class is empty."""
-    ds = area()
-    values = np.where(np.arange(20) < 10, 0, np.arange(20))
-    ds["slope"].values[:] = values
-    encoder = made(ds, form="onehot", factors=("slope",))
-    factor = encoder.factors[0]
-    assert factor.merged + len(factor.edges) == 9
-    assert factor.merged >= 4
-    assert (np.bincount(encode(ds, encoder).values.ravel()) > 0).all()
+    """Half the cells are 0, or 10 with others on both sides: no class is empty, limits rise."""
+    ds, steps = area(), np.arange(20)
+    for values in (np.where(steps < 10, 0, steps), np.where((steps > 5) & (steps < 15), 10, steps)):
+        ds["slope"].values[:] = values
+        encoder = made(ds, form="onehot", factors=("slope",))
+        factor = encoder.factors[0]
+        assert factor.merged + len(factor.edges) == 9
+        assert factor.merged >= 3
+        assert (np.diff(factor.edges) > 0).all()
+        assert (np.bincount(encode(ds, encoder).values.ravel()) > 0).all()
     ds["slope"].values[:] = 5
     constant = made(ds, form="onehot", factors=("slope",))
     assert constant.factors[0].classes == 1
@@ -348,11 +352,11 @@ def test_the_order_of_the_legend_may_differ():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_map_of_balakots_size_is_encoded_quickly(form):
-    """A tenth of Balakot's cells, 11 factors: 0.1 s by rights, ten times that on a busy machine."""
+    """A tenth of Balakot's cells, 11 factors: 0.05 s of processor time by rights."""
     small = area(rows=280, cols=290)
     many = {f"f{i}": small["slope"].copy() for i in range(7)}
     ds = small.assign(many)
     encoder = made(ds, form=form)
-    start = time.perf_counter()
+    start = time.process_time()
     encode(ds, encoder)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
