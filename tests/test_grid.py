@@ -161,6 +161,17 @@ def test_warping_integers_makes_no_phantom_values(dtype):
         assert (laid == nodata).any()
 
 
+def test_nodata_is_no_value_of_the_data():
+    """Where -32768 is a measurement, nodata is another number; a type without one is refused."""
+    values = np.array([[-32768, 5], [6, 7]], "int16")
+    small = Grid((2, 2), GRID.transform, UTM)
+    laid = align(raster(small, values), small.window(0, 0, 3, 2), "nearest")
+    assert laid.attrs["nodata"] == 32767
+    np.testing.assert_array_equal(laid, [[-32768, 5], [6, 7], [32767, 32767]])
+    with pytest.raises(GridError, match="uses both ends of uint8"):
+        align(raster(small, np.array([[0, 255], [1, 1]], "uint8")), small, "nearest")
+
+
 @pytest.mark.parametrize("nodata", [np.nan, -9999.0, -3.4028234663852886e38])
 def test_float_nodata_is_nan(nodata):
     """NaN, -9999 and GDAL's -3.4e38 all become NaN, and do not bleed into warped cells."""
