@@ -30,6 +30,7 @@ ICONS = {"Compare": "compare_arrows", "Heatmap": "blur_on", "Training": "model_t
 HEIGHTS = ("elevation", "altitude", "dem")  # names a study area may give its heights
 MOST_KEPT = 6  # shared readers kept in memory
 COARSEST = 512  # cells a side, below which a hillshade needs no coarser level
+BROKEN = "This page could not be built: an error of the program, written to the server's log."
 STRIP = 1024  # rows of a hillshade lit at a time
 
 
@@ -277,9 +278,15 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
 
     def show(*_: Any) -> None:
         menu.active = list(pages).index(session.page)
-        if session.page not in built:
-            built[session.page] = pages[session.page](session)
-        main[:] = [built[session.page]]
+        try:
+            if session.page not in built:
+                built[session.page] = pages[session.page](session)
+            main[:] = [built[session.page]]
+        except LsmError as error:
+            main[:] = [said(error)]
+        except Exception:
+            main[:] = [pmui.Alert(object=BROKEN, alert_type="error")]
+            raise
 
     def choose(event: Any) -> None:
         if event.new is not None:
@@ -289,17 +296,36 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
         pn.state.location.sync(session, ["page", "area", "runs", "run", "radius"])
     session.param.watch(show, "page")
     menu.param.watch(choose, "active")
-    served = pn.state.curdoc and pn.state.curdoc.session_context
-    if served:  # the frame is seen before the page is built
+    if pn.state.curdoc and pn.state.curdoc.session_context:
         main[:] = [pmui.LoadingSpinner(value=True, size=40, margin=40)]
-        pn.state.onload(show)
+        pn.state.onload(show)  # the frame is seen before the page is built
     else:
         show()
-    return pmui.Page(
+    whole = pmui.Page(
         title="Landslide susceptibility workbench",
         sidebar=[menu],
-        main=[main],
         sidebar_width=190,
         theme_toggle=False,
         busy_indicator="linear",
     )
+    whole.main = [_telephone(whole, session), main]
+    return whole
+
+
+def _telephone(whole: pmui.Page, session: Session) -> pmui.BreakpointSwitcher:
+    """On a narrow screen the menu would cover the page: shut it, at first and after a choice."""
+    small = pn.Spacer(height=0)
+    screen = pmui.BreakpointSwitcher(
+        breakpoint="sm", small=small, large=pn.Spacer(height=0), height=0, margin=0
+    )
+
+    def shut_or_open() -> None:
+        whole.sidebar_open = screen.current is not small
+
+    def fit(*_: Any) -> None:
+        if pn.state.curdoc and pn.state.curdoc.session_context:
+            pn.state.curdoc.add_timeout_callback(shut_or_open, 300)  # sooner, the page misses it
+
+    screen.param.watch(fit, "current")
+    session.param.watch(fit, "page")
+    return screen

@@ -1,10 +1,12 @@
 """Heat of landslides: see what a radius warms before samples are drawn from it.
 
-The picture follows the slider: heat is computed and sent at no more than `MOST_CELLS` cells, as one
-byte each, into a picture that is already there. Numbers come when the slider is let go, from the
-whole grid.
+Heat depends on nothing but the distance to the nearest landslide (where circles overlap the highest
+counts). So distances are sent once, and a move of the slider only gives the picture new colours, in
+the browser, without a word to the server. Numbers come when the slider is let go, from the heat of
+the whole grid.
 """
 
+from functools import partial
 from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, LinearColorMapper, Range1d
+from bokeh.models import BasicTicker, ColorBar, LinearColorMapper, Range1d
 from bokeh.palettes import Inferno256
 from bokeh.plotting import figure
 from lsm_app.map_view import shade_window
@@ -30,8 +32,20 @@ from lsm_core.study_area import area_path, workspace
 
 PRESETS = (7, 13, 19)  # diameters in cells of the paper: small, medium, large
 WIDEST = 40  # diameter, cells
-MOST_CELLS = 230_000  # of one picture: 0.2 MB a step
+MOST_CELLS = 1_000_000  # of the picture: 2 MB, sent once
+LEVELS = 1024  # of distance in the picture
+COLOURS = list(Inferno256)
+CLEAR = "rgba(0, 0, 0, 0)"
 SIZE = (560, 560)  # of the map on the screen at most, pixels
+TOUCH = 1 + 1e-6  # a cell on the circle counts, as in the heatmap
+RECOLOUR = """
+const n = mapper.palette.length
+const colour = (_, i) => {
+  const share = (widest * i) / (n - 1) / cb_obj.value
+  return share <= 1 + 1e-6 ? colours[Math.round(255 * 10 ** -(share ** 2))] : "rgba(0, 0, 0, 0)"
+}
+mapper.palette = Array.from({length: n}, colour)
+"""
 CUTS = np.linspace(0, 1, 6)
 TAKEN = (1, 2, 3)  # intervals the samples are drawn from
 PURPOSE = (
@@ -97,24 +111,16 @@ def heat_of_area(session: Session, ground: Ground) -> pn.FlexBox:
         label="Samples per interval and landslide", value=Heatmap().per_interval, start=0.05,
         end=5, step=0.05, width=280,
     )  # fmt: skip
-    presets = pmui.RadioButtonGroup(
-        label="Diameters of the paper, cells",
-        options={f"{d}": d for d in PRESETS},
-        value=None,
-        size="small",
-    )
+    presets = [
+        pmui.Button(label=f"{cells} cells", variant="outlined", size="small") for cells in PRESETS
+    ]
     words = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
     numbers = pn.pane.DataFrame(sizing_mode="stretch_width", styles={"font-size": "13px"})
-    source = ColumnDataSource({"image": [preview(ground, session.radius)]})
-
-    def picture() -> None:
-        warm = preview(ground, slider.value)
-        _on_screen(lambda: source.data.update(image=[warm]))
+    colours = colour_mapper(session.radius, WIDEST * step)
 
     def count(*_: Any) -> None:
         session.radius = slider.value
         diameter = round(slider.value / step)
-        presets.value = diameter if diameter in PRESETS else None
         warmth = warmth_of(ground, slider.value, rate.value)
         words.object = (
             f"Radius **{slider.value:,.1f} m**, diameter **{diameter} cells** of "
@@ -124,24 +130,30 @@ def heat_of_area(session: Session, ground: Ground) -> pn.FlexBox:
         )
         numbers.object = _styled(warmth.table)
 
-    slider.param.watch(Newest(picture), "value")
+    slider.jscallback(
+        args={"mapper": colours, "colours": COLOURS, "widest": WIDEST * step}, value=RECOLOUR
+    )
     newest = Newest(count)
     slider.param.watch(newest, "value_throttled")
     rate.param.watch(newest, "value")
-    presets.param.watch(lambda event: _choose(slider, event.new, step, newest), "value")
+    for cells, button in zip(PRESETS, presets, strict=True):
+        button.on_click(partial(_choose, slider, cells * step, newest))
     count()
     side = pn.Column(
-        slider, presets, words, rate, numbers, pmui.Typography(_note(ground), variant="caption"),
+        slider,
+        pn.Row(pmui.Typography("Diameters of the paper", variant="body2"), *presets),
+        words, rate, numbers, pmui.Typography(_note(ground), variant="caption"),
         styles={"flex": "1 1 320px", "max-width": "480px"},
     )  # fmt: skip
-    plot = pn.pane.Bokeh(_plot(ground, source), styles={"max-width": "100%", "overflow-x": "auto"})
+    plot = pn.pane.Bokeh(
+        _plot(ground, colours, WIDEST * step), styles={"max-width": "100%", "overflow-x": "auto"}
+    )
     return pn.FlexBox(plot, side, gap="16px", sizing_mode="stretch_width")
 
 
-def _choose(slider: Any, diameter: int | None, step: float, count: Any) -> None:
-    if diameter is not None and round(slider.value / step) != diameter:
-        slider.value = diameter * step
-        count()
+def _choose(slider: Any, radius: float, count: Any, *_: Any) -> None:
+    slider.value = radius
+    count()
 
 
 def _note(ground: Ground) -> str:
@@ -151,22 +163,32 @@ def _note(ground: Ground) -> str:
     return NOTE.format(n=len(ground.x), title=ground.title, training=training, simulated=simulated)
 
 
-def _on_screen(change: Any) -> None:
-    """Change Bokeh models where their session may be changed: on its own thread, in its turn."""
-    document = pn.state.curdoc
-    if document and document.session_context:
-        document.add_next_tick_callback(change)
-    else:
-        change()
-
-
 # -------------------------------------------------------------------------------- what is shown
 
 
-def preview(ground: Ground, radius: float) -> NDArray[np.uint8]:
-    """Heat at every n-th cell, 0 to 255, south up as Bokeh draws it; n such that few are sent."""
-    heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), _coarse(ground.grid), radius)
-    return np.flipud(np.rint(255 * heat.values)).astype(np.uint8)
+def distances(ground: Ground, widest: float) -> NDArray[np.uint16]:
+    """Distance to the nearest landslide at every n-th cell: `LEVELS` steps up to `widest` metres.
+
+    Farther cells are `LEVELS`. South up, as Bokeh draws; n such that `MOST_CELLS` are sent at most.
+    """
+    points = np.column_stack([ground.x, ground.y])
+    heat = gaussian_heatmap(points, _coarse(ground.grid), widest).values
+    with np.errstate(divide="ignore"):
+        share = np.sqrt(-np.log10(heat))  # heat is 10 ** -(share ** 2), share of the radius
+    levels = np.where(heat > 0, np.rint(np.minimum(share, 1) * (LEVELS - 1)), LEVELS)
+    return np.flipud(levels).astype(np.uint16)
+
+
+def palette(radius: float, widest: float) -> list[str]:
+    """The colour of each level of `distances`: that of its heat, clear beyond the radius."""
+    share = np.linspace(0, widest, LEVELS) / radius
+    shade = np.rint(255 * 10.0 ** -(share**2)).astype(int)
+    return [COLOURS[i] if s <= TOUCH else CLEAR for i, s in zip(shade, share.tolist(), strict=True)]
+
+
+def colour_mapper(radius: float, widest: float) -> LinearColorMapper:
+    """Colours of `distances` at a radius; `RECOLOUR` changes them in the browser."""
+    return LinearColorMapper(palette(radius, widest), low=0, high=LEVELS - 1, high_color=CLEAR)
 
 
 def _coarse(grid: Grid) -> Grid:
@@ -185,10 +207,11 @@ def warmth_of(ground: Ground, radius: float, per_interval: float) -> Warmth:
     """
     points = np.column_stack([ground.x, ground.y])
     heat = gaussian_heatmap(points, ground.grid, radius).values
-    cuts = CUTS.astype(heat.dtype)
-    warm = heat[heat > 0]
-    cells = np.histogram(warm, cuts)[0]
-    free = np.histogram(heat[ground.free & (heat > 0)], cuts)[0]
+    inner = CUTS[1:-1].astype(heat.dtype)
+    warm = np.flatnonzero(heat)
+    interval = np.searchsorted(inner, heat.ravel()[warm], side="right")
+    cells = np.bincount(interval, minlength=len(CUTS) - 1)
+    free = np.bincount(interval[ground.free.ravel()[warm]], minlength=len(CUTS) - 1)
     wanted = round(per_interval * len(points))
     drawn = [min(wanted, int(free[i])) if i in TAKEN else 0 for i in range(len(free))]
     table = pd.DataFrame(
@@ -206,7 +229,7 @@ def _styled(table: pd.DataFrame) -> Any:
     return table.style.hide(axis="index").format("{:,}", subset=list(table.columns[1:]))
 
 
-def _plot(ground: Ground, source: ColumnDataSource) -> figure:
+def _plot(ground: Ground, colours: LinearColorMapper, widest: float) -> figure:
     left, bottom, right, top = ground.grid.bounds
     frame = map_frame(ground.grid.bounds, *SIZE, ground.unit)
     plot = figure(
@@ -222,7 +245,7 @@ def _plot(ground: Ground, source: ColumnDataSource) -> figure:
     plot.grid.visible = False
     plot.toolbar.logo = None
     _add_shade(plot, ground)
-    _add_heat(plot, ground, source)
+    _add_heat(plot, ground, colours, widest)
     return plot
 
 
@@ -236,12 +259,12 @@ def _add_shade(plot: figure, ground: Ground) -> None:
     plot.image([np.flipud(values)], color_mapper=grey, **place)
 
 
-def _add_heat(plot: figure, ground: Ground, source: ColumnDataSource) -> None:
-    """The picture, and a bar labelled from 0 to 1 though bytes are sent."""
-    clear = LinearColorMapper(Inferno256, low=1, high=255, low_color="rgba(0, 0, 0, 0)")
+def _add_heat(plot: figure, ground: Ground, colours: LinearColorMapper, widest: float) -> None:
+    """The picture, and a bar labelled from 0 to 1 though distances are drawn."""
     left, bottom, right, top = _coarse(ground.grid).bounds
     place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
-    plot.image("image", source=source, color_mapper=clear, global_alpha=0.8, **place)
-    scale = LinearColorMapper(Inferno256, low=0, high=1)
+    far = distances(ground, widest)
+    plot.image([far], color_mapper=colours, global_alpha=0.8, **place)
+    scale = LinearColorMapper(COLOURS, low=0, high=1)
     bar = ColorBar(color_mapper=scale, width=10, ticker=BasicTicker(desired_num_ticks=6))
     plot.add_layout(bar, "right")
