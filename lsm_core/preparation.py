@@ -400,9 +400,8 @@ def _factor(
     kept = ("kind", "units", "long_name", "nodata", "flag_values", "flag_meanings")
     attrs = {key: layer.attrs[key] for key in kept if key in layer.attrs}
     attrs["source"] = origin
-    if spec.long_name:
-        attrs["long_name"] = spec.long_name
-    attrs.setdefault("long_name", spec.name.replace("_", " "))
+    if spec.long_name or spec.derive is None:  # "distance to faults" says more than "to a feature"
+        attrs["long_name"] = spec.long_name or spec.name.replace("_", " ")
     report(f"{spec.name}: {origin}")
     values = layer.values if attrs["kind"] == "categorical" else layer.values.astype("float32")
     return xr.DataArray(values, dims=("y", "x"), attrs=attrs)

@@ -127,6 +127,7 @@ def test_unseen_area_in_a_strange_crs(tmp_path, crs):
     np.testing.assert_allclose(aspect, 270, atol=0.01)
     expected = (np.arange(80) + 0.5) * 100 * place.metres
     np.testing.assert_allclose(ds.distance_to_road[5], expected, rtol=1e-3)
+    assert ds.distance_to_road.attrs["long_name"] == "distance to road"
     expected = np.zeros(place.shape, int)
     expected[30:34, 30:33], expected[50:53, 60:65] = 1, 2
     np.testing.assert_array_equal(ds.landslide_id, expected)
