@@ -75,7 +75,8 @@ class Country:
         write_raster(self.folder / f"{name}.tif", values, nodata=nodata, **where)
 
     def inventory(self, shapes, name="slides", crs=4326):
-        frame = gpd.GeoDataFrame({"year": range(len(shapes))}, geometry=shapes, crs=self.crs)
+        columns = {"year": range(len(shapes)), "x": [0.0] * len(shapes)}
+        frame = gpd.GeoDataFrame(columns, geometry=shapes, crs=self.crs)
         frame.to_crs(crs).to_file(self.folder / f"{name}.gpkg")
 
     def catalog(self):
