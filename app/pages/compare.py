@@ -43,7 +43,7 @@ def page(session: Session) -> pn.Column:
     strip = pn.Column(sizing_mode="stretch_width")
     choice = pmui.MultiChoice(label="Runs compared", sizing_mode="stretch_width")
     content = pn.Column(sizing_mode="stretch_width")
-    states: dict[str, str] = {}
+    seen: list[dict[str, str]] = []  # states at the last look
     followers: dict[str, Follower] = {}
 
     def look() -> None:
@@ -53,12 +53,12 @@ def page(session: Session) -> pn.Column:
         known = known_runs()
         show_live([(run, state) for run, state in known if state in ALIVE], followers, strip)
         now = {run.id: state for run, state in known}
-        if now == states:
+        if seen == [now]:
             return
-        fresh = {i for i, s in now.items() if s == "done" and states.get(i) in ALIVE}
+        before = seen.pop() if seen else {}
+        seen.append(now)
+        fresh = {i for i, s in now.items() if s == "done" and before.get(i) in ALIVE}
         done = [run for run, state in known if state == "done"]
-        states.clear()
-        states.update(now)
         choice.options = dict(zip(names_of(done), [run.id for run in done], strict=True))
         session.runs = chosen(session.runs, done, fresh)
         if not done:

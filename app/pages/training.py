@@ -33,14 +33,16 @@ def page(session: Session) -> pn.Column:
     body = pn.Column(sizing_mode="stretch_width")
     table = html_table()
     views: dict[str, RunView] = {}
+    seen: list[list[tuple[str, str]]] = []  # runs and states at the last look
 
     def look() -> None:
         if session.page != "Training":
             return
         known = known_runs()
         rows = [(run.id, state) for run, state in known]
-        if rows != table.tags:
-            table.tags, table.object = rows, _table(known)
+        if seen != [rows]:
+            seen[:] = [rows]
+            table.object = _table(known)
             choice.options = {f"{run.id}: {state}": run.id for run, state in known}
             if known and session.run not in dict(rows):
                 session.run = next((i for i, s in rows if s in ALIVE), rows[0][0])

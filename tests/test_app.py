@@ -1,0 +1,335 @@
+"""The dashboard without a browser: readers, choices, pages that build, one request served."""
+
+import socket
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import panel as pn
+import pytest
+import rasterio
+from bokeh.plotting import figure
+from lsm_app import map_view, session
+from lsm_app.pages import compare, heatmap, training
+from test_figures import GRID, make_area, make_run
+
+from lsm_core import runs
+from lsm_core.sampling import gaussian_heatmap
+
+pn.extension()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workspace: two runs judged on the same places, one on others, one failed."""
+    root = tmp_path_factory.mktemp("workspace")
+    area = make_area(root)
+    for name, places in (("other", 2), ("cnn", 1), ("lsgh", 1)):
+        make_run(area, root / "runs", name, test_seed=places)
+    make_run(area, root / "runs", "broken", state="failed")
+    return root
+
+
+@pytest.fixture
+def workspace(made, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(made))
+    return made
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    return tmp_path
+
+
+def texts(view):
+    """Everything a page says, as one text."""
+    return " ".join(str(getattr(part, "object", "")) for part in view.select())
+
+
+def run_named(name):
+    return next(run for run in runs.list_runs() if run.recipe.name == name)
+
+
+# ---------------------------------------------------------------------------------- windows
+
+
+def test_a_window_is_the_raster_there(workspace):
+    path = run_named("cnn").map_path
+    with rasterio.open(path) as source:
+        whole = source.read(1)
+    x, y = GRID.bounds[0], GRID.bounds[3]
+    values, bounds = map_view.read_window(path, (x + 65, x + 300), (y - 400, y - 130))
+    assert np.array_equal(values, whole[4:14, 2:10], equal_nan=True)
+    assert bounds == (x + 60, y - 420, x + 300, y - 120)
+
+
+def test_a_window_is_never_larger_than_the_screen(workspace, monkeypatch):
+    monkeypatch.setattr(map_view, "MOST_CELLS", 20)
+    values, bounds = map_view.read_window(run_named("cnn").map_path, None, None)
+    assert values.shape == (20, 20)
+    assert bounds == GRID.bounds
+
+
+def test_outside_the_raster_is_one_empty_cell(workspace):
+    values, bounds = map_view.read_window(run_named("cnn").map_path, (0, 10), (5, 20))
+    assert values.shape == (1, 1)
+    assert np.isnan(values).all()
+    assert bounds == (0, 5, 10, 20)
+
+
+def test_classes_have_no_data_where_the_file_says_so(workspace):
+    values, _ = map_view.read_window(run_named("cnn").zones_path, None, None)
+    assert np.isnan(values[:5, :5]).all()
+    assert set(np.unique(values[5:])) <= {1, 2, 3, 4, 5}
+
+
+def test_each_thread_has_its_own_handle(workspace):
+    path, handles = run_named("cnn").map_path, []
+    readers = [
+        threading.Thread(target=lambda: handles.append(map_view._opened(path))) for _ in "ab"
+    ]
+    for reader in readers:
+        reader.start()
+        reader.join()
+    assert handles[0] is not handles[1]
+    assert map_view._opened(path) is map_view._opened(path)
+
+
+def test_a_halving_is_the_mean_of_four_and_keeps_every_cell():
+    light = np.arange(600 * 515).reshape(600, 515).astype(np.uint8)
+    fine, coarse = session._halvings(light)
+    assert coarse.shape == (300, 258)
+    assert coarse[7, 3] == fine[14:16, 6:8].mean(dtype=float) // 1
+
+
+def test_the_hillshade_has_no_seams(workspace, monkeypatch):
+    ds = session.open_area(workspace / "areas" / "valley")
+    whole = session._lit(ds["elevation"])
+    monkeypatch.setattr(session, "STRIP", 7)
+    assert np.array_equal(session._lit(ds["elevation"]), whole)
+
+
+def test_shared_readers_are_read_once_and_the_oldest_go(monkeypatch):
+    monkeypatch.setattr(session, "MOST_KEPT", 2)
+    asked = []
+    for key in "aabca":
+        session.remember((key,), lambda key=key: asked.append(key))
+    assert asked == ["a", "b", "c", "a"]
+
+
+# -------------------------------------------------------------------------- what is compared
+
+
+def test_at_first_the_newest_and_what_was_judged_on_its_places(workspace):
+    done = [run for run, state in session.known_runs() if state == "done"]
+    names = [session_run.split("-")[0] for session_run in compare.chosen([], done, set())]
+    assert names == ["lsgh", "cnn"]
+
+
+def test_a_finished_run_joins_those_judged_on_its_places_only(workspace):
+    done = [run for run, state in session.known_runs() if state == "done"]
+    ids = {run.recipe.name: run.id for run in done}
+    fresh = {ids["cnn"], ids["other"]}
+    assert compare.chosen([ids["lsgh"], "gone"], done, fresh) == [ids["lsgh"], ids["cnn"]]
+
+
+def test_runs_that_do_not_compare_get_the_sentence_and_their_own_figures(workspace):
+    page = compare.page(session.Session(runs=[run_named("cnn").id, run_named("other").id]))
+    assert "tested on different places" in texts(page)
+    assert len(page.select(pn.pane.HoloViews)) == 2 * 5  # two curves, histogram, bars, map
+
+
+def test_a_lost_map_is_said_and_the_rest_stays(workspace):
+    zones = run_named("cnn").zones_path
+    gone = run_named("cnn").map_path
+    kept = gone.rename(gone.with_suffix(".kept"))
+    try:
+        page = compare.page(session.Session(runs=[run_named("cnn").id]))
+    finally:
+        kept.rename(gone)
+    assert zones.exists()
+    assert "has no susceptibility.tif" in texts(page)
+    assert len(page.select(pn.pane.HoloViews)) == 4
+
+
+def test_maps_of_one_area_share_their_axes(workspace):
+    root = map_view.linked_maps([run_named("cnn"), run_named("lsgh")]).get_root()
+    plots = list(root.select({"type": figure}))
+    assert len(plots) == 2
+    assert plots[0].x_range is plots[1].x_range
+    assert plots[0].y_range is plots[1].y_range
+
+
+def test_score_table_names_runs_and_marks_the_best(workspace):
+    table = compare.score_table([run_named("cnn"), run_named("lsgh")])
+    html = table[0].object.to_html()
+    assert "CNN (honest)" in html
+    assert "font-weight" in html
+    assert "AUC" in html
+
+
+# --------------------------------------------------------------------------------- progress
+
+
+def test_a_live_run_is_followed_line_by_line(tmp_path):
+    follower = session.Follower(tmp_path)
+    runs.add_progress(tmp_path, {"event": "stage", "stage": "sampling", "message": "drawing"})
+    assert follower.look().words == "drawing"
+    epoch = {"event": "epoch", "epoch": 3, "epochs": 12, "loss": 0.25, "val_loss": 0.5}
+    runs.add_progress(tmp_path, epoch | {"val_average_precision": 0.875, "eta": 130})
+    with open(tmp_path / "progress.jsonl", "a") as file:
+        file.write('{"event": "ep')  # half a line: not there yet
+    assert follower.look().percent == 25
+    losses = "loss 0.250, validation loss 0.500, AP 0.875"
+    assert follower.words == f"epoch 3 of at most 12, {losses}, 2 min 10 s left at most"
+    runs.add_progress(tmp_path, {})
+    assert len(follower.epochs) == 1
+
+
+def test_live_runs_stand_above_the_comparison(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
+    strip = pn.Column()
+    compare.show_live([(run, "running")], {}, strip)
+    assert "epoch 5 of at most 10, loss 0.060" in texts(strip)
+    assert strip[0][1].value == 50
+    compare.show_live([], {}, strip)
+    assert len(strip) == 0
+
+
+def test_of_many_requests_the_last_is_served():
+    seen, wanted = [], [0]
+
+    def work():
+        seen.append(wanted[0])
+        time.sleep(0.05)
+
+    newest = session.Newest(work)
+    first = threading.Thread(target=newest)
+    first.start()
+    for wanted[0] in (1, 2, 3):
+        time.sleep(0.01)
+        newest()
+    first.join()
+    assert seen[-1] == 3
+    assert len(seen) < 4
+
+
+def test_newest_works_again_after_an_error():
+    newest = session.Newest(lambda: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            newest()
+
+
+# ------------------------------------------------------------------------------------- heat
+
+
+def test_recoloured_distances_are_the_heatmap(workspace):
+    """What the slider shows is the core's heat, to a step of the colours."""
+    ground, widest = session.ground_of(workspace / "areas" / "valley"), 600.0
+    levels = np.flipud(heatmap.distances(ground, widest)).astype(float)
+    for radius in (105.0, 195.0, 600.0):
+        heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, radius).values
+        shown = 10.0 ** -((levels * widest / (heatmap.LEVELS - 1) / radius) ** 2)
+        shown[shown < 0.0999] = 0
+        edge = np.abs(levels * widest / (heatmap.LEVELS - 1) - radius) < 1
+        assert np.abs(shown - heat)[~edge].max() < 0.02
+        assert edge.mean() < 0.02
+        colours = heatmap.palette(radius, widest)
+        clear = colours.index(heatmap.CLEAR) if heatmap.CLEAR in colours else len(colours)
+        assert clear == int(radius / widest * (heatmap.LEVELS - 1)) + 1
+
+
+def test_warm_cells_are_counted_in_fifths_closed_on_the_left(workspace):
+    ground = session.ground_of(workspace / "areas" / "valley")
+    warmth = heatmap.warmth_of(ground, 90.0, 0.3)
+    heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, 90.0).values
+    assert warmth.warm == (heat > 0).sum() == warmth.table["cells"].sum()
+    middle = (heat >= np.float32(0.4)) & (heat < np.float32(0.6))
+    assert warmth.table["cells"][2] == middle.sum()
+    assert warmth.table["without landslide"][2] == (middle & ground.free).sum()
+    assert warmth.table["samples drawn"].tolist() == [0, 12, 12, 12, 0]
+
+
+def test_the_heat_page_follows_its_session(workspace):
+    visitor = session.Session(area="valley", radius=195.0)
+    page = heatmap.page(visitor)
+    assert "diameter **13 cells** of 30 m" in texts(page)
+    nineteen = next(b for b in page.select() if getattr(b, "label", "") == "19 cells")
+    nineteen.clicks += 1
+    assert visitor.radius == 285
+    assert "diameter **19 cells**" in texts(page)
+
+
+def test_an_area_that_is_not_there_is_said(workspace):
+    assert "no study area in" in texts(heatmap.page(session.Session(area="atlantis")))
+
+
+# ------------------------------------------------------------------------------------ pages
+
+
+PAGES = {"Compare": compare.page, "Heatmap": heatmap.page, "Training": training.page}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_builds(workspace, name):
+    assert PAGES[name](session.Session(page=name)).get_root()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_workspace_says_how_to_fill_it(empty, name):
+    assert "lsm demo" in texts(PAGES[name](session.Session(page=name)))
+
+
+def test_a_failed_run_says_why_and_cannot_be_stopped(workspace):
+    view = training.RunView(run_named("broken"))
+    assert "the disk is full" in view.state.object
+    assert not view.button.visible
+
+
+def test_the_stop_button_stops_the_run(workspace, tmp_path, monkeypatch):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
+    view = training.RunView(run)
+    assert view.button.visible
+    monkeypatch.setattr(
+        training.jobs, "stop", lambda run: runs.set_status(run.path, "stopped", "by the user")
+    )
+    view.button.clicks += 1
+    assert "Stopped: by the user" in view.state.object
+    assert not view.button.visible
+
+
+def test_the_menu_changes_the_page(workspace):
+    visitor = session.Session()
+    frame = session.frame(PAGES, visitor)
+    frame.sidebar[0].active = 2
+    assert visitor.page == "Training"
+    assert "Follow the runs" in texts(frame.main[-1])
+
+
+def test_one_request_is_served(workspace):
+    app = Path(session.__file__).with_name("main.py")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = pn.serve(
+        {"app": str(app)}, port=port, address="127.0.0.1", threaded=True, show=False, verbose=False
+    )
+    try:
+        with _answer(f"http://127.0.0.1:{port}/app") as answer:
+            assert answer.status == 200
+            assert b"Landslide susceptibility workbench" in answer.read()
+    finally:
+        server.stop()
+
+
+def _answer(address):
+    for _ in range(100):
+        try:
+            return urllib.request.urlopen(address, timeout=30)
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise TimeoutError(address)
