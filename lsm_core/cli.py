@@ -169,7 +169,7 @@ def predict(
     _quiet_networks()
     run = runs.open_run(name)
     ds = open_area(area_path(area) if area else run.area_path)
-    model, encoder = prediction.load_run(run)
+    model, encoder = prediction.model_of(run)
     with _bars(False) as follow:
         strips = prediction.predict_strips(
             model,
@@ -281,15 +281,13 @@ def serve(
 def doctor(as_json: Json = False) -> None:
     """Say what this machine has: versions, device, data, workspace."""
     from lsm_core import jobs, runs
-    from lsm_core.catalog import data_root
     from lsm_core.study_area import workspace
 
-    root = data_root()
     facts = runs.versions() | {
         "device": jobs.device(),
         "processors": str(os.cpu_count()),
-        "data (LSM_DATA)": f"{root}{'' if root.is_dir() else ' (missing)'}",
-        "workspace (LSM_WORKSPACE)": str(workspace().resolve()),
+        "LSM_DATA": os.environ.get("LSM_DATA", "not set: sources start at the catalogue's root"),
+        "LSM_WORKSPACE": str(workspace().resolve()),
     }
     if as_json:
         print(json.dumps(facts, indent=1))

@@ -28,7 +28,6 @@ from lsm_core.study_area import area_path, open_area
 
 Report = Callable[[dict[str, Any]], None]
 Ask = Callable[[], bool]
-EQUAL_BREAKS = np.linspace(0, 1, 6)
 
 
 class Plan(NamedTuple):
@@ -275,11 +274,12 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> None:
     """Zones by natural breaks as a map, and density tables by natural and by equal breaks."""
     rng = np.random.default_rng(plan.recipe.seed)
     natural = zoning.natural_breaks(index, 5, rng=rng)
+    equal = zoning.equal_breaks(index, 5)
     by_natural = zoning.zone(index, natural)
     runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, by_natural)], dtype="uint8")
     runs.write_text(path / "zones.qml", zone_style())
     zonings = {
-        "equal 0.2": (zoning.zone(index, EQUAL_BREAKS, closed="left"), EQUAL_BREAKS),
+        "equal 0.2": (zoning.zone(index, equal, closed="left"), equal),
         "natural": (by_natural, natural),
     }
     grounds = {"whole map": np.ones(index.shape, dtype=bool)}
@@ -287,7 +287,7 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> None:
         grounds["test blocks"] = plan.test_ground
     landslides = landslide_count(plan.ds)
     tables = [
-        zoning.density_table(np.where(ground, zones, 0), landslides).assign(
+        zoning.density_table(np.where(ground, zones, 0), landslides, k=5).assign(
             breaks=breaks, where=where, **{"from": edges[:-1], "to": edges[1:]}
         )
         for where, ground in grounds.items()

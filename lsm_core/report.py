@@ -90,13 +90,16 @@ def _zone_table(zones: pd.DataFrame) -> pd.DataFrame:
     for name in dict.fromkeys(names):
         own = zones[names == name].sort_values("zone")
         for measure in SHARES:
-            rows[(name, measure.replace("_", " ") + " %")] = (100 * own[measure]).to_numpy()
-        columns = [_zone_name(row, own["breaks"].iloc[0]) for row in own.itertuples()]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+            rows[name, measure.replace("_", " ") + " %"] = (100 * own[measure]).to_numpy()
+        columns = [_zone_name(zone) for zone in own.to_dict(orient="records")]
+    index = pd.MultiIndex.from_tuples(rows)
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
 
 
-def _zone_name(row: Any, breaks: str) -> str:
-    return f"{row.from_:.1f}-{row.to:.1f}" if breaks == "equal 0.2" else LEVELS[row.zone - 1]
+def _zone_name(zone: dict[Any, Any]) -> str:
+    """Its limits, or its level where the limits are each map's own."""
+    equal = zone["breaks"] == "equal 0.2"
+    return f"{zone['from']:.1f}-{zone['to']:.1f}" if equal else LEVELS[zone["zone"] - 1]
 
 
 def zone_style() -> str:

@@ -105,6 +105,8 @@ def save_area(
         inventory = gpd.GeoDataFrame({"landslide_id": ds.place.values}, geometry=points)
     with _replacing(Path(path)) as folder:
         chunked = ds.drop_encoding().chunk(dict.fromkeys(("y", "x"), CHUNK))
+        for name in [n for n, v in ds.variables.items() if v.dtype.kind == "U"]:
+            chunked[name] = chunked[name].astype(object)  # Zarr has no text of fixed length
         for variable in chunked.variables.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
