@@ -40,7 +40,7 @@ Ask = Callable[[], bool]
 
 def predict_samples(run: Run, samples: pd.DataFrame) -> NDArray[np.float32]:
     """Scores of places (columns row, col) of the run's own study area, by the run's model."""
-    model, encoder = _model_of(run)
+    model, encoder = model_of(run)
     return score_places(model, encoder, open_area(run.area_path), samples["row"], samples["col"])
 
 
@@ -67,7 +67,7 @@ def predict_map(
     RunError : the run has no model. AreaError : the area lacks what the model needs.
     Stopped : `should_stop` said so.
     """
-    model, encoder = _model_of(run)
+    model, encoder = model_of(run)
     strips = predict_strips(model, encoder, area, on_progress=on_progress, should_stop=should_stop)
     scores = np.concatenate([block for _, block in strips])
     attrs = {"long_name": "landslide susceptibility", "units": "1", "run": run.id}
@@ -314,7 +314,8 @@ def load_model(folder: Path) -> Any:
     return _load_estimator(folder / ESTIMATOR)
 
 
-def _model_of(run: Run) -> tuple[Any, Encoder]:
+def model_of(run: Run) -> tuple[Any, Encoder]:
+    """The trained model of a run and the encoder that feeds it (RunError: the run has none)."""
     return load_model(run.path / "model"), Encoder.from_json(run.encoder)
 
 

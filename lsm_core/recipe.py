@@ -159,7 +159,7 @@ def make_recipe(
         raise RecipeError(f"{where}: size {size!r} is not one of {', '.join(sizes)}")
     merged = _merge(plain, sizes.get(size, {})) | {"size": size}
     for key, value in changed:
-        merged = _merge(merged, _nest(key, value))
+        merged = _put(merged, key.split("."), value)
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
@@ -180,10 +180,11 @@ def _parse_change(text: str) -> tuple[str, Any]:
     return key.strip(), yaml.safe_load(value)
 
 
-def _nest(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
+def _put(base: Any, keys: list[str], value: Any) -> dict[str, Any]:
+    """`base` with `value` at the end of the path of keys, in place of what was there."""
+    inner = dict(base) if isinstance(base, Mapping) else {}
+    first, *rest = keys
+    return inner | {first: _put(inner.get(first), rest, value) if rest else value}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,8 +97,7 @@ def test_prepare_run_compare(raw, tmp_path, monkeypatch, capsys):
     small += ("--set", "input.quantiles=5")
     forest = ("--set", "model.options.n_estimators=20")
     call("run", "random_forest", *small, *forest, "--json")
-    regression = ("--set", "model.name=logistic_regression", "--set", "model.options={}")
-    call("run", "random_forest", *small, *regression, "--set", "name=regression", "--json")
+    call("run", "logistic_regression", *small, "--json")
     listed = json.loads(call("runs", "--json"))
     assert [row["state"] for row in listed] == ["done", "done"]
     out = call("compare", *[row["run"] for row in listed])

@@ -27,6 +27,15 @@ def test_changes_win_over_the_size_which_wins_over_the_rest():
     assert make_recipe(settings, ["size=paper"]).training.epochs == 1
 
 
+def test_a_change_replaces_what_was_there():
+    forest = PLAIN | {"model": {"name": "random_forest", "options": {"n_estimators": 9}}}
+    assert make_recipe(forest, ["model.options.n_jobs=1"]).model.options == {
+        "n_estimators": 9,
+        "n_jobs": 1,
+    }
+    assert make_recipe(forest, ["model.options={}"]).model.options == {}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
