@@ -182,7 +182,8 @@ def run_map(
 
     `opacity` is a number or a widget. Maps that share a stream and a ground move together.
     """
-    kdims = [hv.Dimension(f"{axis}_{ground.name}", label=axis) for axis in ("easting", "northing")]
+    # Panel links axes of one label: only maps of one study area shall move together.
+    kdims = [hv.Dimension(f"{axis} of {ground.name}") for axis in ("easting", "northing")]
     image = figures.zones_image if classes else figures.susceptibility_image
 
     def over(x_range: Range, y_range: Range) -> hv.Image:

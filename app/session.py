@@ -301,31 +301,16 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
         pn.state.onload(show)  # the frame is seen before the page is built
     else:
         show()
+    telephone = "Mobi" in pn.state.headers.get("User-Agent", "")
     whole = pmui.Page(
         title="Landslide susceptibility workbench",
         sidebar=[menu],
+        main=[main],
         sidebar_width=190,
+        sidebar_open=not telephone,
         theme_toggle=False,
         busy_indicator="linear",
     )
-    whole.main = [_telephone(whole, session), main]
+    if telephone:  # there the menu covers the page: shut it after a choice
+        session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
     return whole
-
-
-def _telephone(whole: pmui.Page, session: Session) -> pmui.BreakpointSwitcher:
-    """On a narrow screen the menu would cover the page: shut it, at first and after a choice."""
-    small = pn.Spacer(height=0)
-    screen = pmui.BreakpointSwitcher(
-        breakpoint="sm", small=small, large=pn.Spacer(height=0), height=0, margin=0
-    )
-
-    def shut_or_open() -> None:
-        whole.sidebar_open = screen.current is not small
-
-    def fit(*_: Any) -> None:
-        if pn.state.curdoc and pn.state.curdoc.session_context:
-            pn.state.curdoc.add_timeout_callback(shut_or_open, 300)  # sooner, the page misses it
-
-    screen.param.watch(fit, "current")
-    session.param.watch(fit, "page")
-    return screen

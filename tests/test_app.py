@@ -155,12 +155,15 @@ def test_a_lost_map_is_said_and_the_rest_stays(workspace):
     assert len(page.select(pn.pane.HoloViews)) == 4
 
 
-def test_maps_of_one_area_share_their_axes(workspace):
-    root = map_view.linked_maps([run_named("cnn"), run_named("lsgh")]).get_root()
-    plots = list(root.select({"type": figure}))
-    assert len(plots) == 2
-    assert plots[0].x_range is plots[1].x_range
-    assert plots[0].y_range is plots[1].y_range
+def test_maps_of_one_area_and_only_those_share_their_axes(workspace, tmp_path):
+    far = make_area(tmp_path, "far")
+    other = make_run(far, tmp_path / "runs", "far")
+    root = map_view.linked_maps([run_named("cnn"), run_named("lsgh"), other]).get_root()
+    maps = {plot.title.text: plot for plot in root.select({"type": figure})}
+    cnn, lsgh, apart = (maps[f"{name} (honest)"] for name in ("CNN", "LSGH", "FAR"))
+    assert cnn.x_range is lsgh.x_range
+    assert cnn.y_range is lsgh.y_range
+    assert apart.x_range is not cnn.x_range
 
 
 def test_score_table_names_runs_and_marks_the_best(workspace):

@@ -54,12 +54,17 @@ def make_run(area, into, name="lsgh", *, seed=1, n=300, test_seed=1, state="done
         [f"split.seed={test_seed}"],
     )
     path = runs.create_run(recipe, {"name": area.name, "path": str(area)}, into)
-    rng = np.random.default_rng(seed)
     for epoch in range(1, 6):
         runs.add_progress(path, _epoch(epoch))
-    if state != "done":
-        runs.set_status(path, state, "the disk is full" if state == "failed" else "")
-        return runs.open_run(path)
+    runs.set_status(path, state, "the disk is full" if state == "failed" else "")
+    if state == "done":
+        finish_run(path, seed, n, test_seed, grid)
+    return runs.open_run(path)
+
+
+def finish_run(path, seed=1, n=300, test_seed=1, grid=GRID):
+    """Write what a run leaves when it is done."""
+    rng = np.random.default_rng(seed)
     rows, cols = np.indices(grid.shape) * (90 / grid.shape[0])
     waves = 0.5 + 0.3 * np.sin(rows / 9 + seed) * np.cos(cols / 11)
     values = np.clip(waves + rng.normal(0, 0.1, grid.shape), 0, 1).astype("float32")
@@ -72,7 +77,6 @@ def make_run(area, into, name="lsgh", *, seed=1, n=300, test_seed=1, state="done
     runs.write_table(path / "density_table.csv", _zoning(rng))
     runs.write_json(path / "metrics.json", _metrics(label, score, values, test_seed))
     runs.set_status(path, "done")
-    return runs.open_run(path)
 
 
 def _epoch(epoch):
