@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
@@ -64,6 +65,16 @@ def test_the_terrain_is_real(sample: Sample) -> None:
     assert 1040 < float(height.max()) < 1090
     assert grid_of(sample.ds).cell_size == 90
     assert min(grid_of(sample.ds).shape) > 300
+
+
+def test_it_lies_where_jacksboro_lies(sample: Sample) -> None:
+    """Its middle in degrees, and the faults on it where the relief has its steps."""
+    box = gpd.GeoSeries([shapely.box(*grid_of(sample.ds).bounds)], crs=sample.ds.rio.crs)
+    (middle,) = box.centroid.to_crs(4326)
+    assert (middle.x, middle.y) == pytest.approx((-84.246, 36.590), abs=0.01)
+    assert float(sample.ds.distance_to_faults.min()) < 90
+    near = sample.ds.distance_to_faults < 1000
+    assert float(sample.ds.slope.where(near).mean()) > float(sample.ds.slope.mean())
 
 
 def test_the_area_is_the_same_always_and_another_with_another_rng(sample: Sample) -> None:
@@ -142,12 +153,13 @@ def test_a_forest_finds_much_of_the_truth_but_not_all(sample: Sample) -> None:
 
 
 def test_scars_can_be_seen(sample: Sample) -> None:
-    """Less near infrared to red than the ground round them; a reflectance is within 0 and 1."""
+    """Brighter in red, with a lower NDVI, than the rest; a reflectance is within 0 and 1."""
     ds = sample.ds
     assert ds.image.dims == ("band", "y", "x")
     assert ds.band.values.tolist() == ["blue", "green", "red", "nir"]
     assert 0 <= float(ds.image.min()) < float(ds.image.max()) <= 1
     red, nir = ds.image.sel(band="red"), ds.image.sel(band="nir")
+    assert float(red.where(ds.landslide == 1).mean()) > 1.5 * float(red.mean())
     ndvi = (nir - red) / (nir + red)
     assert (
         float(ndvi.where(ds.landslide == 1).mean())

@@ -331,6 +331,8 @@ def test_relief_is_the_range_within_the_window(holed: xr.DataArray) -> None:
     five = holed.rolling(y=5, x=5, center=True, min_periods=1)
     expected = (five.max() - five.min()).where(holed.notnull())
     np.testing.assert_array_equal(terrain.relief(holed, 5), expected)
+    below, above = terrain.relief(holed - 4000, 5), terrain.relief(holed + 4000, 5)
+    np.testing.assert_array_equal(below, above)  # a gap is neither low nor high
 
 
 def test_slope_position_names_ridges_slopes_flats_and_valleys() -> None:
