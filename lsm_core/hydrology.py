@@ -8,7 +8,7 @@ Depressions are filled (Wang and Liu 2006, by pyflwdir); every cell drains to it
 * Water leaves at the raster's edge and at the edge of missing elevations. Upslope area is therefore
   too small wherever the catchment reaches beyond the DEM: give it a margin to the divides.
 * Elevations count in steps of 1/1024 m, which makes the fill exact.
-* The whole raster is worked on at once, at about 45 bytes a cell: drainage has no tiles.
+* The whole raster is worked on at once, at about 55 bytes a cell: drainage has no tiles.
 * D8 knows eight directions and never spreads: on smooth slopes flow runs in parallel lines.
 * Errors: no CRS or one in degrees (CrsError); not a north-up raster of one layer (GridError).
 
