@@ -74,7 +74,7 @@ def test_aspect_is_the_azimuth_of_descent(azimuth: float) -> None:
 
 
 def test_paraboloid_has_the_values_gdaldem_gave() -> None:
-    """From gdaldem slope, aspect, TPI and TRI -alg Riley, whose float32 sums cost the fifth digit."""
+    """From gdaldem slope, aspect, TPI and TRI -alg Riley, whose float32 sums cost a digit."""
     ds = terrain.derive(
         surface(lambda x, y: 500 + 0.002 * (x - 30) ** 2 + 0.001 * (y + 30) ** 2 + 0.05 * x), EVERY
     )
