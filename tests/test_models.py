@@ -163,7 +163,9 @@ def test_without_scse_the_network_is_smaller_and_otherwise_the_same():
 def test_the_scaler_is_learnt_with_the_regression_and_from_nothing_else():
     x, label = places((5,))
     model = fit_estimator(models.build("logistic_regression", (5,)), 100 * x, label)
-    np.testing.assert_allclose(model[0].mean_, 100 * x.mean(axis=0), rtol=1e-5)
+    scaled = model[0].transform(100 * x)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -151,9 +151,9 @@ def test_among_equal_accuracies_the_lower_loss_is_kept():
 
 
 def test_it_ends_after_patience_epochs_without_a_rise_and_a_tie_is_no_rise():
-    model, history = scripted(8, 3, 3, -3, 3, 0, patience=3)
+    model, history = scripted(8, -3, -3, 3, -3, 0, patience=3)
     assert len(history) == 5
-    model, history = scripted(8, 3, 3, -3, 3, 0, patience=4)
+    model, history = scripted(8, -3, -3, 3, -3, 0, patience=4)
     assert len(history) == 6
     assert model.weights == [6]
 
