@@ -24,9 +24,6 @@ from keras import layers
 from lsm_core.errors import RecipeError
 
 WIDTHS = (32, 64, 128, 192, 256)
-# Of batch normalisation's running statistics. Keras' own 0.99 takes hundreds of batches to arrive,
-# more than several epochs of an inventory have: until then early stopping would judge noise.
-MOMENTUM = 0.9
 BN_MOMENTUM = 0.9
 
 
