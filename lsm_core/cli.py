@@ -53,19 +53,14 @@ def prepare(
 ) -> None:
     """Build a study area from its raw files, and say what was used, repaired and left out."""
     from lsm_core import preparation
-    from lsm_core.catalog import load_catalog, shipped
+    from lsm_core.catalog import load_catalog
     from lsm_core.study_area import area_path, save_area
 
-    area_file = _shipped_or_own(area, "areas")
-    sources = load_catalog(catalog or shipped("data_catalog.yaml"))
-    prepared = preparation.prepare_with_inventory(area_file, sources)
+    tell = (lambda line: None) if as_json else print
+    prepared = preparation.prepare_with_inventory(area, load_catalog(catalog), on_progress=tell)
     path = area_path(prepared.ds.attrs["name"])
     save_area(prepared.ds, path, inventory=prepared.inventory)
-    if as_json:
-        print(prepared.ds.attrs["prepared"])
-        return
-    print("\n".join(json.loads(prepared.ds.attrs["prepared"])["lines"]))
-    print(f"study area: {path}")
+    print(prepared.ds.attrs["prepared"] if as_json else f"study area: {path}")
 
 
 @app.command()
@@ -303,23 +298,21 @@ def _recipe(name: str, area: str | None, changes: list[str] | None) -> "Recipe":
     from lsm_core.recipe import load_recipe
 
     more = [f"area={area}"] if area else []
-    return load_recipe(_shipped_or_own(name, "recipes"), [*more, *(changes or [])])
+    return load_recipe(_recipe_file(name), [*more, *(changes or [])])
 
 
-def _shipped_or_own(name: str, folder: str) -> Path:
-    """A file of the user's, or one that comes with the program, by name."""
-    from lsm_core.catalog import shipped
+def _recipe_file(name: str) -> Path:
+    """A file of the user's, or one that comes with the program: `cnn` or `recipes/cnn.yaml`."""
+    from lsm_core.catalog import did_you_mean, shipped
 
+    ours = {path.stem: path for path in shipped("recipes").glob("*.yaml")}
     own = Path(name)
     if own.is_file():
         return own
-    ours = shipped(folder)
-    if own.suffix == "" and (ours / f"{name}.yaml").is_file():
-        return ours / f"{name}.yaml"
-    if own.parent.name == folder and (ours / own.name).is_file():
-        return ours / own.name
-    known = ", ".join(sorted(path.stem for path in ours.glob("*.yaml")))
-    raise RecipeError(f"no file {name}, and nothing of that name in {folder}/: there are {known}")
+    if own.stem in ours and str(own.parent) in (".", "recipes"):
+        return ours[own.stem]
+    near = did_you_mean(name, sorted(ours))
+    raise RecipeError(f"no file {name}, and no recipe of that name comes with the program; {near}")
 
 
 def _server(port: int, more: list[str]) -> Any:

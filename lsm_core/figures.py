@@ -91,9 +91,11 @@ def curves_of(runs: Sequence[Run], kind: str = "pr") -> hv.Overlay:
 def _precision_recall(run: Run, label: str) -> hv.Curve:
     curve = run.metrics["curves"]["pr"]
     recall, precision = np.asarray(curve["recall"]), np.asarray(curve["precision"])
-    order = _thinned(np.lexsort((-precision, recall)))
+    order = np.lexsort((-precision, recall))
+    order = _thinned(order[recall[order] > 0])  # before the first hit precision is 0 or unknown
+    recall, precision = np.append(0, recall[order]), precision[order][[0, *range(len(order))]]
     label = f"{label}: AP {run.metrics['average_precision']:.3f}"
-    line = hv.Curve((recall[order], precision[order]), "recall", "precision", label=label)
+    line = hv.Curve((recall, precision), "recall", "precision", label=label)
     return line.opts(interpolation="steps-pre", backend="bokeh")
 
 
@@ -287,7 +289,7 @@ def history_of(training: Run | Sequence[Mapping[str, Any]], title: str = "") -> 
         [
             learning_of(training, losses, "loss", title),
             learning_of(training, watched, "validation score (0 to 1)", title).opts(
-                ylim=(0, 1.02), legend_position="bottom_right", backend="bokeh"
+                ylim=(0, 1.02), backend="bokeh"
             ),
         ]
     ).opts(shared_axes=False, backend="bokeh")
@@ -304,7 +306,9 @@ def learning_of(
         line = hv.Curve(points, "epoch", "value", label=label)
         lines.append(line.opts(**_line(i), backend="bokeh"))
     frame = _frame() | {"height": 300, "xticks": BasicTicker(min_interval=1)}
-    return hv.Overlay(lines).opts(title=title, ylabel=ylabel, **frame, backend="bokeh")
+    return hv.Overlay(lines).opts(
+        title=title, ylabel=ylabel, legend_position="top", **frame, backend="bokeh"
+    )
 
 
 # ----------------------------------------------------------------------------------------- maps
@@ -369,12 +373,17 @@ def shade_image(values: NDArray, bounds: Bounds, kdims: Sequence[Any] = ("x", "y
 
 
 def place_points(x: NDArray, y: NDArray, kdims: Sequence[Any] = ("x", "y")) -> hv.Points:
-    """Landslide places as small black dots rimmed with white, to be seen on dark and on light."""
+    """Landslide places as small black dots, rimmed with white where they are few."""
     points = hv.Points((x, y), kdims=list(kdims), label="landslides")
+    few = len(x) <= 1000  # of many, a rim would be all there is to see
     return points.opts(
-        size=3, color="black", line_color="white", line_width=0.4, show_legend=False,
+        size=4 if few else 1.5,
+        color="black",
+        line_color="white" if few else None,
+        line_width=0.5,
+        show_legend=False,
         backend="bokeh",
-    )  # fmt: skip
+    )
 
 
 def map_frame(bounds: Bounds, wide: int = 460, high: int = 460, unit: str = "m") -> dict[str, Any]:

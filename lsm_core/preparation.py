@@ -6,15 +6,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import geopandas as gpd
 import numpy as np
 import xarray as xr
-import yaml
 from affine import Affine
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.features import rasterize
@@ -22,11 +20,11 @@ from rasterio.warp import transform_bounds
 
 from lsm_core import catalog as sources
 from lsm_core import distance, hydrology, terrain
+from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart, read_area_file
 from lsm_core.errors import AreaError, CrsError, InventoryError, SourceError
 from lsm_core.grid import (
     INTEGER_NODATA,
     Grid,
-    How,
     align,
     as_float,
     check_projected,
@@ -40,147 +38,10 @@ if TYPE_CHECKING:
 
     OnProgress = Callable[[str], object]
 
-HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
-NEEDS = {"slope_position": "radius", "relief": "window"}
-DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY)
-RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y")
-
 # Water comes from beyond the area: this much of the DEM around it is drained with it.
 DRAINED_CELLS = 500
 MOST_CELLS = 1_000_000_000
 LOWEST, HIGHEST = -1000.0, 9000.0
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GridPart(_Part):
-    """Either `like`, or `crs` and `resolution` (in the units of the CRS)."""
-
-    like: str | None = None
-    crs: str | int | None = None
-    resolution: float | None = Field(None, gt=0)
-    extent: tuple[float, float, float, float] | None = None
-    mask: str | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "GridPart":
-        if (self.like is None) == (self.crs is None) or (self.crs is None) != (
-            self.resolution is None
-        ):
-            raise ValueError("state either `like: SOURCE`, or `crs` and `resolution`")
-        if self.extent and not (
-            self.extent[0] < self.extent[2] and self.extent[1] < self.extent[3]
-        ):
-            raise ValueError("extent is [left, bottom, right, top] in the units of the grid's CRS")
-        return self
-
-
-class InventoryPart(_Part):
-    """`where` keeps the features whose fields have these values."""
-
-    source: str
-    where: dict[str, bool | int | float | str] = {}
-
-
-class FactorPart(_Part):
-    """One factor, from exactly one of derive, source, distance_to and density_of."""
-
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    derive: str | None = None
-    source: str | None = None
-    distance_to: str | None = None
-    density_of: str | None = None
-    radius: float | None = Field(None, gt=0)
-    window: int | None = Field(None, gt=1)
-    stream_area: float | None = Field(None, gt=0)
-    band: str | int | None = None
-    how: How | None = None
-    kind: Literal["continuous", "categorical", "cyclic"] = "continuous"
-    units: str | None = None
-    long_name: str | None = None
-    names: str | None = None
-    categories: dict[int, str] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        return {"name": value, "derive": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "FactorPart":
-        allowed = {
-            "derive": {"radius", "window"},
-            "source": {"band", "how", "kind", "units", "names", "categories"},
-            "distance_to": {"stream_area"},
-            "density_of": {"radius"},
-        }
-        origins = [key for key in allowed if getattr(self, key) is not None]
-        if len(origins) != 1:
-            raise ValueError(f"state exactly one of {', '.join(allowed)}")
-        strange = self.model_fields_set - {"name", "long_name", origins[0]} - allowed[origins[0]]
-        if strange:
-            raise ValueError(f"{', '.join(sorted(strange))} says nothing beside {origins[0]}")
-        if self.name in RESERVED:
-            raise ValueError(f"{self.name} is a name that every study area uses: choose another")
-        self._check_parameters()
-        return self
-
-    def _check_parameters(self) -> None:
-        if self.derive is not None:
-            if self.derive not in DERIVED:
-                near = sources.did_you_mean(self.derive, list(DERIVED))
-                raise ValueError(f"no factor {self.derive!r} is derived from a DEM: {near}")
-            wanted = {NEEDS.get(self.derive, "")} | ({"radius"} if self.derive == "tpi" else set())
-            given = {key for key in ("radius", "window") if getattr(self, key) is not None}
-            if given - wanted or set(NEEDS.get(self.derive, "").split()) - given:
-                needs = NEEDS.get(self.derive) or "neither radius nor window"
-                raise ValueError(f"{self.derive} takes {needs}")
-        if self.density_of is not None and self.radius is None:
-            raise ValueError("density_of needs a radius in metres")
-        if (self.distance_to == "streams") != (self.stream_area is not None):
-            raise ValueError(
-                "`distance_to: streams` goes with `stream_area` (m2), and only with it"
-            )
-        if self.kind != "continuous" and self.how not in (None, "nearest"):
-            raise ValueError(f"a {self.kind} factor is laid on the grid by `how: nearest` only")
-
-
-class AreaFile(_Part):
-    """The whole area file."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    title: str
-    grid: GridPart
-    dem: str | None = None
-    inventory: InventoryPart
-    factors: list[FactorPart] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _whole(self) -> "AreaFile":
-        names = [factor.name for factor in self.factors]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two factors are called {', '.join(twice)}")
-        if self.dem is None and any(f.derive or f.stream_area for f in self.factors):
-            raise ValueError("factors are derived from a DEM, but no `dem: SOURCE` is stated")
-        return self
-
-
-def read_area_file(path: str | Path) -> AreaFile:
-    """Read and check an area file, by path or by the name of a shipped one ("balakot").
-
-    Errors: no such file, no YAML, an unknown or missing key, near names said (AreaError).
-    """
-    path = _find(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        return AreaFile.model_validate(content)
-    except yaml.YAMLError as error:
-        raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        raise AreaError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from None
 
 
 def prepare(
@@ -220,7 +81,7 @@ def prepare_with_inventory(
     counts = {"cells": valid.size, "valid_cells": int(valid.sum()), **laid.counts}
     about = {"lines": report.lines, "counts": counts}
     about["area_file"] = area.model_dump(mode="json", exclude_unset=True)
-    ds.attrs = {"name": area.name, "title": area.title, "prepared": json.dumps(about)}
+    ds.attrs = {"name": area.name, "title": area.title or area.name, "prepared": json.dumps(about)}
     ds.attrs["fingerprints"] = json.dumps(fingerprints)
     check_area(ds)
     return Prepared(ds, laid.inventory)
@@ -236,31 +97,6 @@ class _Report:
     def __call__(self, line: str) -> None:
         self.lines.append(line)
         self.on_progress(line)
-
-
-def _find(path: str | Path) -> Path:
-    if Path(path).is_file():
-        return Path(path)
-    names = {file.stem: file for file in sources.shipped("areas").glob("*.yaml")}
-    if str(path) not in names:
-        near = sources.did_you_mean(str(path), list(names))
-        raise AreaError(f"no area file {path}: give a path or the name of a shipped area; {near}")
-    return names[str(path)]
-
-
-def _in_words(error: Any) -> str:
-    """One of pydantic's findings as a clause: where, what, what to do."""
-    where = [str(step) for step in error["loc"]]
-    if error["type"] == "extra_forbidden":
-        parts: dict[str, type[_Part]] = {
-            "grid": GridPart,
-            "inventory": InventoryPart,
-            "factors": FactorPart,
-        }
-        part = parts.get(where[0], AreaFile) if len(where) > 1 else AreaFile
-        near = sources.did_you_mean(where[-1], list(part.model_fields))
-        return f"unknown key {'.'.join(where)!r}: {near}"
-    return f"{'.'.join(where) or 'area'}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _fingerprints(area: AreaFile, catalog: "DataCatalog", report: _Report) -> dict[str, str]:

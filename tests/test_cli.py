@@ -55,7 +55,6 @@ def raw(tmp_path, monkeypatch):
     }
     area = {
         "name": "hill",
-        "title": "A hill",
         "grid": {"like": "dem"},
         "dem": "dem",
         "inventory": {"source": "slides"},
@@ -191,7 +190,7 @@ def test_more_samples_than_there_are(raw, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("run", "random_forst", "--area", "hill"), "nothing of that name in recipes"),
+        (("run", "random_forst", "--area", "hill"), "no recipe of that name"),
         (("run", "random_forest"), "names no study area"),
         (("run", "random_forest", "--area", "hill"), "no study area in"),
         (("run", "cnn", "--area", "x", "--set", "model.options={scs: true}"), "scs"),
