@@ -264,9 +264,20 @@ def html_table(styled: Any = None) -> pn.pane.DataFrame:
 
 
 def poll(look: Callable[[], None], period: int = 1000) -> None:
-    """Call `look` every `period` ms while this visitor stays; nothing in a notebook or a test."""
-    if pn.state.curdoc and pn.state.curdoc.session_context:
+    """Call `look` soon, then every `period` ms while this visitor stays.
+
+    In a notebook or a test it is called once, at once.
+    """
+    if served():
+        pn.state.add_periodic_callback(look, period=20, count=1)
         pn.state.add_periodic_callback(look, period=period)
+    else:
+        look()
+
+
+def served() -> bool:
+    """Whether a server is showing this to a visitor."""
+    return bool(pn.state.curdoc and pn.state.curdoc.session_context)
 
 
 def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pmui.Page:
@@ -296,7 +307,7 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
         pn.state.location.sync(session, ["page", "area", "runs", "run", "radius"])
     session.param.watch(show, "page")
     menu.param.watch(choose, "active")
-    if pn.state.curdoc and pn.state.curdoc.session_context:
+    if served():
         main[:] = [pmui.LoadingSpinner(value=True, size=40, margin=40)]
         pn.state.onload(show)  # the frame is seen before the page is built
     else:

@@ -146,6 +146,15 @@ def test_area_under_the_drawn_steps_is_the_average_precision(two_runs):
         assert f"AP {run.metrics['average_precision']:.3f}" in curve.label
 
 
+def test_a_curve_whose_best_guess_is_wrong_does_not_start_at_the_bottom(two_runs):
+    run = runs.Run(two_runs[0].path)
+    points = {"recall": [1, 0.5, 0, 0], "precision": [0.5, 0.5, 0, 1], "threshold": [1, 2, 3]}
+    run.metrics["curves"]["pr"] = points
+    curve = drawn(figures.curves_of([run]), 0)
+    assert curve.dimension_values(0).tolist() == [0, 0.5, 1]
+    assert curve.dimension_values(1).tolist() == [0.5, 0.5, 0.5]
+
+
 def test_prevalence_is_the_line_of_a_model_that_knows_nothing(two_runs):
     line = drawn(figures.curves_of(two_runs), -1)
     share = two_runs[0].metrics["scores"]["prevalence"]

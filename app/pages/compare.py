@@ -4,7 +4,7 @@ Only runs judged on the same test places share a plot; others are shown one by o
 sentence that says why.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -60,26 +60,22 @@ def page(session: Session) -> pn.Column:
         fresh = {i for i, s in now.items() if s == "done" and before.get(i) in ALIVE}
         done = [run for run, state in known if state == "done"]
         choice.options = dict(zip(names_of(done), [run.id for run in done], strict=True))
-        session.runs = chosen(session.runs, done, fresh)
-        if not done:
-            draw()
+        wanted = chosen(session.runs, done, fresh)
+        if wanted == session.runs and (fresh or not before):
+            newest()  # nothing is chosen anew, but it is there to be drawn now
+        session.runs = wanted
 
     def draw(*_: Any) -> None:
         choice.value = list(session.runs)
         picked = [run for run, _ in known_runs() if run.id in session.runs]
         picked.sort(key=lambda run: session.runs.index(run.id))
-        content.loading = True
-        try:
-            content[:] = comparison(picked) if picked else [nothing_yet(bool(choice.options))]
-        finally:
-            content.loading = False
+        content[:] = [] if picked else [nothing_yet(bool(choice.options))]
+        for part in comparison(picked) if picked else ():
+            content.append(part)  # the scores are read while the maps are drawn
 
     newest = Newest(draw)
     session.param.watch(newest, "runs")
     choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
-    look()
-    if session.runs and not len(content):
-        draw()
     poll(look)
     return pn.Column(purpose(PURPOSE), strip, choice, content, sizing_mode="stretch_width")
 
@@ -161,24 +157,29 @@ def nothing_yet(some: bool) -> pmui.Alert:
 # ------------------------------------------------------------------------------------ comparison
 
 
-def comparison(runs: Sequence[Run]) -> list[Any]:
+def comparison(runs: Sequence[Run]) -> Iterator[Any]:
     """All there is to see of these runs: one block, or one for each if they do not compare."""
     try:
         compare(list(runs))
     except LsmError as error:
-        own = [part for run in runs for part in (_heading(run.id), *_block([run]))]
-        return [said(error), *own]
-    return _block(runs)
+        yield said(error)
+        for run in runs:
+            yield _heading(run.id)
+            yield from _block([run])
+        return
+    yield from _block(runs)
 
 
-def _block(runs: Sequence[Run]) -> list[Any]:
+def _block(runs: Sequence[Run]) -> Iterator[Any]:
     parts = [
         ("Scores", lambda: score_table(runs)),
         ("Maps", lambda: linked_maps(runs)),
         ("Curves", lambda: curves(runs)),
         ("Spread and classes", lambda: classes(runs)),
     ]
-    return [item for title, make in parts for item in (_heading(title), _or_words(make))]
+    for title, make in parts:
+        yield _heading(title)
+        yield _or_words(make)
 
 
 def _heading(text: str) -> pmui.Typography:

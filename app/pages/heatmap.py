@@ -237,7 +237,7 @@ def _plot(ground: Ground, colours: LinearColorMapper, widest: float) -> figure:
         x_range=Range1d(left, right), y_range=Range1d(bottom, top), match_aspect=True,
         x_axis_label=frame["xlabel"], y_axis_label=frame["ylabel"],
         tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom",
-        title=f"Heat of landslides (0 to 1), {ground.title}",
+        title=f"Heat of landslides (0 to 1), {ground.name}",
     )  # fmt: skip
     for axis in (plot.xaxis, plot.yaxis):
         axis.formatter.use_scientific = False

@@ -62,7 +62,6 @@ def page(session: Session) -> pn.Column:
 
     session.param.watch(show, "run")
     choice.param.watch(lambda event: event.new and session.param.update(run=event.new), "value")
-    look()
     if session.run:
         show()
     poll(look)
