@@ -367,8 +367,9 @@ def _show(bars: Any, task: Any, event: dict[str, Any]) -> None:
     of = event.get("run", "")
     kind = event["event"]
     if kind == "stage":
-        words = f"{of} {event['stage']}".strip()
-        bars.reset(task, total=1.0, description=words, note=event.get("message", ""))
+        if not of:
+            bars.print(f"{event['stage']}: {event['message']}")
+        bars.reset(task, total=1.0, description=f"{of} {event['stage']}".strip(), note="")
     elif kind == "epoch":
         note = f"loss {event['loss']:.4f}  AP {event['val_average_precision']:.3f} (validation)"
         bars.update(task, completed=event["epoch"] / event["epochs"], note=note)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -26,6 +27,9 @@ from lsm_core.sampling import landslide_places
 from lsm_core.splits import overlap_report
 from lsm_core.study_area import area_path, open_area
 
+BACKWARD = (
+    4  # times the work of scoring a place that learning from it takes, small batches included
+)
 Report = Callable[[dict[str, Any]], None]
 Ask = Callable[[], bool]
 
@@ -180,7 +184,7 @@ def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop
     recipe = plan.recipe
     name, options = recipe.model.name, recipe.model.options
     train, check = (plan.samples[plan.samples["split"] == part] for part in ("train", "validation"))
-    message = f"{len(train):,} training places"
+    message = f"building {name} for {len(train):,} training places"
     report({"event": "stage", "stage": "training", "message": message})
     networks = models.card(name).framework == "keras"
     if networks:
@@ -193,6 +197,8 @@ def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop
             _batches(plan, encoder, train, recipe.training.batch, shuffle=True),
             _batches(plan, encoder, check, prediction.BATCH, shuffle=False),
         )
+        forecast = _forecast(model, feed, plan)
+        report({"event": "stage", "stage": "training", "message": forecast})
         training.fit(model, feed, recipe.training, report, should_stop)
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
@@ -203,6 +209,27 @@ def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")
     return model
+
+
+def _forecast(model: Any, feed: "training.Feed", plan: Plan) -> str:
+    """About how long and how much memory, from scoring one batch of the map's size."""
+    x = feed.train.gather(np.arange(min(prediction.BATCH, len(feed.train.target))))
+    model.predict_on_batch(x)  # the first one compiles
+    began = time.perf_counter()
+    model.predict_on_batch(x)
+    per_place = (time.perf_counter() - began) / len(x)
+    epochs = plan.recipe.training.epochs
+    learning = BACKWARD * per_place * len(feed.train.target) * epochs
+    mapping = per_place * int(plan.ds["valid"].sum())
+    memory = psutil.Process().memory_info().rss / 1e9
+    return (
+        f"about {_duration(learning)} at most for {epochs} epochs, then {_duration(mapping)} for "
+        f"the map; about {1.5 * memory:.1f} GB of memory"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 def _batches(
