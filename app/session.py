@@ -41,6 +41,7 @@ class Session(param.Parameterized):
     area = param.String(default="", doc="name of a built study area")
     runs = param.List(default=[], item_type=str, doc="ids of the runs compared")
     run = param.String(default="", doc="id of the run whose training is looked at")
+    shown = param.Integer(default=0, doc="how often a page was put on the screen")
     radius = param.Number(default=0.0, bounds=(0, None), doc="of the heat, metres; 0: not chosen")
 
 
@@ -263,13 +264,14 @@ def html_table(styled: Any = None) -> pn.pane.DataFrame:
     )
 
 
-def poll(look: Callable[[], None], period: int = 1000) -> None:
-    """Call `look` soon, then every `period` ms while this visitor stays.
+def poll(session: Session, look: Callable[[], None], period: int = 1000) -> None:
+    """Call `look` when the page is on the screen, then every `period` ms while this visitor stays.
 
-    In a notebook or a test it is called once, at once.
+    Not before: what another thread changes while a page is being put there is not seen. In a
+    notebook or a test `look` is called once, at once.
     """
     if served():
-        pn.state.add_periodic_callback(look, period=20, count=1)
+        session.param.watch(lambda _: look(), "shown")
         pn.state.add_periodic_callback(look, period=period)
     else:
         look()
@@ -293,6 +295,7 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
             if session.page not in built:
                 built[session.page] = pages[session.page](session)
             main[:] = [built[session.page]]
+            session.shown += 1
         except LsmError as error:
             main[:] = [said(error)]
         except Exception:

@@ -27,6 +27,7 @@ app = typer.Typer(
 runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
 app.add_typer(runs_app, name="runs", invoke_without_command=True)
 
+DEMO = ("random_forest", "cnn", "lsgh_net")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 RunNames = Annotated[list[str], typer.Argument(help="Run folders, or names from `lsm runs`.")]
 Into = Annotated[Path | None, typer.Option(help="Folder for the run; the workspace by default.")]
@@ -234,7 +235,7 @@ def demo(
 ) -> None:
     """Build the sample area, train three models on it, and serve the page meanwhile."""
     from lsm_core import jobs, sample_area
-    from lsm_core.runs import runs_folder
+    from lsm_core.runs import list_runs, runs_folder
     from lsm_core.study_area import area_path, save_area
 
     path = area_path(sample_area.NAME)
@@ -242,14 +243,13 @@ def demo(
         print("building the sample area: real terrain, simulated landslides")
         built = sample_area.build()
         save_area(built.ds, path, inventory=built.inventory)
-    queued = [
-        jobs.start(_recipe(name, sample_area.NAME, ["size=demo"]), runs_folder())
-        for name in ("random_forest", "cnn", "lsgh_net")
-    ]
     server = _server(port, []) if serve_page else None
+    there = [run.recipe for run in list_runs() if run.state in ("done", "queued", "running")]
+    wanted = [_recipe(name, sample_area.NAME, ["size=demo"]) for name in DEMO]
+    queued = [jobs.start(recipe, runs_folder()) for recipe in wanted if recipe not in there]
     try:
         _follow(queued)
-        print("done: " + "  ".join(run.id for run in queued))
+        print("done: `lsm runs` lists them")
         if server:
             server.wait()
     except KeyboardInterrupt:
@@ -318,15 +318,19 @@ def _recipe_file(name: str) -> Path:
 def _server(port: int, more: list[str]) -> Any:
     """`panel serve` on the installed app: loopback only, threads so that nobody waits."""
     import importlib.util
+    import socket
     import subprocess
 
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise RunError(f"port {port} is taken: choose another one with --port")
     spec = importlib.util.find_spec("lsm_app")
     if spec is None or spec.origin is None:
         raise RunError("the dashboard is not installed: reinstall lsm-workbench")
-    folder = str(Path(spec.origin).parent)
-    command = [sys.executable, "-m", "panel", "serve", folder, "--port", str(port)]
+    folder = Path(spec.origin).parent
+    command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
     command += ["--address", "127.0.0.1", "--num-threads", "4", *more]
-    print(f"the page: http://localhost:{port}/app")
+    print(f"the page: http://localhost:{port}/{folder.name}")
     return subprocess.Popen(command)
 
 

@@ -64,7 +64,7 @@ def page(session: Session) -> pn.Column:
     choice.param.watch(lambda event: event.new and session.param.update(run=event.new), "value")
     if session.run:
         show()
-    poll(look)
+    poll(session, look)
     heading = pmui.Typography("All runs, newest first", variant="h6", margin=(14, 10, 0, 10))
     return pn.Column(
         purpose(PURPOSE), choice, body, heading, table, sizing_mode="stretch_width"
