@@ -270,9 +270,15 @@ def poll(session: Session, look: Callable[[], None], period: int = 1000) -> None
     Not before: what another thread changes while a page is being put there is not seen. In a
     notebook or a test `look` is called once, at once.
     """
+    begun: list[Any] = []
+
+    def begin(_: Any) -> None:
+        look()
+        if not begun:
+            begun.append(pn.state.add_periodic_callback(look, period=period))
+
     if served():
-        session.param.watch(lambda _: look(), "shown")
-        pn.state.add_periodic_callback(look, period=period)
+        session.param.watch(begin, "shown")
     else:
         look()
 
