@@ -5,6 +5,7 @@ own ground, nothing nearer to a test place than the recipe's gap. `paper`: every
 and split at random, as published.
 """
 
+import math
 import zlib
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from lsm_core.sampling import (
 )
 from lsm_core.splits import PARTS, block_split, blocks_of, near, random_split
 
+BLOCKS, USUAL_GAP = 80, 20
 FEWEST = 10  # landslides without which nothing can be trained and tested
 
 
@@ -100,6 +102,7 @@ def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
         drawn = negatives(ds, recipe.samples.negatives, n, rng, allowed=allowed)
         parts += [here, drawn.assign(split=name)]
     counts = {"landslides too near the test set": int((~is_test).sum() - kept.sum())}
+    counts["side of a block, m"] = round(block_metres(ds, recipe))
     return Places(pd.concat(parts), test_ground, counts)
 
 
@@ -185,9 +188,25 @@ def _soft(
     return heat.to_numpy(), soft
 
 
+def block_metres(ds: xr.Dataset, recipe: Recipe) -> float:
+    """Side of a block: the recipe's, or by itself so that there are enough blocks and room in them.
+
+    By itself it is the larger of the side that cuts the valid area into 80 blocks and of three
+    times the gap between training and test, rounded up to one digit. The gap is `split.apart`, or
+    20 cells, so that the side never depends on the model.
+    """
+    if recipe.split.block is not None:
+        return recipe.split.block
+    cell = grid_of(ds).cell_size
+    gap = USUAL_GAP if recipe.split.apart is None else recipe.split.apart
+    side = max(cell * math.sqrt(int(ds["valid"].sum()) / BLOCKS), 3 * gap * cell)
+    digit = 10 ** math.floor(math.log10(side))
+    return float(math.ceil(side / digit) * digit)
+
+
 def _block_side(ds: xr.Dataset, recipe: Recipe) -> float:
     """Side of a block in the units of the CRS."""
-    return recipe.split.block / grid_of(ds).metres_per_unit
+    return block_metres(ds, recipe) / grid_of(ds).metres_per_unit
 
 
 def _stream(seed: int, what: str) -> np.random.Generator:

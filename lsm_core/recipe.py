@@ -25,12 +25,15 @@ class Section(BaseModel):
 
 
 class Split(Section):
-    """Who is tested. `honest`: whole landslides, by square block; `paper`: at random."""
+    """Who is tested. `honest`: whole landslides, by square block; `paper`: at random.
+
+    Without `block`, the area's size decides (see `protocol.block_metres`).
+    """
 
     seed: int = 1
     test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
     validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
-    block: float = Field(3000.0, gt=0, description="side of a block, metres (honest)")
+    block: float | None = Field(None, gt=0, description="side of a block, metres (honest)")
     apart: int | None = Field(None, ge=0, description="cells kept between training and test places")
 
 

@@ -14,8 +14,8 @@ SHARES = ("share_of_cells", "share_of_landslides", "density")
 def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
     """What a run is about to do, with every count of what was drawn and left out."""
     protocol = {
-        "honest": f"honest protocol: test blocks of {recipe.split.block:g} m, training places at "
-        f"least {recipe.apart} cells away",
+        "honest": f"honest protocol: whole blocks are tested, training places at least "
+        f"{recipe.apart} cells away",
         "paper": "paper protocol: random split, as published",
     }[recipe.protocol]
     lines = [f"{recipe.title or recipe.name} on {recipe.area}, size {recipe.size}", protocol]

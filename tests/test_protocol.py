@@ -7,7 +7,7 @@ import rioxarray  # noqa: F401
 import xarray as xr
 
 from lsm_core.errors import SampleError
-from lsm_core.protocol import draw_places, scored
+from lsm_core.protocol import block_metres, draw_places, scored
 from lsm_core.recipe import make_recipe
 from lsm_core.splits import overlap_report
 
@@ -131,6 +131,15 @@ def test_a_paper_split_is_seven_to_three_and_says_what_it_left_out():
     soft = (samples["label"] == -1).sum()
     assert soft + counts["soft samples in the test share, left out"] == 3 * 120
     assert ground is None
+
+
+def test_the_side_of_a_block_follows_the_area_not_the_model():
+    ds = area()  # 9 by 8.4 km
+    plain = make_recipe({"name": "r", "model": {"name": "x"}})
+    assert block_metres(ds, plain) == 2000  # three gaps of 20 cells: 1,800 m
+    assert block_metres(ds, recipe("split.block=null", "split.apart=20")) == 2000
+    assert block_metres(ds, recipe("split.block=null", "input.form=table", "split.apart=1")) == 1000
+    assert block_metres(ds, recipe()) == 1500
 
 
 def test_too_few_landslides_and_a_gap_that_leaves_nobody():
