@@ -10,6 +10,7 @@ import numpy as np
 import panel as pn
 import pytest
 import rasterio
+import xarray as xr
 from bokeh.plotting import figure
 from lsm_app import map_view, session
 from lsm_app.pages import compare, heatmap, training
@@ -188,8 +189,9 @@ def test_a_live_run_is_followed_line_by_line(tmp_path):
     assert follower.look().percent == 25
     losses = "loss 0.250, validation loss 0.500, AP 0.875"
     assert follower.words == f"epoch 3 of at most 12, {losses}, 2 min 10 s left at most"
-    runs.add_progress(tmp_path, {})
-    assert len(follower.epochs) == 1
+    with open(tmp_path / "progress.jsonl", "a") as file:
+        file.write('och", "epoch": 4, "epochs": 12}\n')
+    assert [e["epoch"] for e in follower.look().epochs] == [3, 4]
 
 
 def test_live_runs_stand_above_the_comparison(workspace, tmp_path):
@@ -246,15 +248,30 @@ def test_recoloured_distances_are_the_heatmap(workspace):
         assert clear == int(radius / widest * (heatmap.LEVELS - 1)) + 1
 
 
-def test_warm_cells_are_counted_in_fifths_closed_on_the_left(workspace):
+def test_a_level_has_the_colour_of_its_heat():
+    colours = heatmap.palette(300.0, 600.0)
+    assert colours[0] == heatmap.COLOURS[255]
+    assert colours[256] == heatmap.COLOURS[round(255 * 10 ** -((256 * 600 / 1023 / 300) ** 2))]
+
+
+def test_warm_cells_are_counted_in_fifths(workspace):
     ground = session.ground_of(workspace / "areas" / "valley")
     warmth = heatmap.warmth_of(ground, 90.0, 0.3)
     heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, 90.0).values
     assert warmth.warm == (heat > 0).sum() == warmth.table["cells"].sum()
-    middle = (heat >= np.float32(0.4)) & (heat < np.float32(0.6))
-    assert warmth.table["cells"][2] == middle.sum()
-    assert warmth.table["without landslide"][2] == (middle & ground.free).sum()
+    top = heat >= np.float32(0.8)
+    assert warmth.table["cells"][4] == top.sum()
+    assert warmth.table["without landslide"][4] == (top & ground.free).sum() < top.sum()
     assert warmth.table["samples drawn"].tolist() == [0, 12, 12, 12, 0]
+
+
+def test_fifths_are_closed_on_the_left(workspace, monkeypatch):
+    ground = session.ground_of(workspace / "areas" / "valley")
+    heat = np.zeros(GRID.shape, "float32")
+    heat[0, :5] = 0.1, 0.2, 0.4, 0.6, 0.8
+    made = xr.DataArray(heat, dims=("y", "x"))
+    monkeypatch.setattr(heatmap, "gaussian_heatmap", lambda *_: made)
+    assert heatmap.warmth_of(ground, 90.0, 0.3).table["cells"].tolist() == [1] * 5
 
 
 def test_the_heat_page_follows_its_session(workspace):

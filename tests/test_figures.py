@@ -138,12 +138,12 @@ def drawn(overlay, i):
 
 
 def test_area_under_the_drawn_steps_is_the_average_precision(two_runs):
-    for i, run in enumerate(two_runs):
-        curve = drawn(figures.curves_of(two_runs), i)
-        recall, precision = curve.dimension_values(0), curve.dimension_values(1)
-        steps = np.sum(np.diff(recall, prepend=0) * precision)
-        assert steps == pytest.approx(run.metrics["average_precision"], abs=1e-9)
-        assert f"AP {run.metrics['average_precision']:.3f}" in curve.label
+    plot = hv.render(figures.curves_of(two_runs), backend="bokeh")
+    for run, line in zip(two_runs, plot.renderers, strict=False):
+        x, y = (line.data_source.data[getattr(line.glyph, axis)] for axis in "xy")
+        assert auc(x, y) == pytest.approx(run.metrics["average_precision"], abs=1e-9)
+    legend = [item.label.value for item in plot.legend[0].items]
+    assert f"AP {two_runs[0].metrics['average_precision']:.3f}" in legend[0]
 
 
 def test_a_curve_whose_best_guess_is_wrong_does_not_start_at_the_bottom(two_runs):
@@ -213,6 +213,7 @@ def test_nothing_to_draw_is_an_error_in_words(draw):
 
 
 def test_history_draws_each_epoch_and_nothing_before_the_first(two_runs):
+    runs.add_progress(two_runs[0].path, {"event": "batch", "epoch": 6, "epochs": 10, "loss": 9.0})
     layout = figures.history_of(two_runs[0])
     loss = drawn(layout.values()[0], 0)
     assert np.allclose(loss.dimension_values(1), [0.3 / e for e in range(1, 6)])
@@ -228,6 +229,16 @@ def test_map_lies_where_the_raster_lies(two_runs):
     scale_x = (GRID.bounds[2] - GRID.bounds[0]) / plot.frame_width
     scale_y = (GRID.bounds[3] - GRID.bounds[1]) / plot.frame_height
     assert scale_x == pytest.approx(scale_y, rel=0.01)
+
+
+def test_a_map_has_one_scale_whatever_its_shape():
+    for bounds in ((0, 0, 900, 300), (0, 0, 300, 900)):
+        frame = figures.map_frame(bounds, 460, 400)
+        assert frame["frame_width"] / bounds[2] == pytest.approx(
+            frame["frame_height"] / bounds[3], rel=0.01
+        )
+        assert frame["frame_width"] <= 460
+        assert frame["frame_height"] <= 400
 
 
 def test_every_figure_renders(two_runs):
