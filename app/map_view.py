@@ -33,12 +33,6 @@ SIZES = {1: (640, 560), 2: (390, 480), 4: (390, 480)}  # of a map by their numbe
 SMALL = (228, 330)  # three a row on a common screen
 SHOWN = {"susceptibility, 0 to 1": False, "five classes, natural breaks": True}
 
-DOT = (
-    '<span><i style="display:inline-block;width:6px;height:6px;border-radius:4px;'
-    'background:black;border:1px solid white;margin-right:4px;vertical-align:1px"></i>'
-    "landslide</span>"
-)
-
 Range = tuple[float, float] | None
 
 _held = threading.local()
@@ -139,13 +133,20 @@ def linked_maps(runs: Sequence[Run]) -> pn.Column:
             _map_or_words(run, label, streams, opacity, shown.value, places.value, size)
             for run, label in zip(runs, figures.labels_of(runs), strict=True)
         ]
-        legend.object = legend_html(shown.value)
+        legend.object = legend_html(shown.value, max(map(_places_of, runs), default=0))
 
     shown.param.watch(draw, "value")
     places.param.watch(draw, "value")
     draw()
     choices = pn.FlexBox(shown, opacity, places, align_items="center", gap="16px")
     return pn.Column(choices, legend, box, sizing_mode="stretch_width")
+
+
+def _places_of(run: Run) -> int:
+    try:
+        return len(ground_of(run.area_path).x)
+    except LsmError:
+        return 0
 
 
 def _map_or_words(
@@ -207,22 +208,34 @@ def run_map(
 
 
 def _thinned(ground: Ground) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    step = -(-len(ground.x) // MOST_PLACES) or 1
+    step = _every(len(ground.x))
     return ground.x[::step], ground.y[::step]
 
 
-def legend_html(classes: bool, step: int = 1) -> str:
-    """The colours of the maps, for people: five classes, or the scale from 0 to 1."""
+def _every(places: int) -> int:
+    """Of so many landslides every n-th is drawn."""
+    return max(1, -(-places // MOST_PLACES))
+
+
+def legend_html(classes: bool, places: int = 0) -> str:
+    """The colours of the maps, for people: five classes, or the scale from 0 to 1.
+
+    `places` is the most landslides of any map; where not all are drawn, it says how many are.
+    """
+    every = _every(places)
+    what = "landslide" if every == 1 else f"one of every {every} landslides"
+    dot = "width:6px;height:6px;border-radius:4px;background:black;margin-right:4px"
+    dot = f'<span><i style="display:inline-block;vertical-align:1px;{dot}"></i>{what}</span>'
     if classes:
         swatch = "display:inline-block;width:14px;height:14px;margin-right:4px;vertical-align:-2px"
         items = "".join(
             f'<span><i style="{swatch};background:{colour}"></i>{level}</span>'
             for level, colour in zip(LEVELS, LEVEL_COLOURS, strict=True)
         )
-        return _legend(items + DOT)
+        return _legend(items + dot)
     colours = ",".join(figures.susceptibility_colours(12))
     bar = f"width:220px;height:12px;background:linear-gradient(90deg,{colours})"
-    return _legend(f'<span>susceptibility 0</span><i style="{bar}"></i><span>1</span>{DOT}')
+    return _legend(f'<span>susceptibility 0</span><i style="{bar}"></i><span>1</span>{dot}')
 
 
 def _legend(items: str) -> str:

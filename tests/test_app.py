@@ -167,6 +167,13 @@ def test_maps_of_one_area_and_only_those_share_their_axes(workspace, tmp_path):
     assert apart.x_range is not cnn.x_range
 
 
+def test_the_legend_says_where_not_all_landslides_are_drawn(workspace, monkeypatch):
+    ground = session.ground_of(workspace / "areas" / "valley")
+    monkeypatch.setattr(map_view, "MOST_PLACES", 15)
+    assert len(map_view._thinned(ground)[0]) == 14
+    assert "one of every 3 landslides" in texts(map_view.linked_maps([run_named("cnn")]))
+
+
 def test_score_table_names_runs_and_marks_the_best(workspace):
     table = compare.score_table([run_named("cnn"), run_named("lsgh")])
     html = table[0].object.to_html()
