@@ -247,7 +247,9 @@ class Newest:
 
 def said(error: LsmError) -> pmui.Alert:
     """An error of the core, as its sentence."""
-    return pmui.Alert(object=escape(str(error)), alert_type="warning", sizing_mode="stretch_width")
+    return pmui.Alert(
+        object=escape(str(error)), severity="warning", margin=(5, 10), sizing_mode="stretch_width"
+    )
 
 
 def purpose(text: str) -> pmui.Typography:
@@ -305,7 +307,7 @@ def frame(pages: Mapping[str, Callable[[Session], Any]], session: Session) -> pm
         except LsmError as error:
             main[:] = [said(error)]
         except Exception:
-            main[:] = [pmui.Alert(object=BROKEN, alert_type="error")]
+            main[:] = [pmui.Alert(object=BROKEN, severity="error")]
             raise
 
     def choose(event: Any) -> None:

@@ -314,6 +314,7 @@ def test_an_empty_workspace_says_how_to_fill_it(empty, name):
 def test_a_failed_run_says_why_and_cannot_be_stopped(workspace):
     view = training.RunView(run_named("broken"))
     assert "the disk is full" in view.state.object
+    assert view.state.severity == "error"
     assert not view.button.visible
 
 

@@ -27,8 +27,8 @@ PURPOSE = (
 SCORES = (
     "Judged on test places with hard labels, for the landslide class; accuracy, precision, "
     "specificity, sensitivity and F1 at threshold 0.5 and above. AP and AUC need no threshold; "
-    "prevalence is the AP of a model that knows nothing. Overlap is the share of test places that "
-    "some training window touches. Best of each column in bold."
+    "prevalence is the AP of a model that knows nothing. Overlap is the share of test windows that "
+    "overlap a training one. Best of each column in bold."
 )
 CLASSES = (
     "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
@@ -151,7 +151,7 @@ def nothing_yet(some: bool) -> pmui.Alert:
         "sample area and trains three models on it; `lsm run RECIPE --area AREA` trains one on "
         "yours. Runs appear here by themselves."
     )
-    return pmui.Alert(object=words, alert_type="info", sizing_mode="stretch_width")
+    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 # ------------------------------------------------------------------------------------ comparison

@@ -95,7 +95,7 @@ def _no_areas() -> pmui.Alert:
         f"There is no study area in {escape(str(workspace() / 'areas'))} yet. `lsm demo` builds a "
         "sample, `lsm prepare AREA` builds yours; then load this page again."
     )
-    return pmui.Alert(object=words, alert_type="info", sizing_mode="stretch_width")
+    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 def heat_of_area(session: Session, ground: Ground) -> pn.FlexBox:

@@ -93,7 +93,7 @@ class RunView:
         status, follower = self.run.status, self.follower.look()
         state = status["state"]
         alive = state in ALIVE
-        self.state.alert_type = SHAPES[state]
+        self.state.severity = SHAPES[state]
         self.state.object = escape(_words(state, status["message"], follower))
         self.bar.visible = self.button.visible = alive
         self.bar.variant = "determinate" if follower.percent >= 0 else "indeterminate"
@@ -145,7 +145,7 @@ def _nothing() -> pmui.Alert:
         "on a sample area; `lsm run RECIPE --area AREA` trains one on yours. Runs appear here by "
         "themselves."
     )
-    return pmui.Alert(object=words, alert_type="info", sizing_mode="stretch_width")
+    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 def _table(known: list[tuple[Run, str]]) -> Any:
