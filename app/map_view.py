@@ -17,10 +17,10 @@ import panel as pn
 import panel_material_ui as pmui
 import rasterio
 from holoviews.streams import RangeXY
-from lsm_app.session import Ground, ground_of, said
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from lsm_app.session import Ground, ground_of, said
 from lsm_core import figures
 from lsm_core.errors import LsmError
 from lsm_core.grid import Bounds

@@ -234,6 +234,8 @@ def demo(
     port: int = 5006,
 ) -> None:
     """Build the sample area, train three models on it, and serve the page meanwhile."""
+    import subprocess
+
     from lsm_core import jobs, sample_area
     from lsm_core.runs import list_runs, runs_folder
     from lsm_core.study_area import area_path, save_area
@@ -243,7 +245,8 @@ def demo(
         print("building the sample area: real terrain, simulated landslides")
         built = sample_area.build()
         save_area(built.ds, path, inventory=built.inventory)
-    server = _server(port, []) if serve_page else None
+    server = subprocess.Popen(_serve_command(port, [])) if serve_page else None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: the page too
     there = [run.recipe for run in list_runs() if run.state in ("done", "queued", "running")]
     wanted = [_recipe(name, sample_area.NAME, ["size=demo"]) for name in DEMO]
     queued = [jobs.start(recipe, runs_folder()) for recipe in wanted if recipe not in there]
@@ -265,11 +268,8 @@ def serve(
     show: Annotated[bool, typer.Option(help="Open a browser.")] = False,
 ) -> None:
     """Serve the dashboard on http://localhost:5006/app, to this machine only."""
-    server = _server(port, ["--show"] if show else [])
-    try:
-        sys.exit(server.wait())
-    except KeyboardInterrupt:
-        server.terminate()
+    command = _serve_command(port, ["--show"] if show else [])
+    os.execv(command[0], command)  # the server takes this process's place, so both end together
 
 
 @app.command()
@@ -315,11 +315,10 @@ def _recipe_file(name: str) -> Path:
     raise RecipeError(f"no file {name}, and no recipe of that name comes with the program; {near}")
 
 
-def _server(port: int, more: list[str]) -> Any:
+def _serve_command(port: int, more: list[str]) -> list[str]:
     """`panel serve` on the installed app: loopback only, threads so that nobody waits."""
     import importlib.util
     import socket
-    import subprocess
 
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -329,9 +328,9 @@ def _server(port: int, more: list[str]) -> Any:
         raise RunError("the dashboard is not installed: reinstall lsm-workbench")
     folder = Path(spec.origin).parent
     command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
-    command += ["--address", "127.0.0.1", "--num-threads", "4", *more]
-    print(f"the page: http://localhost:{port}/{folder.name}")
-    return subprocess.Popen(command)
+    command += ["--address", "127.0.0.1", "--num-threads", "4", "--log-level", "warning", *more]
+    print(f"the page: http://localhost:{port}/{folder.name}", flush=True)
+    return command
 
 
 def _quiet_networks() -> None:

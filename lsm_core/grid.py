@@ -165,6 +165,21 @@ def as_float(raster: xr.DataArray) -> xr.DataArray:
     return result.drop_encoding()
 
 
+def layer_of(raster: xr.DataArray) -> tuple[NDArray, NDArray[np.bool_], Grid]:
+    """Values (y, x) of a raster of one layer, where they are data, and the grid.
+
+    NaN, infinite and the stated nodata are no data. Errors: several layers (GridError), and those
+    of `grid_of`.
+    """
+    raster = raster.squeeze(drop=True)
+    grid = grid_of(raster)
+    if raster.ndim != 2:
+        raise GridError(
+            f"one layer is needed, this has {dict(raster.sizes)}: select one, e.g. isel(band=0)"
+        )
+    return *_values(raster), grid
+
+
 def north_up(raster: xr.DataArray) -> xr.DataArray:
     """The raster with north in the first row and west in the first column, flipped where needed."""
     _check_axes(raster)

@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lsm_core.errors import AreaError, GridError
-from lsm_core.grid import Grid, grid_of, same_grid
+from lsm_core.grid import Grid, grid_of, layer_of, same_grid
 
 # A flat cell would have an infinite wetness; 0.001 is 0.06 degrees, below what a DEM can tell.
 LEAST_TANGENT = 0.001
@@ -152,16 +152,8 @@ def _elevation(dem: xr.DataArray) -> tuple[NDArray, Grid]:
     pyflwdir keeps its queue in float32 and adds what it fills: in these steps neither rounds, so a
     filled cell is exactly level with its outlet, and no two cells can drain into each other.
     """
-    dem = dem.squeeze(drop=True)
-    grid = grid_of(dem)
-    if dem.ndim != 2:
-        raise GridError(f"a DEM has one layer, this has {dict(dem.sizes)}: select one")
-    values = dem.transpose("y", "x").values
-    gap = ~np.isfinite(values)
-    for nodata in (dem.rio.nodata, dem.attrs.get("nodata")):
-        if nodata is not None:
-            gap |= values == np.asarray(nodata).astype(values.dtype)
-    return np.where(gap, np.nan, np.round(values.astype(np.float64) * 1024) / 1024), grid
+    values, valid, grid = layer_of(dem)
+    return np.where(valid, np.round(values.astype(np.float64) * 1024) / 1024, np.nan), grid
 
 
 def _labelled(

@@ -119,7 +119,7 @@ def save_area(
 def open_area(path: str | Path) -> xr.Dataset:
     """Open the study area in a folder, lazily, check it, and keep its order of variables."""
     path = Path(path)
-    if not (path / "area.zarr").is_dir():
+    if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
     ds = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
     check_area(ds)

@@ -26,8 +26,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from lsm_core.errors import AreaError, GridError
-from lsm_core.grid import INTEGER_NODATA, Grid, grid_of
+from lsm_core.errors import AreaError
+from lsm_core.grid import INTEGER_NODATA, Grid, layer_of
 
 # name -> units, kind, long name. The order is the kernel's order of outputs.
 FACTORS: dict[str, tuple[str, str, str]] = {
@@ -273,20 +273,11 @@ def relief(dem: xr.DataArray, window: int) -> xr.DataArray:
 
 def _elevation(dem: xr.DataArray) -> tuple[NDArray, Grid]:
     """Elevations (y, x) as floats with NaN for nodata, and their grid."""
-    dem = dem.squeeze(drop=True)
-    grid = grid_of(dem)
-    if dem.ndim != 2:
-        raise GridError(
-            f"a DEM has one layer, this has {dict(dem.sizes)}: select one, e.g. isel(band=0)"
-        )
-    values = dem.transpose("y", "x").values
-    gap = ~np.isfinite(values)
-    for nodata in (dem.rio.nodata, dem.attrs.get("nodata")):
-        if nodata is not None:
-            gap |= values == np.asarray(nodata).astype(values.dtype)
+    values, valid, grid = layer_of(dem)
     if values.dtype != np.float32:
         values = values.astype(np.float64)
-    return (np.where(gap, np.nan, values) if gap.any() else np.ascontiguousarray(values)), grid
+    whole = valid.all()
+    return (np.ascontiguousarray(values) if whole else np.where(valid, values, np.nan)), grid
 
 
 def _labelled(

@@ -12,10 +12,10 @@ import pytest
 import rasterio
 import xarray as xr
 from bokeh.plotting import figure
-from lsm_app import map_view, session
-from lsm_app.pages import compare, heatmap, training
 from test_figures import GRID, make_area, make_run
 
+from lsm_app import map_view, session
+from lsm_app.pages import compare, heatmap, training
 from lsm_core import runs
 from lsm_core.sampling import gaussian_heatmap
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from test_figures import finish_run, make_area, make_run
+
 from lsm_app import session
 from lsm_app.pages import heatmap
-from test_figures import finish_run, make_area, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = {"127.0.0.1", "localhost"}

@@ -12,9 +12,9 @@ import holoviews as hv
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+
 from lsm_app.map_view import linked_maps
 from lsm_app.session import Follower, Newest, Session, html_table, known_runs, poll, purpose, said
-
 from lsm_core import figures
 from lsm_core.errors import LsmError
 from lsm_core.runs import ALIVE, SCORE_COLUMNS, Run, compare, runs_folder

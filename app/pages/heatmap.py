@@ -18,11 +18,11 @@ import panel_material_ui as pmui
 from bokeh.models import BasicTicker, ColorBar, LinearColorMapper, Range1d
 from bokeh.palettes import Inferno256
 from bokeh.plotting import figure
-from lsm_app.map_view import shade_window
-from lsm_app.session import Ground, Newest, Session, built_areas, ground_of, purpose, said
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from lsm_app.map_view import shade_window
+from lsm_app.session import Ground, Newest, Session, built_areas, ground_of, purpose, said
 from lsm_core.errors import LsmError
 from lsm_core.figures import map_frame
 from lsm_core.grid import Grid
@@ -141,7 +141,7 @@ def heat_of_area(session: Session, ground: Ground) -> pn.FlexBox:
     count()
     side = pn.Column(
         slider,
-        pn.Row(pmui.Typography("Diameters of the paper", variant="body2"), *presets),
+        pn.Row(pmui.Typography("Diameter", variant="body2"), *presets),
         words, rate, numbers, pmui.Typography(_note(ground), variant="caption"),
         styles={"flex": "1 1 320px", "max-width": "480px"},
     )  # fmt: skip

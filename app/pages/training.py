@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from lsm_app.session import Follower, Session, html_table, known_runs, poll, purpose, said
 
+from lsm_app.session import Follower, Session, html_table, known_runs, poll, purpose, said
 from lsm_core import jobs
 from lsm_core.errors import LsmError
 from lsm_core.figures import history_of
