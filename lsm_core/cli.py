@@ -38,7 +38,7 @@ def main() -> None:
     """Run a command; a user's mistake is one line and exit status 2, never a traceback."""
     try:
         app()
-    except Stopped as stopped:
+    except (Stopped, KeyboardInterrupt) as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
         sys.exit(130)
     except LsmError as error:
@@ -106,8 +106,14 @@ def _work(plan: Any, path: Path, as_json: bool) -> None:
 
     _quiet_networks()
     asked: list[int] = []
+
+    def note(sign: int, frame: Any) -> None:
+        if asked:  # the second time: at once
+            raise KeyboardInterrupt
+        asked.append(sign)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda sign, frame: asked.append(sign))
+        signal.signal(number, note)
     try:
         with jobs.turn(path, lambda: bool(asked)), _bars(as_json) as follow:
             done = experiment.carry_out(plan, path, follow, lambda: bool(asked))

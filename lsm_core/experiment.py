@@ -106,7 +106,7 @@ def carry_out(
     runs.set_status(path, "running")
     try:
         _carry_out(plan, path, report, should_stop or (lambda: False))
-    except Stopped as error:
+    except (Stopped, KeyboardInterrupt) as error:
         runs.set_status(path, "stopped", str(error))
         raise
     except BaseException as error:

@@ -67,7 +67,7 @@ def tables_in_words(tables: dict[str, pd.DataFrame]) -> str:
     protocol = scores["protocol"].iloc[0]
     head = (
         f"Scores ({protocol} protocol, {n:,} test places, prevalence {prevalence:.2f}, "
-        "threshold 0.5, averages of the landslide class)"
+        "threshold 0.5, of the landslide class)"
     )
     wide = scores.set_index(_labels(scores))[[*SCORE_COLUMNS, "overlap share"]]
     parts = [f"{head}\n{wide.to_string(float_format='{:.4f}'.format)}"]
