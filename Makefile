@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format e2e bench lock clean
+.PHONY: help setup app test check format e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
@@ -13,7 +13,6 @@ help:
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
 	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
-	@echo "make bench   measured speeds against peers and limits"
 	@echo "make lock    renew requirements.lock"
 
 setup: $(READY)
@@ -43,9 +42,6 @@ format: setup
 e2e: setup
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	LSM_WALK=1 $(BIN)/python -m pytest tests/test_walk.py
-
-bench: setup
-	$(BIN)/python benchmarks/run.py
 
 # The lock holds names and versions only. TensorFlow is the processor's build.
 lock:

@@ -5,6 +5,7 @@ places, the model is trained, judged on held-out places, and maps the whole area
 user can make is found before the run folder is made.
 """
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ class Plan(NamedTuple):
     recipe: Recipe
     ds: xr.Dataset
     area: dict[str, Any]
+    encoder: Encoder
     samples: pd.DataFrame
     test_ground: NDArray[np.bool_] | None
     counts: dict[str, int]
@@ -70,7 +72,7 @@ def run_experiment(
 
 
 def plan_run(recipe: Recipe) -> Plan:
-    """Open the area, check the model and draw the places."""
+    """Open the area, check the model, draw the places and fit the encoder on those of training."""
     if recipe.area is None:
         raise RecipeError("the recipe names no study area: give one with --area")
     card = models.card(recipe.model.name)
@@ -85,12 +87,15 @@ def plan_run(recipe: Recipe) -> Plan:
     path = area_path(recipe.area)
     ds = open_area(path)
     places = draw_places(ds, recipe)
+    train = places.samples[places.samples["split"] == "train"]
+    encoder = fit_encoder(ds, recipe.input, fit_on=train)
+    models.check_shape(card, encoder.input_shape)
     area = {
         "name": ds.attrs["name"],
         "path": str(path.resolve()),
-        "fingerprints": ds.attrs.get("fingerprints", "{}"),
+        "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
     }
-    return Plan(recipe, ds, area, *places)
+    return Plan(recipe, ds, area, encoder, *places)
 
 
 def carry_out(
@@ -119,22 +124,16 @@ def carry_out(
 
 
 def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None:
-    recipe, ds, samples = plan.recipe, plan.ds, plan.samples
+    ds, encoder = plan.ds, plan.encoder
     clock = _Clock()
-    runs.write_table(path / "samples.parquet", samples)
-
-    report(
-        {"event": "stage", "stage": "encoding", "message": "fitting the encoder on training places"}
-    )
-    encoder = fit_encoder(ds, recipe.input, fit_on=samples[samples["split"] == "train"])
+    runs.write_table(path / "samples.parquet", plan.samples)
     runs.write_json(path / "encoder.json", encoder.to_json())
-    clock.lap("encoding")
 
-    model = _train(plan, encoder, path, report, should_stop)
+    model = _train(plan, path, report, should_stop)
     clock.lap("training")
 
     report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
-    scores = _score(model, encoder, plan)
+    scores = _score(model, plan)
     runs.write_table(path / "scores.parquet", scores)
     clock.lap("evaluating")
 
@@ -179,23 +178,18 @@ class _Clock:
 # ----------------------------------------------------------------------------------- training
 
 
-def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop: Ask) -> Any:
+def _train(plan: Plan, path: Path, report: Report, should_stop: Ask) -> Any:
     """Build, fit and store the model; a stop leaves the best weights so far in the folder."""
-    recipe = plan.recipe
+    recipe, encoder = plan.recipe, plan.encoder
     name, options = recipe.model.name, recipe.model.options
     train, check = (plan.samples[plan.samples["split"] == part] for part in ("train", "validation"))
     message = f"building {name} for {len(train):,} training places"
     report({"event": "stage", "stage": "training", "message": message})
-    networks = models.card(name).framework == "keras"
-    if networks:
-        import keras  # slow to import, and tables never need it
-
-        keras.utils.set_random_seed(recipe.seed)
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
-    if networks:
+    if models.card(name).framework == "keras":
         feed = training.Feed(
-            _batches(plan, encoder, train, recipe.training.batch, shuffle=True),
-            _batches(plan, encoder, check, prediction.BATCH, shuffle=False),
+            _batches(plan, train, recipe.training.batch, shuffle=True),
+            _batches(plan, check, prediction.BATCH, shuffle=False),
         )
         forecast = _forecast(model, feed, plan)
         report({"event": "stage", "stage": "training", "message": forecast})
@@ -211,7 +205,7 @@ def _train(plan: Plan, encoder: Encoder, path: Path, report: Report, should_stop
     return model
 
 
-def _forecast(model: Any, feed: "training.Feed", plan: Plan) -> str:
+def _forecast(model: Any, feed: training.Feed, plan: Plan) -> str:
     """About how long and how much memory, from scoring one batch of the map's size."""
     x = feed.train.gather(np.arange(min(prediction.BATCH, len(feed.train.target))))
     model.predict_on_batch(x)  # the first one compiles
@@ -232,11 +226,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _batches(
-    plan: Plan, encoder: Encoder, places: pd.DataFrame, batch: int, *, shuffle: bool
-) -> "training.Batches":
+def _batches(plan: Plan, places: pd.DataFrame, batch: int, *, shuffle: bool) -> training.Batches:
     return training.Batches(
-        prediction.gather(encoder, plan.ds, places["row"], places["col"]),
+        prediction.gather(plan.encoder, plan.ds, places["row"], places["col"]),
         places["target"].to_numpy(),
         places["label"].to_numpy(),
         batch,
@@ -248,10 +240,10 @@ def _batches(
 # --------------------------------------------------------------------------------- evaluation
 
 
-def _score(model: Any, encoder: Encoder, plan: Plan) -> pd.DataFrame:
+def _score(model: Any, plan: Plan) -> pd.DataFrame:
     """Scores of every place that has a hard label."""
     places = plan.samples[plan.samples["label"] >= 0]
-    score = prediction.score_places(model, encoder, plan.ds, places["row"], places["col"])
+    score = prediction.score_places(model, plan.encoder, plan.ds, places["row"], places["col"])
     return places[["row", "col", "label", "landslide_id", "split", "block"]].assign(score=score)
 
 
@@ -264,8 +256,8 @@ def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "n": len(test),
         "landslides": int(label.sum()),
         "test_places": runs.hash_places(test, plan.area["name"]),
-        "scores": metrics.scores(label, score),
-        "scores_macro": metrics.scores(label, score, average="macro"),
+        "scores": _defined(metrics.scores(label, score)),
+        "scores_macro": _defined(metrics.scores(label, score, average="macro")),
         "curves": {
             "pr": _plain(metrics.pr_curve(label, score)),
             "roc": _plain(metrics.roc_curve(label, score)),
@@ -274,6 +266,11 @@ def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     }
     seen = {part: _areas(scores[scores["split"] == part]) for part in ("validation", "train")}
     return held | _areas(test) | seen
+
+
+def _defined(scores: dict[str, float]) -> dict[str, float | None]:
+    """None for what is not defined, such as the precision of a model that predicts nothing."""
+    return {name: value if np.isfinite(value) else None for name, value in scores.items()}
 
 
 def _areas(places: pd.DataFrame) -> dict[str, float]:

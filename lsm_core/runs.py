@@ -229,7 +229,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1))
+    write_text(path, json.dumps(value, indent=1, allow_nan=False))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

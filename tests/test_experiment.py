@@ -161,9 +161,11 @@ def test_stopping_leaves_a_readable_folder(sample_workspace, tmp_path):
 
 def test_a_mistake_is_found_before_a_folder_is_made(sample_workspace, tmp_path):
     for change, words in (
-        ("model.name=lsgh", "did you mean|near|lsgh_net"),
+        ("model.name=lsgh", "lsgh_net"),
         ("model.options={scs: true}", "scs"),
         ("input.form=table", "takes onehot or window"),
+        ("input.factors=[slop]", "no factor 'slop'"),
+        ("input.preset=lsgh", "lsgh"),
     ):
         with pytest.raises(RecipeError, match=words):
             run(NETWORK, "sample", tmp_path, change)

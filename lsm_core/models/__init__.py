@@ -102,7 +102,7 @@ def build(
     10
     """
     check_options(name, options)
-    _check_shape(card(name), tuple(input_shape))
+    check_shape(card(name), tuple(input_shape))
     return _builder(name)(tuple(input_shape), seed=seed, **options)
 
 
@@ -144,7 +144,7 @@ def _builder(name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def _check_shape(model: Card, shape: tuple[int, ...]) -> None:
+def check_shape(model: Card, shape: tuple[int, ...]) -> None:
     if model.eats == _TABLE:
         if len(shape) != 1:
             raise RecipeError(
