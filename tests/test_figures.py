@@ -113,7 +113,11 @@ def _metrics(label, score, values, test_seed):
     names = ["accuracy", "precision", "recall", "specificity", "f1", "kappa", "miou", "mse"]
     scores = dict.fromkeys(names, 0.75) | {"prevalence": float(label.mean())}
     pr = {"recall": recall, "precision": precision, "threshold": limits}
-    roc = {"false_positive_rate": false, "true_positive_rate": true, "threshold": steps}
+    roc = {
+        "false_positive_rate": false,
+        "true_positive_rate": true,
+        "threshold": [None, *steps[1:].tolist()],
+    }
     text = {
         "protocol": "honest", "n": len(label), "landslides": int(label.sum()),
         "test_places": f"places-{test_seed}", "scores": scores, "scores_macro": scores,
