@@ -337,6 +337,7 @@ def compare(runs: list[Run]) -> dict[str, pd.DataFrame]:
         raise RunError(f"not done, so nothing to compare: {', '.join(unfinished)}")
     _same_test_places(runs)
     scores = pd.DataFrame([_score_row(run) for run in runs])
+    scores = scores.astype(dict.fromkeys(SCORE_COLUMNS, "float64"))  # not defined: NaN
     zones = pd.concat([run.density_table.assign(run=run.id) for run in runs], ignore_index=True)
     zones = zones.assign(
         model=zones["run"].map({run.id: run.recipe.name for run in runs}),

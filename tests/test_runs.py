@@ -126,6 +126,15 @@ def test_compare_says_protocol_and_refuses_other_test_places(tmp_path):
         runs.compare([one, new_run(tmp_path, done=False)])
 
 
+def test_what_is_not_defined_is_not_a_number_in_the_table(tmp_path):
+    run = new_run(tmp_path)
+    scores = run.metrics["scores"] | {"precision": None}
+    runs.write_json(run.path / "metrics.json", run.metrics | {"scores": scores})
+    table = runs.compare([runs.open_run(run.path)])["scores"]
+    assert table["precision"].dtype == "float64"
+    assert table["precision"].isna().all()
+
+
 def test_places_have_one_fingerprint_whatever_their_order():
     places = pd.DataFrame({"row": [1, 2, 3], "col": [4, 5, 6], "label": [1, 0, 1]})
     mark = runs.hash_places(places, "hill")

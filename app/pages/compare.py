@@ -202,7 +202,7 @@ def score_table(runs: Sequence[Run]) -> pn.Column:
     bold = {"props": "font-weight:700"}
     styled = (
         table.style.hide(axis="index")
-        .format("{:.3f}", subset=scores)
+        .format("{:.3f}", subset=scores, na_rep="–")
         .format("{:,}", subset=["test places"])
         .format(escape="html", subset=["run"])
         .format_index(lambda name: HEADS.get(name, name), axis=1)
