@@ -341,7 +341,7 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
 
 def _quiet_networks() -> None:
     """TensorFlow's start-up chatter is not for users; its sums are to be the same every time."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 
