@@ -44,6 +44,9 @@ def main() -> None:
     except LsmError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(f"error: {error}: is the folder there, writable, with room?", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.command()
@@ -115,7 +118,8 @@ def _work(plan: Any, path: Path, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)
     try:
-        with jobs.turn(path, lambda: bool(asked)), _bars(as_json) as follow:
+        wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
+        with jobs.turn(path, lambda: bool(asked), wait), _bars(as_json) as follow:
             done = experiment.carry_out(plan, path, follow, lambda: bool(asked))
     except Stopped as stopped:
         set_status(path, "stopped", str(stopped))
@@ -139,7 +143,9 @@ def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
 @app.command()
 def compare(
     names: RunNames,
-    to: Annotated[Path | None, typer.Option(help="Also write the tables as CSV here.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder to write the tables to, as CSV.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The papers' tables for runs judged on the same test places."""

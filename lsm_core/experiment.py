@@ -28,9 +28,8 @@ from lsm_core.sampling import landslide_places
 from lsm_core.splits import overlap_report
 from lsm_core.study_area import area_path, open_area
 
-BACKWARD = (
-    4  # times the work of scoring a place that learning from it takes, small batches included
-)
+COMPILING = 20.0  # seconds before the first batch is learnt from
+BACKWARD = 4  # times the work of scoring a place that learning from it takes
 Report = Callable[[dict[str, Any]], None]
 Ask = Callable[[], bool]
 
@@ -213,12 +212,12 @@ def _forecast(model: Any, feed: training.Feed, plan: Plan) -> str:
     model.predict_on_batch(x)
     per_place = (time.perf_counter() - began) / len(x)
     epochs = plan.recipe.training.epochs
-    learning = BACKWARD * per_place * len(feed.train.target) * epochs
+    learning = COMPILING + BACKWARD * per_place * len(feed.train.target) * epochs
     mapping = per_place * int(plan.ds["valid"].sum())
     memory = psutil.Process().memory_info().rss / 1e9
     return (
-        f"about {_duration(learning)} at most for {epochs} epochs, then {_duration(mapping)} for "
-        f"the map; about {1.5 * memory:.1f} GB of memory"
+        f"about {_duration(learning)} if all {epochs} epochs are needed, then "
+        f"{_duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
     )
 
 

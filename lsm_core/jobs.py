@@ -33,7 +33,7 @@ from lsm_core.runs import (
 )
 from lsm_core.study_area import area_path, workspace
 
-GRACE = 1.2  # seconds a job has to end by itself before it is killed
+GRACE = 0.7  # seconds a job has to end by itself before it is killed
 
 
 def start(recipe: Recipe, into: Path) -> Run:
@@ -89,8 +89,14 @@ def stop(run: Run | Path | str) -> str:
 
 
 @contextmanager
-def turn(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def turn(
+    path: Path,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
     """Hold the device for one run; wait while an older run is queued or another one runs.
+
+    `on_wait` is called once, where there is a wait.
 
     Raises
     ------
@@ -98,6 +104,7 @@ def turn(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterato
     """
     workspace().mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(workspace() / f".{device()}.lock")
+    waited = False
     while True:
         if should_stop():
             raise Stopped("stopped while it waited for its turn")
@@ -107,6 +114,9 @@ def turn(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterato
                 break
             except filelock.Timeout:
                 pass
+        if not waited:
+            on_wait()  # once
+            waited = True
         time.sleep(0.2)
     try:
         yield

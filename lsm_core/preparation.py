@@ -127,9 +127,10 @@ def _grid(
         box = spec.extent or (_bounds_in(mask, grid.crs) if mask is not None else grid.bounds)
         top, left, bottom, right = grid.cover(box)
         rows, cols = grid.shape
+        whole = grid.bounds
         grid = grid.window(max(top, 0), max(left, 0), min(bottom, rows), min(right, cols))
         if min(grid.shape) < 2:
-            raise AreaError(f"the area's extent {box} does not overlap {spec.like} {grid.bounds}")
+            raise AreaError(f"the area's extent {box} does not overlap {spec.like} {whole}")
     else:
         grid = _grid_of_crs(area, catalog, mask)
     width, height = grid.step
@@ -198,6 +199,18 @@ def _dem(area: AreaFile, catalog: "DataCatalog", grid: Grid) -> xr.DataArray | N
         max(cols, min(right, cols + margin)),
     )
     return align(raster, reach, "bilinear").rename("elevation")
+
+
+def _doubt_feet(area: AreaFile, catalog: "DataCatalog", report: _Report) -> None:
+    """Say that elevations are taken as metres where the DEM's CRS is in another unit."""
+    if area.dem is None or sources.source(catalog, area.dem).data_adapter.unit_mult:
+        return
+    crs = sources.open_raster(catalog, area.dem).rio.crs
+    if crs.is_projected and crs.linear_units_factor[1] != 1:
+        report(
+            f"MIND: the CRS of {area.dem} is in {crs.linear_units}, its elevations are taken as "
+            "metres: if they are not, state unit_mult in the catalogue, or slopes are wrong"
+        )
 
 
 def _one_pass(area: AreaFile, dem: xr.DataArray | None) -> xr.Dataset:
@@ -309,6 +322,7 @@ def _layers(
 ) -> tuple[dict[str, xr.DataArray], NDArray[np.bool_]]:
     """Every factor in order, and the cells inside where all rasters have data."""
     dem, valid = _dem(area, catalog, grid), inside
+    _doubt_feet(area, catalog, report)
     if dem is not None:
         valid = valid & np.isfinite(align(dem, grid, "nearest").values)
     plain = _one_pass(area, dem)
@@ -343,7 +357,8 @@ def _inventory(
     laid = lay_inventory(features, grid, valid)
     words = {
         "without_geometry": "without geometry, left out", "lines": "lines, left out",
-        "repaired": "invalid, repaired", "outside": "outside the area, left out",
+        "repaired": "invalid, repaired", "copies": "exact copies of another, kept",
+        "outside": "outside the area, left out",
         "without_data": "on cells without data, left out", "over_the_edge": "over the edge",
         "own_a_cell": "own a cell", "share_a_cell": "share one",
     }  # fmt: skip

@@ -155,9 +155,9 @@ def lay_inventory(features: gpd.GeoDataFrame, grid: Grid, valid: NDArray[np.bool
     where that is not valid, the centre of the landslide's nearest own cell.
 
     Left out and counted: features without geometry, lines, those outside the grid or wholly on
-    cells without data. Counted too: invalid polygons repaired, those over the edge (by more than
-    0.01 of a cell), those that own a cell and those that share one. Landslides are numbered from 1
-    in the order of the inventory.
+    cells without data. Counted too: invalid polygons repaired, exact copies (kept), those over the
+    edge (by more than 0.01 of a cell), those that own a cell and those that share one. Landslides
+    are numbered from 1 in the order of the inventory.
 
     Errors: no feature, none inside (both bounding boxes are said), or no cell without a landslide
     (InventoryError).
@@ -168,6 +168,7 @@ def lay_inventory(features: gpd.GeoDataFrame, grid: Grid, valid: NDArray[np.bool
     if features.crs is None:
         raise CrsError("the inventory has no CRS: state it in the data catalogue")
     kept = _usable(features, grid, counts)
+    counts["copies"] = int(kept.geometry.to_wkb().duplicated().sum())
     if not len(kept):
         raise InventoryError(
             f"none of the {counts['read']} features is a point or a polygon: {counts['lines']} are "

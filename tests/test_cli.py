@@ -102,6 +102,13 @@ def test_prepare_run_compare(raw, tmp_path, monkeypatch, capsys):
     out = call("compare", *[row["run"] for row in listed])
     assert "honest protocol" in out
     assert "Zoning by natural, test blocks" in out
+    for words in (("predict", "--to", "no/map.tif"), ("runs", "clone", "no/recipe.yaml")):
+        last = len(words) - 1 - ("--to" in words)
+        words = (*words[:last], listed[0]["run"], *words[last:])
+        status, _, err = lsm(*words, monkeypatch=monkeypatch, capsys=capsys)
+        assert status == 2
+        assert err.strip().startswith("error: ")
+        assert "is the folder there" in err
     call("predict", listed[0]["run"], "--to", "again.tif")
     with (
         rasterio.open("again.tif") as again,

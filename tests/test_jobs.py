@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from lsm_core import jobs, runs
+from lsm_core.errors import Stopped
 from lsm_core.recipe import make_recipe
 
 FOREST = {
@@ -83,6 +84,27 @@ def test_a_job_that_cannot_start_says_why(tmp_path, monkeypatch):
     run = jobs.start(make_recipe(FOREST | {"area": "nowhere"}), tmp_path / "runs")
     wait(run, "failed", seconds=30)
     assert "no study area in" in run.status["message"]
+
+
+def test_who_waits_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    paths = [
+        runs.create_run(make_recipe(FOREST), {"name": "x", "path": "x"}, tmp_path) for _ in "ab"
+    ]
+    told, asked = [], []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) > 3
+
+    with jobs.turn(paths[0], on_wait=lambda: told.append("first")):
+        runs.set_status(paths[0], "running")
+        with (
+            pytest.raises(Stopped, match="waited for its turn"),
+            jobs.turn(paths[1], should_stop, lambda: told.append("second")),
+        ):
+            pass
+    assert told == ["second"]
 
 
 def test_a_finished_run_is_not_stopped(tmp_path):

@@ -120,6 +120,8 @@ def test_unseen_area_in_a_strange_crs(tmp_path, crs):
     ]
     ds = place.prepare()
     study_area.check_area(ds)
+    doubts = [line for line in json.loads(ds.attrs["prepared"])["lines"] if "MIND" in line]
+    assert len(doubts) == ("2263" in crs)
     assert study_area.factors(ds)[2:] == ["aspect", "distance_to_road", "road_density"]
     assert (~ds.valid).sum() == 12
     assert not ds.valid[10:13, 20:24].any()

@@ -132,6 +132,7 @@ def test_counts_tell_who_was_left_out():
         "over_the_edge": 1, "without_data": 1, "kept": 3, "own_a_cell": 3, "share_a_cell": 0,
     }  # fmt: skip
     assert expected.items() <= laid.counts.items()
+    assert lay_inventory(frame(*shapes, cells(4, 2)), GRID, valid).counts["copies"] == 1
     assert laid.inventory["year"].tolist() == [0, 5, 7]
     assert laid.inventory["landslide_id"].tolist() == [1, 2, 3]
     assert laid.inventory.geometry.is_valid.all()
