@@ -136,6 +136,33 @@ def score_places(
     return result
 
 
+def score_inputs(model: Any, x: NDArray[np.float32], *, batch: int = BATCH) -> NDArray[np.float32]:
+    """Scores of what a model sees, (sample, *encoder.input_shape), as (sample,) float32."""
+    table = hasattr(model, "predict_proba")
+    step = TABLE_BATCH if table else max(min(batch, len(x)), 1)
+    score = np.empty(len(x), np.float32)
+    for begin in range(0, len(x), step):
+        some = x[begin : begin + step]
+        found = model.predict_proba(some)[:, 1] if table else _ask_network(model, some, step)
+        score[begin : begin + step] = found
+    return score
+
+
+def inputs(
+    encoder: Encoder, ds: xr.Dataset, *, strip: int = STRIP, batch: int = BATCH
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+    """What a model sees of every valid cell, from north to south: (rows, cols, x), at most `batch`.
+
+    As in `predict_strips`, no more than a strip and its margin is held.
+    """
+    for part in _strips(encoder, ds, range(0, ds.sizes["y"], strip), strip):
+        rows, cols = np.nonzero(ds["valid"].isel(y=slice(part.first, part.last)).to_numpy())
+        rows += part.first
+        for begin in range(0, len(rows), batch):
+            r, c = rows[begin : begin + batch], cols[begin : begin + batch]
+            yield r, c, _as_input(encoder, _look(encoder, part.stack, part.row_of(r), c))
+
+
 def gather(
     encoder: Encoder, ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike
 ) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:

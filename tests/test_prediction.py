@@ -206,6 +206,16 @@ def test_training_sees_what_the_map_sees(ds, form, places, monkeypatch):
     np.testing.assert_array_equal(score, expected_map(ds, encoder)[rows[index], cols[index]])
 
 
+@pytest.mark.parametrize("form", ["window", "onehot", "table"])
+def test_what_is_seen_of_every_cell_gives_the_map(ds, form):
+    encoder, model = encoder_of(ds, form), RulerOfTables() if form == "table" else Ruler()
+    susceptibility = np.full(ds["valid"].shape, np.nan, np.float32)
+    for rows, cols, x in prediction.inputs(encoder, ds, strip=6, batch=50):
+        assert len(x) <= 50
+        susceptibility[rows, cols] = prediction.score_inputs(model, x, batch=32)
+    np.testing.assert_array_equal(susceptibility, expected_map(ds, encoder))
+
+
 def test_windows_are_kept_only_where_they_take_less_room_than_the_map(ds, monkeypatch):
     encoded = []
     monkeypatch.setattr(
