@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve as sk_calibration
 
 from lsm_core.errors import SampleError
 from lsm_core.metrics import (
     average_precision,
+    boyce_index,
     calibration_curve,
+    expected_calibration_error,
     pr_curve,
     prediction_rate_curve,
     roc_auc,
@@ -191,3 +194,104 @@ def test_refusals_of_tables_and_rates():
         success_rate_curve([0.5, 0.1], [-1, 1])
     with pytest.raises(SampleError, match="no probabilities"):
         calibration_curve([0, 1], [0, 1.5])
+
+
+@pytest.mark.parametrize(("label", "score"), [c for c in CASES if len(c[0]) > 3])
+def test_weighted_curves_and_scores_equal_scikit_learn(label, score):
+    """Weights of many sizes, some of them nought; a place of weight nought is not there."""
+    weight = np.random.default_rng(len(label)).choice([0.0, 0.5, 1.0, 7.25], len(label))
+    weight[[np.argmax(label), np.argmin(label)]] = 2
+    mine, theirs = (label, score, weight), (label, score)
+    sk_ap = sk.average_precision_score(*theirs, sample_weight=weight)
+    assert abs(average_precision(*mine) - sk_ap) < 1e-9
+    assert abs(roc_auc(*mine) - sk.roc_auc_score(*theirs, sample_weight=weight)) < 1e-9
+    kept = weight > 0
+    _, recall, threshold = sk.precision_recall_curve(
+        label[kept], score[kept], sample_weight=weight[kept]
+    )
+    curve = pr_curve(*mine)
+    np.testing.assert_allclose(curve.recall[::-1], recall, atol=1e-9)
+    np.testing.assert_array_equal(curve.threshold[:0:-1], threshold)
+    said = score >= 0.5
+    table = scores(label, score, weight=weight)
+    assert abs(table["accuracy"] - sk.accuracy_score(label, said, sample_weight=weight)) < 1e-9
+    assert abs(table["kappa"] - sk.cohen_kappa_score(label, said, sample_weight=weight)) < 1e-9
+    assert abs(table["recall"] - sk.recall_score(label, said, sample_weight=weight)) < 1e-9
+    if score.min() >= 0:
+        loss = sk.log_loss(label, score.astype("float64"), sample_weight=weight)
+        assert table["log_loss"] == pytest.approx(loss)
+        brier = sk.brier_score_loss(label, score, sample_weight=weight)
+        assert table["brier"] == pytest.approx(brier)
+
+
+def test_weight_two_is_twice_the_place():
+    """A weight that is a whole number is that many equal places; curves and numbers alike."""
+    rng = np.random.default_rng(5)
+    label, score, times = rng.integers(0, 2, 60), rng.integers(0, 9, 60) / 9, rng.integers(0, 4, 60)
+    y, s = np.repeat(label, times), np.repeat(score, times)
+    assert roc_auc(label, score, times) == pytest.approx(roc_auc(y, s))
+    assert average_precision(label, score, times) == pytest.approx(average_precision(y, s))
+    assert scores(label, score, weight=times) == pytest.approx(scores(y, s))
+    tpr = roc_curve(label, score, times).true_positive_rate
+    np.testing.assert_allclose(tpr, roc_curve(y, s).true_positive_rate)
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"), [([1, -1], "negative"), ([1, np.nan], "finite"), ([1], "shape")]
+)
+def test_weights_that_are_none_are_refused(weight, words):
+    """Also a class that has no weight at all is a class that is not there."""
+    with pytest.raises(SampleError, match=words):
+        roc_auc([0, 1], [0.1, 0.2], weight)
+    with pytest.raises(SampleError, match="all 1 places have label 1"):
+        roc_auc([0, 1], [0.1, 0.2], [0, 1])
+
+
+def slow_boyce(score, landslide, width=0.1, windows=101):
+    """The index as its paper tells it, window by window."""
+    low, high = score.min(), score.max()
+    wide = (high - low) * width
+    ratios, places = [], []
+    for i in range(windows):
+        a = low + (high - low - wide) * i / (windows - 1)
+        inside = (score >= a - 1e-12) & (score <= a + wide + 1e-12)
+        if inside.any():
+            found = landslide[inside].sum() / landslide.sum()
+            ratios.append(round(found / inside.mean(), 10))
+            places.append(a)
+    kept = [i for i in range(len(ratios)) if i + 1 == len(ratios) or ratios[i] != ratios[i + 1]]
+    return spearmanr([ratios[i] for i in kept], [places[i] for i in kept]).statistic
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boyce_index_equals_the_window_by_window_count(seed):
+    """On scores off any grid, with gaps that leave windows without area."""
+    rng = np.random.default_rng(seed)
+    score = np.concatenate([rng.random(400) * 0.4, 0.7 + 0.3 * rng.random(300)]) * 3.7
+    landslide = rng.poisson(score)
+    assert boyce_index(score, landslide) == pytest.approx(slow_boyce(score, landslide))
+
+
+def test_boyce_index_knows_better_worse_and_nothing():
+    """More landslides upwards is 1, downwards is -1; one score, or one ratio, has no index."""
+    score = np.linspace(0, 1, 5000)
+    assert boyce_index(score, (100 * score).astype(int)) > 0.99
+    assert boyce_index(score, (100 * (1 - score)).astype(int)) < -0.99
+    assert np.isnan(boyce_index(np.full(9, 0.3), np.arange(9)))
+    holed = np.where(score > 0.9, np.nan, score)
+    assert boyce_index(holed, (100 * score).astype(int)) > 0.99
+    with pytest.raises(SampleError, match="no landslide"):
+        boyce_index(score, np.zeros(5000))
+
+
+def test_expected_calibration_error_against_a_hand_count():
+    """Two bins: 3 places off by 0.1, 1 place off by 0.5; a true probability has next to none."""
+    label, score = [1, 1, 0, 0], [0.7, 0.8, 0.9, 0.5]
+    by_hand = (abs(np.mean([0.7, 0.8, 0.9, 0.5]) - 0.5) * 4 + 0) / 4
+    assert expected_calibration_error(label, score, bins=2) == pytest.approx(by_hand)
+    assert expected_calibration_error([0, 1, 1], [0.2, 0.6, 0.6], bins=2) == pytest.approx(
+        (1 * 0.2 + 2 * 0.4) / 3
+    )
+    rng = np.random.default_rng(0)
+    p = rng.random(50_000)
+    assert expected_calibration_error(rng.random(50_000) < p, p) < 0.01
