@@ -31,7 +31,8 @@ from lsm_core.grid import (
     grid_of,
     north_up,
 )
-from lsm_core.study_area import Laid, check_area, flags, lay_inventory
+from lsm_core.inventory import Laid, lay_inventory
+from lsm_core.study_area import check_area, flags
 
 if TYPE_CHECKING:
     from hydromt import DataCatalog
@@ -55,7 +56,7 @@ def prepare(
     the area file; `attrs["fingerprints"]` the SHA-256 of each source. `on_progress(line)` gets each
     line of the report as it comes.
 
-    Errors: see the area file, the catalogue, `grid.align` and `study_area.lay_inventory`.
+    Errors: see the area file, the catalogue, `grid.align` and `inventory.lay_inventory`.
     """
     return prepare_with_inventory(area_file, catalog, on_progress=on_progress).ds
 

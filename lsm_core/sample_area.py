@@ -29,7 +29,8 @@ from lsm_core.catalog import fingerprint
 from lsm_core.distance import distance_to
 from lsm_core.errors import AreaError
 from lsm_core.grid import INTEGER_NODATA, Grid, How, align
-from lsm_core.study_area import check_area, flags, lay_inventory
+from lsm_core.inventory import lay_inventory
+from lsm_core.study_area import check_area, flags
 
 NAME = "sample"
 TITLE = "Sample area: terrain of Jacksboro, Tennessee; landslides and all other layers simulated"
