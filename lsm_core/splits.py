@@ -1,20 +1,33 @@
-"""Who is tested: at random, or whole landslides by spatial block; and how far apart the parts lie.
+"""Who is tested: at random, by stratum, by block, by group or by date.
 
-A split is decided before anything else is. Splitters give names ("train", "validation", "test"),
-not data; `overlap_report` measures afterwards what a split lets through.
+A split is decided before anything else is. Splitters take plain arrays, one value a place, and give
+names ("train", "validation", "test") or who is held out, not data; those of `folds` give numbers.
+What a split lets through is measured afterwards, by `overlap_report`.
 """
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter
-from scipy.spatial import cKDTree
 
 from lsm_core.errors import SampleError
-from lsm_core.grid import grid_of
+from lsm_core.folds import cluster_split, knndm_split, leave_area_out
+from lsm_core.leakage import overlap_report
+
+__all__ = [
+    "PARTS",
+    "block_split",
+    "blocks_of",
+    "cluster_split",
+    "held_groups",
+    "knndm_split",
+    "leave_area_out",
+    "near",
+    "overlap_report",
+    "random_split",
+    "stratified_split",
+    "time_split",
+]
 
 PARTS = ("train", "validation", "test")
 
@@ -112,6 +125,75 @@ def _take(
     return order[~np.isin(order, taken)]
 
 
+def stratified_split(
+    stratum: ArrayLike, *, test: float, validation: float, rng: np.random.Generator
+) -> NDArray[np.str_]:
+    """A part for each place, at random within each stratum, so that all parts have its shares.
+
+    >>> rng = np.random.default_rng(1)
+    >>> parts = stratified_split([1] * 10 + [0] * 20, test=0.3, validation=0.0, rng=rng)
+    >>> int((parts[:10] == "test").sum()), int((parts[10:] == "test").sum())
+    (3, 6)
+    """
+    of = np.asarray(stratum)
+    parts = np.full(len(of), "train", dtype="<U10")
+    for value in np.unique(of):
+        own = of == value
+        parts[own] = random_split(int(own.sum()), test=test, validation=validation, rng=rng)
+    return parts
+
+
+def time_split(date: ArrayLike, *, after: float | None = None, test: float = 0.3) -> NDArray:
+    """True for the places that are tested: those dated later than `after`.
+
+    Parameters
+    ----------
+    date : numbers that grow with time (years, days); all places of one date stay together.
+    after : the last date that trains; without it, the one that leaves the share nearest to `test`.
+
+    Raises
+    ------
+    SampleError : one side is empty.
+
+    >>> time_split([2001, 2005, 2005, 2010], test=0.3)
+    array([False, False, False,  True])
+    """
+    when = np.asarray(date, dtype=np.float64)
+    dates = np.unique(when)
+    if after is None:
+        later = np.array([(when > d).mean() for d in dates])
+        after = float(dates[np.argmin(np.abs(later[:-1] - test))]) if len(dates) > 1 else dates[0]
+    held = when > after
+    if held.all() or not held.any():
+        raise SampleError(
+            f"{int(held.sum())} of {len(held)} landslides are later than {after:g}, dates run from "
+            f"{dates[0]:g} to {dates[-1]:g}: give a split.cutoff in between"
+        )
+    return held
+
+
+def held_groups(group: ArrayLike, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """True for the places of the whole groups that are held out: about a share of the places.
+
+    Raises
+    ------
+    SampleError : there is one group only.
+    """
+    counts = pd.Series(np.asarray(group)).value_counts().sort_index()
+    if len(counts) < 2:
+        raise SampleError(
+            "all landslides are in one group (block, cluster, area or year), so that nothing is "
+            "left to train on: make the groups smaller, or choose another split.method"
+        )
+    part = pd.Series("", index=counts.index)
+    rest = _take(
+        rng.permutation(counts.index.to_numpy()), counts, part, "held", share * counts.sum()
+    )
+    if not len(rest):
+        raise SampleError("the groups held out leave nothing to train on: lower split.test")
+    return np.asarray(pd.Series(np.asarray(group)).map(part) == "held")
+
+
 def near(rows: ArrayLike, cols: ArrayLike, shape: tuple[int, int], cells: int) -> NDArray[np.bool_]:
     """Cells of a map closer than `cells` (Chebyshev) to one of the places.
 
@@ -123,63 +205,3 @@ def near(rows: ArrayLike, cols: ArrayLike, shape: tuple[int, int], cells: int) -
         return marked
     marked[np.asarray(rows), np.asarray(cols)] = True
     return maximum_filter(marked, size=2 * cells - 1, mode="constant", cval=False)
-
-
-def overlap_report(
-    samples: pd.DataFrame, window: int, area: xr.Dataset | None = None
-) -> dict[str, Any]:
-    """How much of the test set a model has seen already: the leakage meter.
-
-    Parameters
-    ----------
-    samples : places with row, col, split and landslide_id; training and validation count as seen.
-    window : cells across what the model sees round a place (1: only the cell itself).
-    area : with it, distances are in metres too, and stand beside those of map cells.
-
-    Returns
-    -------
-    `share` : of test windows that overlap a seen window (Chebyshev distance below `window`).
-    `same_cell` : test places whose very cell was seen. `shared_landslides` : landslides in both.
-    `nearest_cells` : quartiles of the distance from a test place to the nearest seen place, cells.
-    `nearest_map_cells` : the same from map cells, with `area`. `verdict` : in words.
-    """
-    held = samples["split"] == "test"
-    test, seen = samples[held], samples[samples["split"].isin(["train", "validation"])]
-    if test.empty or seen.empty:
-        raise SampleError(f"{len(test)} test and {len(seen)} training places: both are needed")
-    tree = cKDTree(seen[["row", "col"]].to_numpy(dtype=float))
-    chebyshev = tree.query(test[["row", "col"]].to_numpy(dtype=float), p=np.inf)[0]
-    slides = set(test["landslide_id"]) & set(seen["landslide_id"]) - {0}
-    report: dict[str, Any] = {
-        "window": window,
-        "share": float(np.mean(chebyshev < window)),
-        "same_cell": int(np.sum(chebyshev < 1)),
-        "shared_landslides": len(slides),
-        "nearest_cells": _quartiles(chebyshev),
-    }
-    if area is not None:
-        report["cell_size"] = grid_of(area).cell_size
-        report["nearest_map_cells"] = _quartiles(_map_distances(area, tree))
-    return report | {"verdict": _verdict(report)}
-
-
-def _map_distances(area: xr.Dataset, tree: cKDTree, n: int = 5000) -> NDArray[np.float64]:
-    """Distances from an even spread of about n valid map cells to the nearest seen place."""
-    rows, cols = np.nonzero(area["valid"].to_numpy())
-    step = max(1, len(rows) // n)
-    return tree.query(np.column_stack([rows[::step], cols[::step]]).astype(float), p=np.inf)[0]
-
-
-def _quartiles(distance: NDArray[np.float64]) -> list[float]:
-    return [float(q) for q in np.quantile(distance, (0, 0.25, 0.5, 0.75, 1))]
-
-
-def _verdict(report: dict[str, Any]) -> str:
-    if report["shared_landslides"]:
-        return f"leaks: {report['shared_landslides']} landslides are in training and test"
-    if report["share"] > 0:
-        return f"leaks: {report['share']:.1%} of test windows overlap a training window"
-    usual = report.get("nearest_map_cells")
-    if usual and report["nearest_cells"][2] < 0.5 * usual[2]:
-        return "optimistic: test places lie closer to training places than the map's cells do"
-    return "clean: no test window overlaps a training window"
