@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,32 +16,24 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lsm_core.classing import PRESETS as PRESETS
+from lsm_core.classing import class_of, find_limits, preset_limits, rising
+from lsm_core.classing import classify as classify
 from lsm_core.errors import AreaError, RecipeError, SampleError
-from lsm_core.recipe import Input
+from lsm_core.recipe import Breaks, Input
 from lsm_core.study_area import categories, factors
 
 DIRECTIONS = ("flat", "N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
-# Inner class limits as published. LSGH-Net (Remote Sensing 2022, 14, 2866), Table 2, its distances
-# taken for km. Aspect has the nine classes of DIRECTIONS there, and categories are classes already.
-PRESETS: dict[str, dict[str, tuple[float, ...]]] = {
-    "lsgh_net": {
-        "slope": (10, 20, 30, 35, 40, 45, 50, 55, 60, 65),
-        "curvature": (-3.5, -1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 2.5),
-        "ndvi": (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
-        "distance_to_roads": tuple(500.0 * i for i in range(1, 13)),
-        "distance_to_streams": tuple(100.0 * i for i in range(1, 11)),
-    }
-}
+FORMS_OF_CLASSES = ("onehot", "classes")
 
-# The units in which those limits are meant. The paper gives none for curvature; its limits fit
-# ArcGIS's curvature, which is a hundred times that per metre.
-PRESET_UNITS = {
-    "slope": "degrees",
-    "curvature": "1/100 m",
-    "ndvi": "1",
-    "distance_to_roads": "m",
-    "distance_to_streams": "m",
+# What a factor's `limits` says of the method that found them.
+LIMITS = {
+    "quantile": "quantiles",
+    "equal": "equal intervals",
+    "natural": "natural breaks",
+    "geometric": "geometric intervals",
+    "std": "standard deviations",
 }
 
 
@@ -55,14 +48,14 @@ class FittedFactor:
     mean: float = 0.0
     std: float = 1.0  # 1 too where all training cells are equal
     edges: tuple[float, ...] = ()  # inner limits of classes, closed on the left
-    limits: str = ""  # where they come from: "recipe", "preset lsgh_net", "quantiles"
-    merged: int = 0  # quantiles that fell on another one or on the lowest value
+    limits: str = ""  # where they come from: "recipe", "preset lsgh_net", "quantiles", ...
+    merged: int = 0  # limits found that fell on another one or outside the values
     codes: tuple[int, ...] = ()  # of the categories, in the legend's order
     names: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
-        """Number of classes in a one-hot image."""
+        """Number of classes."""
         if self.kind == "categorical":
             return len(self.codes)
         return len(DIRECTIONS) if self.kind == "cyclic" else len(self.edges) + 1
@@ -98,6 +91,17 @@ class Encoder:
         n = len(self.channels)
         return (self.size, self.size, n) if self.form == "window" else (n,)
 
+    def classes_of(self, name: str) -> tuple[str, ...]:
+        """What each class of a factor holds: a category, a direction, or "from to below to"."""
+        factor = next(f for f in self.factors if f.name == name)
+        if factor.kind != "continuous":
+            return factor.names if factor.kind == "categorical" else DIRECTIONS
+        words = [f"{edge:g}" for edge in factor.edges]
+        if not words:
+            return ("all",)
+        inner = [f"{low} to {high}" for low, high in pairwise(words)]
+        return (f"below {words[0]}", *inner, f"{words[-1]} and above")
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`; `from_json` gives the same encoder back, bit by bit."""
         return dataclasses.asdict(self)
@@ -110,41 +114,15 @@ class Encoder:
         return cls(factors=tuple(made), **rest)
 
 
-def classify(factor: xr.DataArray | ArrayLike, breaks: ArrayLike) -> Any:
-    """Class of every cell: 0 below the first limit, k below the next, and so on.
-
-    Parameters
-    ----------
-    factor : any shape. breaks : inner limits, rising; class i holds [breaks[i - 1], breaks[i]).
-
-    Returns
-    -------
-    int16 of the same shape (a DataArray where one was given), -1 where the factor is NaN. Limits
-    are taken in the factor's own precision, so that 0.35 as float32 reaches a limit of 0.35.
-
-    Raises
-    ------
-    RecipeError : limits that do not rise or are not finite.
-
-    >>> classify([5.0, 10.0, 99.0, np.nan], [10, 20])
-    array([ 0,  1,  2, -1], dtype=int16)
-    """
-    limits = _rising(breaks, "breaks")
-    classes = _classes(np.asarray(factor), limits)
-    if not isinstance(factor, xr.DataArray):
-        return classes
-    attrs = {"kind": "categorical", "units": "1", "nodata": -1, "breaks": list(limits)}
-    return factor.copy(data=classes).assign_attrs(attrs)
-
-
 def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encoder:
     """Learn from training places how to encode: medians, means, deviations and class limits.
 
     Parameters
     ----------
     ds : study area.
-    specs : the recipe's input. Without `factors`, all of the area's. Class limits (one-hot) come
-        from `classes`, else from the preset, else they are quantiles of the training cells.
+    specs : the recipe's input. Without `factors`, all of the area's. Class limits (one-hot and
+        classes) come from `classes`, else from the preset, else from the method `breaks` among the
+        training cells (`classing.find_limits`), else they are quantiles of these.
     fit_on : training places (columns row, col); nothing else is looked at, but for the legends of
         categories. A place that stands twice counts twice; missing values do not count.
 
@@ -181,8 +159,9 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
 
     Returns
     -------
-    Form "onehot": (y, x, factor) int16 class, -1 where a category is missing. "window" and "table":
-    (y, x, channel) float32. Continuous factors are scaled to training mean 0 and deviation 1 in
+    Form "onehot": (y, x, factor) int16 class, -1 where a category is missing; "classes": the same,
+    -1 where anything is missing, and nothing is filled. "window" and "table": (y, x, channel)
+    float32. Continuous factors are scaled to training mean 0 and deviation 1 in
     windows and raw in tables; cyclic ones (degrees) give sine and cosine; categories one channel
     each, or with codes "scaled" one channel from 0 (lowest code of the legend) to 1 (highest).
 
@@ -198,7 +177,7 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
         encoder does not know or knows by another name.
     """
     valid = _checked(ds, encoder)
-    onehot = encoder.form == "onehot"
+    onehot = encoder.form in FORMS_OF_CLASSES
     channels = encoder.channels
     shape = (ds.sizes["y"], ds.sizes["x"], len(channels))
     stack = np.empty(shape, dtype=np.int16 if onehot else np.float32)
@@ -210,7 +189,8 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
         width = len(_channels(factor, encoder))
         out = stack[..., at : at + width]
         if onehot:
-            out[..., 0] = _class_of(values, missing, valid, factor)
+            fill = encoder.form == "onehot"
+            out[..., 0] = _class_of(values, missing, valid, factor, fill=fill)
         else:
             _fill(out, values, missing, factor, encoder)
         at += width
@@ -220,7 +200,10 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
 
 
 def count_filled(ds: xr.Dataset, encoder: Encoder) -> dict[str, int]:
-    """Cells of each factor without a value, which `encode` fills. Flat aspect is a value."""
+    """Cells of each factor without a value, which `encode` fills. Flat aspect is a value.
+
+    In form "classes" they stay without one: these are the cells of class -1.
+    """
     valid = _checked(ds, encoder)
     counts = {}
     for factor in encoder.factors:
@@ -279,26 +262,19 @@ def _fit(
     fitted = FittedFactor(
         name, kind, units, float(np.median(wide)), float(wide.mean()), float(wide.std()) or 1.0
     )
-    if specs.form != "onehot":
+    if specs.form not in FORMS_OF_CLASSES:
         return fitted
-    if name in specs.classes:
-        edges, limits, merged = _rising(specs.classes[name], f"classes.{name}"), "recipe", 0
-    elif name in preset:
-        _same_units(name, units, str(specs.preset))
-        edges, limits, merged = _rising(preset[name], name), f"preset {specs.preset}", 0
+    given = specs.classes.get(name)
+    if given is None and name in preset:
+        edges = preset_limits(preset, name, units, str(specs.preset))
+        limits, merged = f"preset {specs.preset}", 0
+    elif given is None or isinstance(given, Breaks):
+        breaks = given or specs.breaks or Breaks(method="quantile", k=specs.quantiles)
+        edges, merged = find_limits(values, breaks.method, breaks.k)
+        limits = LIMITS[breaks.method]
     else:
-        edges, limits = _quantiles(values, specs.quantiles), "quantiles"
-        merged = specs.quantiles - 1 - len(edges)
+        edges, limits, merged = rising(given, f"classes.{name}"), "recipe", 0
     return dataclasses.replace(fitted, edges=edges, limits=limits, merged=merged)
-
-
-def _quantiles(values: NDArray, k: int) -> tuple[float, ...]:
-    """Inner limits of k classes of equal count, each one of the values.
-
-    Equal limits are merged, and one that would leave the lowest class empty, so none is empty.
-    """
-    edges = np.unique(np.quantile(values, np.arange(1, k) / k, method="higher"))
-    return tuple(float(e) for e in edges if e > values.min())
 
 
 def _cells(ds: xr.Dataset, fit_on: pd.DataFrame) -> dict[str, xr.DataArray]:
@@ -318,21 +294,6 @@ def _preset(name: str | None) -> Mapping[str, tuple[float, ...]]:
     return PRESETS[name] if name else {}
 
 
-def _same_units(name: str, units: str, preset: str) -> None:
-    if units != PRESET_UNITS[name]:
-        raise RecipeError(
-            f"preset {preset} gives limits of {name} in {PRESET_UNITS[name]}, but the area holds "
-            f"{units or 'no units'}: give your own in input.classes.{name}, or prepare it in those"
-        )
-
-
-def _rising(breaks: ArrayLike, name: str) -> tuple[float, ...]:
-    edges = np.asarray(breaks, dtype=np.float64)
-    if edges.ndim != 1 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
-        raise RecipeError(f"class limits ({name}) must be finite and rise, got {edges.tolist()}")
-    return tuple(edges.tolist())
-
-
 def _near(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=3)
     return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
@@ -346,7 +307,7 @@ def _tupled(value: Any) -> Any:
 
 
 def _channels(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
-    if encoder.form == "onehot" or factor.kind == "continuous":
+    if encoder.form in FORMS_OF_CLASSES or factor.kind == "continuous":
         return (factor.name,)
     if factor.kind == "cyclic":
         return (f"{factor.name}_sin", f"{factor.name}_cos")
@@ -394,13 +355,20 @@ def _missing(values: NDArray, da: xr.DataArray) -> NDArray[np.bool_]:
 
 
 def _class_of(
-    values: NDArray, missing: NDArray[np.bool_], valid: NDArray[np.bool_], factor: FittedFactor
+    values: NDArray,
+    missing: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    factor: FittedFactor,
+    *,
+    fill: bool,
 ) -> NDArray[np.int16]:
     if factor.kind == "categorical":
         return _place_in_legend(values, missing, factor)
     if factor.kind == "cyclic":
         return np.where(missing, np.where(valid, 0, -1), _direction(values)).astype(np.int16)
-    return _classes(_filled(values, missing, factor), factor.edges)
+    if fill:
+        return class_of(_filled(values, missing, factor), factor.edges)
+    return np.where(missing, np.int16(-1), class_of(values, factor.edges))
 
 
 def _fill(
@@ -436,14 +404,6 @@ def _category_rows(factor: FittedFactor, codes: str) -> NDArray[np.float32]:
 
 def _filled(values: NDArray, missing: NDArray[np.bool_], factor: FittedFactor) -> NDArray:
     return np.where(missing, values.dtype.type(factor.median), values)
-
-
-def _classes(values: NDArray, edges: tuple[float, ...]) -> NDArray[np.int16]:
-    precise = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
-    limits = np.array(edges, dtype=precise)
-    classes = np.searchsorted(limits, values, side="right").astype(np.int16)
-    classes[np.isnan(values)] = -1
-    return classes
 
 
 def _direction(degrees: NDArray) -> NDArray[np.int64]:

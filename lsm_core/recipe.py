@@ -17,7 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lsm_core.errors import RecipeError
 
 Protocol = Literal["honest", "paper"]
-Form = Literal["onehot", "window", "table"]
+Form = Literal["onehot", "window", "table", "classes"]
+Method = Literal["quantile", "equal", "natural", "geometric", "std"]
+
+
+METHODS = (
+    *("random", "stratified", "blocks", "clusters", "knndm"),
+    *("buffered", "area", "image", "date", "column"),
+)
+AS_PUBLISHED = ("random", "stratified")  # what the paper protocol knows
 
 
 class Section(BaseModel):
@@ -25,16 +33,51 @@ class Section(BaseModel):
 
 
 class Split(Section):
-    """Who is tested. `honest`: whole landslides, by square block; `paper`: at random.
+    """Who is tested. Without a `method`, `honest` tests whole blocks and `paper` at random.
 
-    Without `block`, the area's size decides (see `protocol.block_metres`).
+    Methods: `random`; `stratified` (same shares of a column's values in every part); `blocks`
+    (squares); `clusters` (k-means of coordinates); `knndm` (folds as far apart as the map's cells
+    are from the landslides); `buffered` (at random, training at least `buffer` metres away);
+    `area` (whole areas that a column names); `image` (whole years of the image that shows the
+    landslide); `date` (the latest); `column` (a column says it itself). Under `honest` every method
+    keeps `apart` cells between training and test. Without `block`, the area's size decides (see
+    `holdout.block_metres`). With `folds`, run number `fold` of so many is meant: every landslide is
+    tested in one of them.
     """
 
+    method: str | None = None
     seed: int = 1
     test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
     validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
-    block: float | None = Field(None, gt=0, description="side of a block, metres (honest)")
+    block: float | None = Field(None, gt=0, description="side of a block, metres")
     apart: int | None = Field(None, ge=0, description="cells kept between training and test places")
+    buffer: float | None = Field(None, ge=0, description="metres kept so, where that is more")
+    clusters: int | None = Field(None, ge=2, description="k-means clusters (20, or 4 a fold)")
+    column: str | None = Field(None, description="place_<field>, or a categorical factor")
+    hold: tuple[str | int | float, ...] = Field((), description="values of the column to test")
+    cutoff: float | str | None = Field(None, description="last date that trains (date)")
+    folds: int | None = Field(None, ge=2)
+    fold: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Split":
+        if self.method is not None and self.method not in METHODS:
+            raise ValueError(f"{self.method!r} is no split.method; {_near(self.method, METHODS)}")
+        if self.folds is not None and self.fold > self.folds:
+            raise ValueError(
+                f"split.fold is {self.fold}, of {self.folds} folds: give 1 to {self.folds}"
+            )
+        if self.folds is not None and self.method in ("date", "column"):
+            raise ValueError(f"split.method {self.method} makes one split: leave split.folds out")
+        if self.method in ("area", "column", "date") and self.column is None:
+            raise ValueError(
+                f"split.method {self.method} needs split.column: the column that says it"
+            )
+        if self.hold and self.method not in ("area", "image"):
+            raise ValueError(
+                "split.hold names areas or image years: set split.method to area or image"
+            )
+        return self
 
 
 class Heatmap(Section):
@@ -45,24 +88,40 @@ class Heatmap(Section):
 
 
 class Samples(Section):
-    negatives: Literal["random"] = "random"
+    """Negatives: the name of a strategy, or `{strategy: name, option: value}` (see `sampling`)."""
+
+    negatives: str | dict[str, Any] = "random"
     negatives_per_landslide: float = Field(1.0, gt=0)
     heatmap: Heatmap | None = None
+
+
+class Breaks(Section):
+    """How class limits are found among training cells; `natural` is short for {method: natural}."""
+
+    method: Method
+    k: int = Field(10, ge=2, description="classes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
 
 
 class Input(Section):
     """What a model is shown of a place.
 
     `table`: the cell's values; `onehot`: the cell's classes as a square binary image; `window`: the
-    cells around it. Factors default to all of the area's. Class limits (one-hot only) come from
-    `classes`, else from the `preset`, else from `quantiles` of the training cells.
+    cells around it; `classes`: the numbers of the cell's classes. Factors default to all of the
+    area's. Class limits (one-hot and classes) come from `classes` (limits, or a method), else from
+    the `preset`, else from the method `breaks`, else from `quantiles` of the training cells.
     """
 
     form: Form = "table"
     size: int = Field(13, ge=1, description="window, or smallest side of a one-hot image, cells")
     factors: tuple[str, ...] | None = None
     preset: str | None = None
-    classes: dict[str, tuple[float, ...]] = {}
+    classes: dict[str, Breaks | tuple[float, ...]] = {}
+    breaks: Breaks | None = None
     quantiles: int = Field(10, ge=2)
     codes: Literal["onehot", "scaled"] = "onehot"
 
@@ -105,6 +164,11 @@ class Recipe(Section):
         return self.window + (math.ceil(heat.diameter / 2) if heat else 0)
 
     @property
+    def method(self) -> str:
+        """How it is split: the recipe's own method, or the usual one of its protocol."""
+        return self.split.method or ("blocks" if self.protocol == "honest" else "random")
+
+    @property
     def apart(self) -> int:
         """Cells kept between training and test places under the honest protocol."""
         return self.reach if self.split.apart is None else self.split.apart
@@ -115,6 +179,15 @@ class Recipe(Section):
             raise ValueError(
                 f"split.apart is {self.apart} cells, but a window of {self.window} and the heat's "
                 f"radius need {self.reach}: raise split.apart, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _published_split(self) -> "Recipe":
+        if self.protocol == "paper" and self.method not in AS_PUBLISHED:
+            raise ValueError(
+                f"split.method {self.method} is for the honest protocol; under paper everything is "
+                f"split at random: {' or '.join(AS_PUBLISHED)}, or set protocol to honest"
             )
         return self
 
@@ -206,13 +279,16 @@ def _in_words(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _settings_beside(first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"
-        return f"{place} is not a setting; {hint}"
+        return f"{place} is not a setting; {_near(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{place} is missing"
     got = f" (got {first['input']!r})" if place else ""
     return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"
 
 
 def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:

@@ -21,7 +21,7 @@ from lsm_core.encoding import (
 from lsm_core.errors import AreaError, RecipeError, SampleError
 from lsm_core.recipe import Input
 
-FORMS = ("onehot", "window", "table")
+FORMS = ("onehot", "window", "table", "classes")
 LEGEND = {"flag_values": [7, 2, 30], "flag_meanings": "Shale Bare_soil Water", "nodata": -32768}
 
 
@@ -219,6 +219,44 @@ def test_limits_come_from_the_recipe_before_the_preset():
     encoder = made(ds, form="onehot", preset="lsgh_net", classes=classes, factors=None)
     found = {f.name: (f.limits, f.classes) for f in encoder.factors if f.kind == "continuous"}
     assert found == {"slope": ("recipe", 3), "distance_to_roads": ("preset lsgh_net", 13)}
+
+
+def test_methods_find_limits_among_training_cells_only():
+    """The wild half is not looked at; the limits that were found there are applied unchanged."""
+    ds = area()
+    wild = ds.copy(deep=True)
+    wild["slope"].values[15:] = 1e6
+    settings = {"classes": {"slope": {"method": "natural", "k": 8}}, "breaks": "equal"}
+    encoder = made(wild, form="classes", **settings)
+    slope, _, _, roads = encoder.factors
+    assert (slope.limits, slope.classes) == ("natural breaks", 8)
+    assert (roads.limits, roads.classes) == ("equal intervals", 10)
+    seen = ds["distance_to_roads"].values[5:15]
+    np.testing.assert_allclose(np.diff(roads.edges), np.ptp(seen) / 10, rtol=1e-5)
+    assert encoder == made(ds, form="classes", **settings)
+    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert (encode(wild, again).values[15:-1, :, 0] == 7).all()
+    for method in ("quantile", "geometric", "std"):
+        assert made(ds, form="classes", breaks={"method": method, "k": 4}).factors[0].classes == 4
+
+
+def test_a_table_of_classes_says_what_is_missing():
+    ds = area()
+    encoder = made(ds, form="classes", preset="lsgh_net")
+    assert encoder.input_shape == (4,)
+    assert encoder.side == 1
+    coded, filled = encode(ds, encoder), encode(ds, made(ds, form="onehot", preset="lsgh_net"))
+    assert coded.dtype == "int16"
+    roads = np.isnan(ds["distance_to_roads"].values)
+    assert (coded.values[..., 3][roads] == -1).all()
+    np.testing.assert_array_equal(coded.values[..., :3], filled.values[..., :3])
+    np.testing.assert_array_equal(coded.values[~roads], filled.values[~roads])
+    assert coded.values[3, 3, 2] == -1
+    assert (coded.values[2, :5, 1] == 0).all()  # flat is a class
+    assert encoder.classes_of("slope")[:2] == ("below 10", "10 to 20")
+    assert encoder.classes_of("slope")[-1] == "65 and above"
+    assert encoder.classes_of("rock") == ("Shale", "Bare soil", "Water")
+    assert encoder.classes_of("aspect") == DIRECTIONS
 
 
 @pytest.mark.parametrize("form", FORMS)
