@@ -1,76 +1,46 @@
 """Which places a model learns from: landslides, places without one, and soft ones in between.
 
-Every function gives a table of places, one row each, with the columns row, col (int32), x, y
-(float64, units of the CRS), label (int8: 1, 0, or -1 for soft samples), target (float32),
-landslide_id (int32, 0 for none) and origin (text: why it was chosen).
+Every function gives a table of places, one row each, with the columns row, col (int32; of units the
+number of the unit, and 0), x, y (float64, units of the CRS; NaN for units without), label (int8: 1,
+0, or -1 for soft samples), target (float32), landslide_id (int32, 0 for none) and origin (text: why
+it was chosen).
 """
 
-import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
 
+from lsm_core.catalog import did_you_mean
 from lsm_core.errors import RecipeError, SampleError
-from lsm_core.grid import Grid, grid_of
+from lsm_core.grid import grid_of
+from lsm_core.heat import gaussian_heatmap, nearest_point
 
-# A cell on the circle counts, also when its distance comes out a hair long.
-TOUCH = 1 + 1e-6
+__all__ = [
+    "STRATEGIES",
+    "check_strategy",
+    "gaussian_heatmap",
+    "heatmap_samples",
+    "landslide_places",
+    "nearest_point",
+    "negatives",
+]
 
-
-def gaussian_heatmap(points: pd.DataFrame | ArrayLike, grid: Grid, radius: float) -> xr.DataArray:
-    """Heat of landslides: 1 at each point, falling as a Gaussian to 0.1 at the radius, 0 beyond.
-
-    Where circles overlap the highest heat counts. Heat is that of a cell's centre and points keep
-    their place within a cell, so a cell is 1 only if a point is at its centre.
-
-    Parameters
-    ----------
-    points : (n, 2) x and y in the CRS of the grid, or a table with columns x and y. Points outside
-        the grid count where their circle reaches in.
-    radius : metres, whatever the unit of the CRS. (Recipes give a diameter in cells.)
-
-    Returns
-    -------
-    (y, x) float32 in [0, 1]; a cell on the circle belongs to it.
-
-    Raises
-    ------
-    SampleError : points that are not (n, 2) or not finite. RecipeError : radius not above 0.
-
-    After the heatmap sampling of LSGH-Net (Remote Sensing 2022, 14, 2866): sigma is the radius over
-    the root of 2 ln 10.
-
-    >>> from affine import Affine
-    >>> from rasterio.crs import CRS
-    >>> grid = Grid((3, 4), Affine(10, 0, 0, 0, -10, 30), CRS.from_epsg(32643))
-    >>> gaussian_heatmap([[15, 15]], grid, radius=10).values.round(2)
-    array([[0. , 0.1, 0. , 0. ],
-           [0.1, 1. , 0.1, 0. ],
-           [0. , 0.1, 0. , 0. ]], dtype=float32)
-    """
-    squared, _ = _nearest(points, grid, radius, False)
-    _heat_in_place(squared, math.log(10))
-    attrs = {"long_name": "heat of landslides", "units": "1", "radius": float(radius)}
-    heat = xr.DataArray(squared, {"y": grid.y, "x": grid.x}, ("y", "x"), "heat", attrs)
-    return heat.rio.write_crs(grid.crs)
-
-
-def nearest_point(points: pd.DataFrame | ArrayLike, grid: Grid, radius: float) -> NDArray[np.int32]:
-    """Index of the point nearest to each cell's centre, -1 where none is within the radius.
-
-    That is the point whose heat the cell has in `gaussian_heatmap` of the same arguments; of
-    points equally near, the first.
-
-    >>> from affine import Affine
-    >>> from rasterio.crs import CRS
-    >>> grid = Grid((1, 5), Affine(10, 0, 0, 0, -10, 10), CRS.from_epsg(32643))
-    >>> nearest_point([[5, 5], [35, 5]], grid, radius=15)
-    array([[0, 0, 1, 1, 1]], dtype=int32)
-    """
-    return _nearest(points, grid, radius, True)[1]
+# Ways to draw negatives, with their options and what these are unless a recipe says otherwise; an
+# option without a usual value (None) must be given.
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "random": {},
+    "beyond_buffer": {"metres": 500.0},
+    "below_slope": {"degrees": 10.0, "factor": "slope"},
+    "low_heat": {"heat": 0.1, "diameter": 13.0},
+    "matched": {"factor": None},
+    "own": {"file": None},
+}
 
 
 def heatmap_samples(
@@ -126,51 +96,121 @@ def heatmap_samples(
     return _places(rows, cols, x, y, -1, value[rows, cols], owner, origin)
 
 
+class Strategy(NamedTuple):
+    """A way to draw negatives and its options, the usual ones filled in."""
+
+    name: str
+    options: dict[str, Any]
+
+
+def check_strategy(chosen: str | Mapping[str, Any]) -> Strategy:
+    """The strategy that a recipe names: `random`, or `{strategy: beyond_buffer, metres: 500}`.
+
+    Raises
+    ------
+    RecipeError : unknown strategy or option (near names are said), one that is missing, or one
+        that is not a number above 0 where a number is needed.
+
+    >>> check_strategy({"strategy": "beyond_buffer", "metres": 300})
+    Strategy(name='beyond_buffer', options={'metres': 300.0})
+    """
+    given = {"strategy": chosen} if isinstance(chosen, str) else dict(chosen)
+    name = str(given.pop("strategy", ""))
+    if name not in STRATEGIES:
+        raise RecipeError(
+            f"no way to draw negatives is called {name!r}: {did_you_mean(name, list(STRATEGIES))}"
+        )
+    usual = STRATEGIES[name]
+    for option, value in given.items():
+        if option not in usual:
+            known = did_you_mean(str(option), list(usual)) if usual else "it has no options"
+            raise RecipeError(f"negatives {name} have no option {option!r}: {known}")
+        if isinstance(usual[option], float):
+            given[option] = _above_zero(value, f"samples.negatives.{option}")
+    missing = [o for o, value in (usual | given).items() if value is None]
+    if missing:
+        raise RecipeError(
+            f"negatives {name} need {missing[0]}: {{strategy: {name}, {missing[0]}: ...}}"
+        )
+    return Strategy(name, usual | given)
+
+
 def negatives(
     ds: xr.Dataset,
-    strategy: str,
+    strategy: str | Mapping[str, Any],
     n: int,
     rng: np.random.Generator,
     *,
     allowed: ArrayLike | None = None,
+    landslides: pd.DataFrame | None = None,
+    points: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Places without a landslide: n different cells, valid and outside every landslide.
 
     Parameters
     ----------
-    ds : study area. strategy : "random", every such cell with the same chance.
+    ds : study area, of a grid or of units. strategy : how they are drawn, by name or with options
+        (see `STRATEGIES`); every cell that qualifies has the same chance.
+        `random` : any such cell. `beyond_buffer` : more than `metres` from a landslide's cells.
+        `below_slope` : where `factor`, slope, is below `degrees`. `low_heat` : where the heat of
+        the landslides, with circles of `diameter` cells, is below `heat`. `matched` : the
+        categories of `factor` have the landslides' shares. `own` : cells that hold `points`.
     allowed : (y, x) bool, cells that may be drawn, where not all may (training ground, heat 0).
+    landslides : table of the places that may be known (those of training), for the strategies that
+        look at landslides; all without.
+    points : x and y in the CRS of the area, for `own`.
 
     Returns
     -------
-    Table of places at cell centres, label and target 0, origin "negative".
+    Table of places at cell centres, label and target 0, origin "negative". `random` gives n places;
+    another strategy may find less ground, and says in `frame.attrs["not_drawn"]` how many of n
+    could not be drawn; `own` leaves out points off the map, on cells that may not be drawn, or in a
+    cell with another one (`frame.attrs["left_out"]`).
 
     Raises
     ------
-    SampleError : there are fewer such cells. RecipeError : an unknown strategy.
+    SampleError : `random` has fewer such cells, another strategy has none. RecipeError : an unknown
+        strategy, option or factor.
     """
-    if strategy != "random":
-        raise RecipeError(f"no way to draw negatives is called {strategy!r}; known: random")
-    free = ds["valid"].to_numpy().astype(bool) & (ds["landslide"].to_numpy() == 0)
+    name, options = check_strategy(strategy)
+    free = _plane(ds, "valid").astype(bool) & (_plane(ds, "landslide") == 0)
     if allowed is not None:
         free &= np.asarray(allowed, dtype=bool)
-    cells = np.flatnonzero(free)
-    if n > len(cells):
+    known = landslide_places(ds) if landslides is None else landslides
+    left_out = 0
+    if name == "own":
+        cells, left_out = _cells_of(ds, points, free)
+    else:
+        cells = np.flatnonzero(
+            free & _GROUND[name](ds, known, options) if name in _GROUND else free
+        )
+    if name == "random" and n > len(cells):
         raise SampleError(
             f"{n} places without a landslide were asked for, but only {len(cells)} cells of "
             f"{free.size} are valid, outside landslides and allowed: ask for fewer, or widen the "
             "ground they may come from"
         )
-    rows, cols = np.unravel_index(rng.choice(cells, n, replace=False), free.shape)
-    x, y = ds["x"].to_numpy()[cols], ds["y"].to_numpy()[rows]
-    return _places(rows, cols, x, y, 0, 0, 0, "negative")
+    if name == "matched":
+        drawn = _draw_matched(_factor(ds, options["factor"]), known, cells, n, rng)
+    else:
+        drawn = rng.choice(cells, min(n, len(cells)), replace=False)
+    if n and not len(drawn):
+        raise SampleError(
+            f"negatives {name} ({_in_words(options)}): none of {int(free.sum())} cells that are "
+            "valid, outside landslides and allowed will do: loosen its options"
+        )
+    rows, cols = np.unravel_index(drawn, free.shape)
+    frame = _places(rows, cols, *_xy(ds, rows, cols), 0, 0, 0, "negative")
+    frame.attrs |= {"not_drawn": n - len(drawn), "left_out": left_out}
+    return frame
 
 
 def landslide_places(ds: xr.Dataset) -> pd.DataFrame:
     """One place a landslide: the cell that holds its point, and the point's own x and y.
 
     Landslides whose point is off the grid or in an invalid cell are left out; their number is in
-    `frame.attrs["left_out"]`. Two landslides may share a cell; both stay.
+    `frame.attrs["left_out"]`. Two landslides may share a cell; both stay. Of units, each that holds
+    a landslide is one place, numbered from 1 by its row.
 
     Returns
     -------
@@ -180,6 +220,8 @@ def landslide_places(ds: xr.Dataset) -> pd.DataFrame:
     ------
     SampleError : none is left.
     """
+    if ds["landslide"].ndim == 1:
+        return _landslide_units(ds)
     grid = grid_of(ds)
     x, y = ds["place_x"].to_numpy(), ds["place_y"].to_numpy()
     here = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
@@ -196,6 +238,116 @@ def landslide_places(ds: xr.Dataset) -> pd.DataFrame:
     frame = _places(rows, cols, x[here], y[here], 1, 1, ids, "landslide")
     frame.attrs["left_out"] = len(x) - len(here)
     return frame
+
+
+def _landslide_units(ds: xr.Dataset) -> pd.DataFrame:
+    held = ds["landslide"].to_numpy() > 0
+    rows = np.flatnonzero(held & ds["valid"].to_numpy())
+    if not rows.size:
+        raise SampleError(f"none of {int(held.sum())} units with a landslide has all its factors")
+    cols = np.zeros_like(rows)
+    frame = _places(rows, cols, *_xy(ds, rows, cols), 1, 1, rows + 1, "landslide")
+    frame.attrs["left_out"] = int(held.sum()) - len(rows)
+    return frame
+
+
+# --------------------------------------------------------------------------------- strategies
+
+
+def _beyond_buffer(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
+    if ds["landslide"].ndim == 1:
+        xy = np.column_stack(_xy(ds, np.arange(ds["landslide"].size), 0))
+        return (cKDTree(known[["x", "y"]]).query(xy)[0] > options["metres"])[:, None]
+    grid = grid_of(ds)
+    cells = np.isin(ds["landslide_id"].to_numpy(), known["landslide_id"])
+    cells[known["row"], known["col"]] = True  # landslides that share a cell own none
+    height, width = grid.step[1], grid.step[0]
+    return distance_transform_edt(~cells, sampling=(height, width)) > options["metres"]
+
+
+def _below_slope(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
+    slope = _factor(ds, options["factor"])
+    return _plane(ds, slope.name) < options["degrees"]
+
+
+def _low_heat(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
+    if ds["landslide"].ndim == 1:
+        raise RecipeError("negatives low_heat need a map; of units draw them beyond_buffer")
+    grid = grid_of(ds)
+    radius = options["diameter"] / 2 * grid.cell_size
+    return gaussian_heatmap(known[["x", "y"]], grid, radius).to_numpy() < options["heat"]
+
+
+_GROUND: dict[str, Callable[[xr.Dataset, pd.DataFrame, dict[str, Any]], NDArray]] = {
+    "beyond_buffer": _beyond_buffer,
+    "below_slope": _below_slope,
+    "low_heat": _low_heat,
+}
+
+
+def _draw_matched(
+    factor: xr.DataArray, known: pd.DataFrame, cells: NDArray, n: int, rng: np.random.Generator
+) -> NDArray:
+    """Cells whose categories have the landslides' shares (largest remainder); n or fewer."""
+    if factor.attrs.get("kind") != "categorical":
+        raise RecipeError(f"negatives matched need a categorical factor; {factor.name} is not")
+    value = factor.to_numpy().reshape(factor.shape if factor.ndim == 2 else (-1, 1))
+    own = value[known["row"], known["col"]]
+    codes, count = np.unique(own[own != factor.attrs.get("nodata")], return_counts=True)
+    exact = n * count / max(1, count.sum())
+    quota = np.floor(exact).astype(int)
+    quota[np.argsort(quota - exact, kind="stable")[: n - quota.sum()]] += 1
+    of = value.ravel()[cells]
+    drawn = [
+        rng.choice(cells[of == code], min(wanted, int((of == code).sum())), replace=False)
+        for code, wanted in zip(codes, quota, strict=True)
+    ]
+    return np.concatenate(drawn) if drawn else cells[:0]
+
+
+def _cells_of(
+    ds: xr.Dataset, points: pd.DataFrame | None, free: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], int]:
+    """Different free cells that hold a person's own points, and how many points gave none."""
+    if points is None or ds["landslide"].ndim == 1:
+        raise SampleError("negatives own need points with x and y, and a study area on a grid")
+    rows, cols = grid_of(ds).rowcol(points["x"], points["y"])
+    inside = (rows >= 0) & (rows < free.shape[0]) & (cols >= 0) & (cols < free.shape[1])
+    inside[inside] = free[rows[inside], cols[inside]]
+    cells = np.unique(rows[inside] * free.shape[1] + cols[inside])
+    return cells, len(points) - len(cells)
+
+
+def _factor(ds: xr.Dataset, name: str) -> xr.DataArray:
+    known = [str(n) for n in ds.data_vars if "kind" in ds[n].attrs]
+    if name not in known:
+        raise RecipeError(f"the area has no factor {name!r}: {did_you_mean(name, known)}")
+    return ds[name]
+
+
+def _plane(ds: xr.Dataset, name: Any) -> NDArray:
+    """A layer as rows and columns; of units, one column."""
+    values = ds[name].to_numpy()
+    return values if values.ndim == 2 else values[:, None]
+
+
+def _xy(ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Centres of cells; points of units, NaN where they have none."""
+    if ds["landslide"].ndim == 2:
+        return ds["x"].to_numpy()[cols], ds["y"].to_numpy()[rows]
+    nowhere = np.full(ds["landslide"].shape, np.nan)
+    x, y = (ds[c].to_numpy() if c in ds.variables else nowhere for c in ("x", "y"))
+    return x[rows], y[rows]
+
+
+def _above_zero(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise RecipeError(f"{name} is {value!r}: give a number above 0")
+    return float(value)
+
+
+def _in_words(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items())
 
 
 def _places(
@@ -233,65 +385,3 @@ def _enough(wanted: int, found: dict[str, int]) -> None:
             f"lower samples.heatmap.per_interval (to {min(found.values())} places here) "
             "or enlarge samples.heatmap.diameter"
         )
-
-
-def _nearest(
-    points: pd.DataFrame | ArrayLike, grid: Grid, radius: float, keep: bool
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Squared distance over squared radius to the nearest point, and its index if `keep`."""
-    if not (math.isfinite(radius) and radius > 0):
-        raise RecipeError(f"the heatmap's radius is {radius} m: it must be above 0")
-    xy = _xy(points)
-    col = (xy[:, 0] - grid.transform.c) / grid.transform.a - 0.5
-    row = (xy[:, 1] - grid.transform.f) / grid.transform.e - 0.5
-    width, height = grid.step
-    squared = np.full(grid.shape, np.inf, dtype=np.float32)
-    index = np.full(grid.shape if keep else (0, 0), -1, dtype=np.int32)
-    _stamp(row, col, height / radius, width / radius, squared, index, keep)
-    return squared, index
-
-
-def _xy(points: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
-    if isinstance(points, pd.DataFrame):
-        points = points[["x", "y"]].to_numpy()
-    xy = np.asarray(points, dtype=np.float64)
-    if xy.size == 0:
-        return np.empty((0, 2))
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise SampleError(f"points have shape {xy.shape}: give (n, 2), x and y in each row")
-    bad = np.count_nonzero(~np.isfinite(xy).all(axis=1))
-    if bad:
-        raise SampleError(f"{bad} of {len(xy)} points have no finite x and y: leave them out first")
-    return xy
-
-
-@njit(cache=True)
-def _stamp(row, col, height, width, squared, index, keep):  # type: ignore[no-untyped-def]
-    """Lower every cell in reach to its squared distance (radius 1) from a point; note the point."""
-    rows, cols = squared.shape
-    reach = TOUCH * TOUCH
-    for i in range(row.size):
-        first_row = max(0, math.ceil(row[i] - TOUCH / height))
-        last_row = min(rows - 1, math.floor(row[i] + TOUCH / height))
-        first_col = max(0, math.ceil(col[i] - TOUCH / width))
-        last_col = min(cols - 1, math.floor(col[i] + TOUCH / width))
-        for r in range(first_row, last_row + 1):
-            dy = (r - row[i]) * height
-            for c in range(first_col, last_col + 1):
-                dx = (c - col[i]) * width
-                d = np.float32(dx * dx + dy * dy)
-                if d <= reach and d < squared[r, c]:
-                    squared[r, c] = d
-                    if keep:
-                        index[r, c] = i
-
-
-@njit(cache=True)
-def _heat_in_place(squared, fall):  # type: ignore[no-untyped-def]
-    """Turn squared distances (radius 1) into heat; infinite ones into 0."""
-    flat = squared.ravel()
-    for i in range(flat.size):
-        if flat[i] < np.inf:
-            flat[i] = math.exp(-fall * flat[i])
-        else:
-            flat[i] = 0
