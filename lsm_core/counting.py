@@ -39,7 +39,7 @@ def tally(hit: NDArray, score: Floats, weight: NDArray | None = None) -> Tally:
     order = np.argsort(score)[::-1]
     ranked = score[order]
     last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
-    whole = hit.dtype.kind in "bu"
+    whole = hit.dtype.kind in "bui"
     hits = np.cumsum(hit[order], dtype=np.int64 if whole else np.float64)[last]
     seen = last + 1 if weight is None else np.cumsum(weight[order], dtype=np.float64)[last]
     return Tally(
