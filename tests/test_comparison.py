@@ -214,7 +214,7 @@ def test_paired_difference_is_narrower_than_two_apart():
     """What makes a block hard for both cancels out; turned round, so is the difference."""
     rng = np.random.default_rng(2)
     label, a, block = neighbours(rng)
-    b = a + rng.normal(0, 2, a.size)
+    b = a + rng.normal(0, 4, a.size)
     found = paired_block_bootstrap(label, a, b, block, roc_auc, 300, np.random.default_rng(1))
     alone = block_bootstrap(label, a, block, roc_auc, 300, np.random.default_rng(1))
     assert found.value == pytest.approx(roc_auc(label, a) - roc_auc(label, b))
