@@ -6,6 +6,7 @@ differs between a quick run (`bench`) and the published one (`paper`); `size:` p
 """
 
 import difflib
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -126,6 +127,34 @@ class Input(Section):
     codes: Literal["onehot", "scaled"] = "onehot"
 
 
+class Selection(Section):
+    """Which factors a run keeps, decided on its training places, rule by rule in this order.
+
+    A rule that is null is not applied. The limits that papers state: VIF 10, which is tolerance 0.1
+    (SSGAN), VIF 4 and p 0.05 (mining landslides); the others are ours (see docs/factors.md).
+    """
+
+    pearson: float | None = Field(0.7, gt=0, le=1, description="largest |r| of two factors")
+    cramers_v: float | None = Field(0.7, gt=0, le=1, description="largest V of two categories")
+    vif: float | None = Field(10, ge=1, description="largest variance inflation; 1 / tolerance")
+    p_value: float | None = Field(None, gt=0, lt=1, description="of a regression on it alone")
+    importance: float | None = Field(
+        0.0, description="accuracy lost by shuffling: above this"
+    )
+    against: str | None = Field(
+        None, description="built area to carry the model to, unlabelled"
+    )
+    divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
+    always: tuple[str, ...] = Field((), description="factors that no rule drops")
+    trees: int = Field(500, ge=10, description="of the forest that importance is measured in")
+
+    @model_validator(mode="after")
+    def _divergence_from_something(self) -> "Selection":
+        if self.divergence is not None and self.against is None:
+            raise ValueError("selection.divergence needs selection.against: name a built area")
+        return self
+
+
 class Model(Section):
     name: str
     options: dict[str, Any] = {}
@@ -139,6 +168,45 @@ class Training(Section):
     loss: Literal["mse", "binary_crossentropy"] = "mse"
 
 
+class Zoning(Section):
+    """How the map is cut into zones.
+
+    Methods: `natural` (Jenks), `equal` (parts of [0, 1]), `quantile` (equally many cells), `target`
+    (`shares` of the training and validation landslides, or of the area, lowest zone first, which
+    add up to 1), `manual` (`breaks`: all limits, one more than zones). `k` is the number of zones;
+    the last two bring their own.
+    """
+
+    method: Literal["natural", "equal", "quantile", "target", "manual"] = "natural"
+    k: int = Field(5, ge=2, le=9)
+    shares: tuple[float, ...] = ()
+    of: Literal["landslides", "area"] = "landslides"
+    breaks: tuple[float, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bring_k(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        own = {"target": value.get("shares"), "manual": (value.get("breaks") or [0])[1:]}
+        zones = own.get(str(value.get("method")))
+        return {"k": len(zones)} | dict(value) if zones else value
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Zoning":
+        for name, method in (("shares", "target"), ("breaks", "manual")):
+            if bool(getattr(self, name)) != (self.method == method):
+                raise ValueError(f"zoning.{name} and zoning.method {method} need each other")
+        zones = {"target": len(self.shares), "manual": len(self.breaks) - 1}.get(self.method)
+        if zones not in (None, self.k):
+            raise ValueError(f"zoning.k is {self.k}, but {zones} zones are described: leave k out")
+        if self.shares and not (min(self.shares) > 0 and math.isclose(sum(self.shares), 1)):
+            raise ValueError(f"zoning.shares must be above 0 and add up to 1, got {self.shares}")
+        if any(b <= a for a, b in itertools.pairwise(self.breaks)):
+            raise ValueError(f"zoning.breaks must rise, got {self.breaks}")
+        return self
+
+
 class Recipe(Section):
     name: str
     title: str = ""
@@ -149,8 +217,11 @@ class Recipe(Section):
     split: Split = Split()
     samples: Samples = Samples()
     input: Input = Input()
+    selection: Selection | None = None
     model: Model
     training: Training = Training()
+    calibration: Literal["none", "isotonic", "platt"] = "none"
+    zoning: Zoning = Zoning()
 
     @property
     def window(self) -> int:
@@ -297,8 +368,10 @@ def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:
         "samples": Samples,
         "heatmap": Heatmap,
         "input": Input,
+        "selection": Selection,
         "model": Model,
         "training": Training,
+        "zoning": Zoning,
     }
     parents = [sections[str(p)] for p in loc[:-1] if str(p) in sections]
     return list((parents[-1] if parents else Recipe).model_fields)

@@ -1,21 +1,111 @@
 """Zones of a susceptibility map, and how many of the landslides each one holds.
 
-Natural breaks close on the right, as their method defines them; equal intervals on the left. The
-outermost limits belong to their zones in both.
+Natural breaks and quantiles close on the right, as their methods define them; equal intervals,
+target shares and limits given by hand on the left. The outermost limits belong to their zones in
+all. Limits are found once, on one map, and hold for every other map they are applied to.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import jenkspy
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core.errors import InventoryError, RecipeError, SampleError
+from lsm_core.counting import same_shape, tally
+from lsm_core.density import (
+    LEVEL_COLOURS,
+    LEVELS,
+    density_table,
+    level_colours,
+    level_names,
+    reasonableness,
+)
+from lsm_core.errors import RecipeError, SampleError
+
+__all__ = [
+    "LEVELS",
+    "LEVEL_COLOURS",
+    "METHODS",
+    "SAMPLE",
+    "Limits",
+    "density_table",
+    "equal_breaks",
+    "find_limits",
+    "level_colours",
+    "level_names",
+    "natural_breaks",
+    "quantile_breaks",
+    "reasonableness",
+    "target_breaks",
+    "zone",
+]
 
 # Exact breaks take time with the square of the number of values: 0.4 s for these on one core.
 SAMPLE = 10_000
+METHODS = ("natural", "equal", "quantile", "target", "manual")
+Side = Literal["right", "left"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a map's zones, and how they were found: what a run stores and applies again."""
+
+    method: str
+    breaks: tuple[float, ...]  # k + 1
+    closed: Side
+
+    @property
+    def k(self) -> int:
+        return len(self.breaks) - 1
+
+    def zone(self, map: Any) -> Any:
+        """Zones of this or any other map by these limits."""
+        return zone(map, self.breaks, self.closed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; `from_json` gives the same limits back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, text: dict[str, Any]) -> "Limits":
+        return cls(text["method"], tuple(text["breaks"]), text["closed"])
+
+
+def find_limits(
+    method: str,
+    values: xr.DataArray | ArrayLike,
+    k: int,
+    *,
+    rng: np.random.Generator,
+    landslide: ArrayLike | None = None,
+    shares: Sequence[float] = (),
+    of: Literal["landslides", "area"] = "landslides",
+    breaks: Sequence[float] = (),
+) -> Limits:
+    """Limits by the name of a method: natural, equal, quantile, target or manual.
+
+    `shares`, `of` and `landslide` are for target (see `target_breaks`), `breaks` for manual.
+
+    >>> find_limits("equal", [0.3, 0.9], 5, rng=np.random.default_rng(1)).breaks[1]
+    0.2
+    """
+    if method not in METHODS:
+        raise RecipeError(f"zoning method {method!r} is not one of {', '.join(METHODS)}")
+    side: Side = "right" if method in ("natural", "quantile") else "left"
+    if method == "natural":
+        found = natural_breaks(values, k, rng=rng)
+    elif method == "equal":
+        found = equal_breaks(values, k)
+    elif method == "quantile":
+        found = quantile_breaks(values, k)
+    elif method == "target":
+        found = target_breaks(values, landslide, shares, of=of)
+    else:
+        found = np.asarray(breaks, dtype=np.float64)
+    return Limits(method, tuple(found.tolist()), side)
 
 
 def natural_breaks(
@@ -109,6 +199,59 @@ def quantile_breaks(values: xr.DataArray | ArrayLike, k: int) -> NDArray[np.floa
     return breaks
 
 
+def target_breaks(
+    values: xr.DataArray | ArrayLike,
+    landslide: ArrayLike | None,
+    shares: Sequence[float],
+    *,
+    of: Literal["landslides", "area"] = "landslides",
+) -> NDArray[np.float64]:
+    """Limits such that each zone holds a wanted share of the landslides, or of the area.
+
+    From the highest values down, each limit is the highest at which the zones above hold at least
+    their shares together; so with many ties a zone holds more than it was to.
+
+    Parameters
+    ----------
+    values : any shape, NaN outside the area. landslide : the same shape, 0 and 1 or counts, of
+        training and validation landslides; unused for the area. shares : of each zone, lowest
+        first; they add up to 1.
+
+    Returns
+    -------
+    k + 1 limits, to be closed on the left.
+
+    Raises
+    ------
+    RecipeError : shares that are not above 0 or do not add up to 1.
+    SampleError : no landslide, or so many ties that two limits fall on one another.
+
+    >>> target_breaks([0.1, 0.2, 0.3, 0.9], [0, 1, 0, 1], [0.5, 0.5])
+    array([0.1, 0.9, 0.9])
+    """
+    if len(shares) < 2 or min(shares) <= 0 or not np.isclose(sum(shares), 1):
+        raise RecipeError(f"shares of zones are above 0 and add up to 1, got {tuple(shares)}")
+    every = _finite(values, len(shares))
+    if of == "area":
+        slides = np.ones(every.size, dtype=np.int64)
+    else:
+        s, n = same_shape(values, np.zeros(0) if landslide is None else landslide, "landslide")
+        slides = n[np.isfinite(s)]
+    if not slides.sum() > 0:
+        raise SampleError("no training landslide lies on the map: target shares need some")
+    count = tally(slides, every)
+    held = count.hits / count.hits[-1]
+    wanted = np.cumsum(np.asarray(shares, dtype=np.float64)[::-1])[:-1]
+    at = np.searchsorted(held, wanted * (1 - 1e-12))
+    breaks = np.concatenate([[every.min()], count.threshold[at][::-1], [every.max()]])
+    if (np.diff(breaks)[1:-1] <= 0).any():
+        raise SampleError(
+            "limits fall on one another, for many cells have one and the same value: ask for "
+            f"fewer zones than {len(shares)}, or larger shares"
+        )
+    return breaks
+
+
 def zone(
     map: xr.DataArray | ArrayLike,
     breaks: ArrayLike,
@@ -149,61 +292,6 @@ def zone(
         return zones
     attrs = {"long_name": "susceptibility zone", "units": "1", "nodata": 0}
     return map.copy(data=zones).assign_attrs(attrs, breaks=limits.tolist())
-
-
-def density_table(
-    zones: xr.DataArray | ArrayLike, landslide: xr.DataArray | ArrayLike, *, k: int | None = None
-) -> pd.DataFrame:
-    """What each zone holds of the area and of the landslides.
-
-    Parameters
-    ----------
-    zones : 1 to k, 0 outside the area. landslide : the same shape: 0 and 1, or landslides per cell.
-    k : number of zones; without it the highest one found. Give it where the top zone may be empty.
-
-    Returns
-    -------
-    One row a zone, also an empty one: zone, cells, share_of_cells, landslides, share_of_landslides,
-    density (landslides per cell, NaN in an empty zone). Landslides outside the area are left out;
-    their number is in `table.attrs["left_out"]`.
-
-    Raises
-    ------
-    InventoryError : no landslide in any zone. SampleError : shapes that differ, zones above k.
-
-    >>> density_table([1, 1, 1, 2], [0, 0, 1, 3])[["zone", "share_of_landslides", "density"]]
-       zone  share_of_landslides   density
-    0     1                 0.25  0.333333
-    1     2                 0.75  3.000000
-    """
-    z, n = np.asarray(zones), np.asarray(landslide)
-    if z.shape != n.shape:
-        raise SampleError(f"zones have shape {z.shape}, landslides {n.shape}: they must be alike")
-    if not (n >= 0).all():
-        raise SampleError("landslide must be 0 or 1, or counts: got negative or missing values")
-    highest = int(z.max(initial=0))
-    k = highest if k is None else k
-    if highest > k:
-        raise SampleError(f"there is a zone {highest}, but k is {k}: give the number of zones")
-    cells = np.bincount(z.ravel(), minlength=k + 1)
-    slides = np.bincount(z.ravel(), weights=n.ravel(), minlength=k + 1)
-    if not slides[1:].sum() > 0:
-        raise InventoryError(
-            f"no landslide lies in the {cells[1:].sum()} cells of the zones: check that map and "
-            "inventory cover the same area"
-        )
-    table = pd.DataFrame(
-        {
-            "zone": np.arange(1, k + 1),
-            "cells": cells[1:],
-            "share_of_cells": cells[1:] / cells[1:].sum(),
-            "landslides": slides[1:].astype(np.int64),
-            "share_of_landslides": slides[1:] / slides[1:].sum(),
-        }
-    )
-    table["density"] = table["landslides"] / table["cells"]
-    table.attrs["left_out"] = int(slides[0])
-    return table
 
 
 def _finite(values: xr.DataArray | ArrayLike, k: int) -> NDArray[np.float64]:

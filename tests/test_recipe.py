@@ -75,3 +75,35 @@ def test_the_honest_gap_covers_window_and_heat():
     assert make_recipe(PLAIN | {"samples": heat}).apart == 1 + 7
     with pytest.raises(RecipeError, match=r"need 20: raise split\.apart"):
         make_recipe(PLAIN | {"input": window, "samples": heat, "split": {"apart": 12}})
+
+
+@pytest.mark.parametrize(
+    ("zoning", "words"),
+    [
+        ("{method: target}", "zoning.shares and zoning.method target need each other"),
+        ("{shares: [0.5, 0.5]}", "need each other"),
+        ("{method: target, shares: [0.5, 0.6]}", "add up to 1"),
+        ("{method: target, shares: [0.5, 0.5], k: 3}", "leave k out"),
+        ("{method: manual, breaks: [0, 0.5, 0.5, 1]}", "must rise"),
+        ("{method: natural, k: 1}", "greater than or equal to 2"),
+        ("{metod: natural}", "did you mean method"),
+    ],
+)
+def test_zoning_that_makes_no_zones_is_refused(zoning, words):
+    with pytest.raises(RecipeError, match=words):
+        make_recipe({"name": "a", "model": {"name": "cnn"}}, [f"zoning={zoning}"])
+
+
+def test_zoning_brings_its_own_number_of_zones():
+    """Shares and limits say how many zones there are; without either there are five."""
+    made = make_recipe({"name": "a", "model": {"name": "cnn"}}, ["calibration=none"])
+    assert (made.zoning.method, made.zoning.k, made.calibration) == ("natural", 5, "none")
+    for text, k in (
+        ("{method: target, shares: [0.2, 0.3, 0.5]}", 3),
+        ("{method: manual, breaks: [0, 0.1, 0.4, 0.7, 1]}", 4),
+    ):
+        made = make_recipe({"name": "a", "model": {"name": "cnn"}}, [f"zoning={text}"])
+        assert made.zoning.k == k
+        assert Recipe.model_validate(made.model_dump(mode="json")) == made
+    with pytest.raises(RecipeError, match="calibration"):
+        make_recipe({"name": "a", "model": {"name": "cnn"}}, ["calibration=beta"])

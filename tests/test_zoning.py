@@ -8,7 +8,19 @@ import xarray as xr
 
 from lsm_core import zoning
 from lsm_core.errors import InventoryError, RecipeError, SampleError
-from lsm_core.zoning import density_table, equal_breaks, natural_breaks, quantile_breaks, zone
+from lsm_core.zoning import (
+    Limits,
+    density_table,
+    equal_breaks,
+    find_limits,
+    level_colours,
+    level_names,
+    natural_breaks,
+    quantile_breaks,
+    reasonableness,
+    target_breaks,
+    zone,
+)
 
 
 def rng(seed=1):
@@ -165,3 +177,79 @@ def test_tables_that_cannot_be_made_are_refused():
         density_table([1, 2], [1, 0], k=1)
     with pytest.raises(SampleError, match="negative or missing"):
         density_table([1, 2], [1, np.nan])
+
+
+@pytest.mark.parametrize("of", ["landslides", "area"])
+def test_target_zones_hold_what_was_asked_for(of):
+    """Of many cells each zone holds its share within a cell's worth, on whatever is counted."""
+    values = rng(3).random((50, 40)) ** 2
+    values[0, :5] = np.nan
+    slides = rng(4).poisson(np.nan_to_num(values))
+    shares = [0.05, 0.1, 0.15, 0.3, 0.4]
+    breaks = target_breaks(values, slides, shares, of=of)
+    table = density_table(zone(values, breaks, "left"), slides, k=5)
+    held = table["share_of_landslides" if of == "landslides" else "share_of_cells"]
+    largest = slides.max() / slides.sum() if of == "landslides" else 1 / 1995
+    np.testing.assert_allclose(held, shares, atol=2 * largest)
+    above = held[::-1].cumsum().to_numpy()
+    assert (above >= np.cumsum(shares[::-1]) - 1e-9).all()
+
+
+def test_target_zones_that_cannot_be_had_are_refused():
+    with pytest.raises(RecipeError, match="add up to 1"):
+        target_breaks([1, 2], [1, 1], [0.5, 0.6])
+    with pytest.raises(SampleError, match="no training landslide"):
+        target_breaks([1, 2], [0, 0], [0.5, 0.5])
+    with pytest.raises(SampleError, match="fall on one another"):
+        target_breaks([1, 1, 1, 2], [1, 1, 1, 1], [0.2, 0.2, 0.3, 0.3])
+
+
+@pytest.mark.parametrize("method", ["natural", "equal", "quantile", "target", "manual"])
+def test_limits_come_back_and_hold_on_another_map(method):
+    """Limits found on one map zone another by the same numbers, closed on their method's side."""
+    here, there = rng(1).random(400), rng(2).random(100)
+    more = {"shares": [0.2, 0.3, 0.5], "landslide": np.ones(400), "breaks": [0, 0.1, 0.5, 1]}
+    found = find_limits(method, here, 3, rng=rng(), **more)
+    assert found.k == 3
+    again = Limits.from_json(found.to_json())
+    assert again == found
+    inner = np.array(found.breaks[1:-1])
+    side = "left" if method in ("natural", "quantile") else "right"
+    np.testing.assert_array_equal(again.zone(there), np.searchsorted(inner, there, side) + 1)
+    np.testing.assert_array_equal(again.zone(inner), [1, 2] if side == "left" else [2, 3])
+    with pytest.raises(RecipeError, match="'jenks' is not one of natural"):
+        find_limits("jenks", here, 3, rng=rng())
+
+
+def test_zones_have_names_and_colours_whatever_their_number():
+    for k in range(2, 10):
+        assert len(set(level_names(k))) == len(set(level_colours(k))) == k
+        assert (level_colours(k)[0], level_colours(k)[-1]) == ("#2c7bb6", "#d7191c")
+    assert level_names(5) == zoning.LEVELS
+    assert level_colours(5) == zoning.LEVEL_COLOURS
+
+
+def test_reasonableness_against_hand_counts():
+    """Five zones of two cells; shares and the sentence; a dip in density or a full lowest zone."""
+    zones = np.repeat(np.arange(1, 6), 2)
+
+    def judged(*slides):
+        return reasonableness(density_table(zones, np.array([[n, 0] for n in slides]).ravel()))
+
+    good = judged(1, 2, 3, 4, 10)
+    assert good["area_high"] == pytest.approx(0.4)
+    assert good["landslides_high"] == pytest.approx(0.7)
+    assert good["landslides_lowest"] == pytest.approx(0.05)
+    assert good["monotone"]
+    assert good["reasonable"]
+    assert "high and very high hold 70.0% of the landslides in 40.0% of the area" in good["words"]
+    dip = judged(1, 3, 2, 4, 10)
+    assert not dip["monotone"]
+    assert not dip["reasonable"]
+    assert dip["words"].startswith("not reasonable")
+    assert not judged(10, 4, 3, 2, 1)["reasonable"]
+
+
+def test_an_empty_zone_does_not_break_the_rise():
+    table = density_table([1, 1, 3, 3], [0, 1, 1, 1], k=3)
+    assert reasonableness(table)["monotone"]
