@@ -1,130 +1,30 @@
 """Where a raster lies: its grid, whether two rasters share one, laying a raster on another grid.
 
-A `Grid` is a small value (shape, transform, CRS); "same grid?" is one question asked at the door.
+"Same grid?" is one question asked at the door.
 """
 
-import math
-from dataclasses import dataclass, field
-from functools import cached_property
+import shlex
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import rioxarray  # noqa: F401  (gives every DataArray its `.rio`)
 import xarray as xr
 from affine import Affine
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.errors import CRSError as RasterioCRSError
-from rasterio.warp import Resampling, reproject, transform_bounds
+from rasterio.warp import Resampling, reproject, transform, transform_bounds
 
 from lsm_core.errors import CrsError, GridError
+from lsm_core.lattice import TOLERANCE as TOLERANCE
+from lsm_core.lattice import Bounds, crs_name
+from lsm_core.lattice import Grid as Grid
+from lsm_core.lattice import check_projected as check_projected
 
 How = Literal["nearest", "bilinear", "cubic", "average"]
-Bounds = tuple[float, float, float, float]
-
-# Two grids are one when no corner differs by more than this share of a cell. Rasters of one
-# source differ by rounding (0.1 mm at Balakot) after different programs; a real shift is larger.
-TOLERANCE = 0.01
 
 INTEGER_NODATA = -32768
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Shape (rows, columns), transform and projected CRS of a north-up raster.
-
-    Hashable and comparable; no arithmetic here touches a pixel. Transform, bounds and coordinates
-    are in the units of the CRS (metres or feet); `cell_size` and `step` are in metres always.
-
-    >>> grid = Grid((2, 3), Affine(10, 0, 500000, 0, -10, 4000000), CRS.from_epsg(32643))
-    >>> grid.cell_size, grid.bounds
-    (10.0, (500000.0, 3999980.0, 500030.0, 4000000.0))
-    >>> tuple(int(i) for i in grid.rowcol(500012.0, 3999981.0))
-    (1, 1)
-    """
-
-    shape: tuple[int, int]
-    transform: Affine
-    crs: CRS = field(hash=False)  # equal CRS may hash apart, by code and by definition
-
-    @cached_property
-    def metres_per_unit(self) -> float:
-        """Metres in one unit of the CRS: 1 for metres, 0.3048006 for US survey feet."""
-        try:
-            return float(self.crs.linear_units_factor[1])
-        except RasterioCRSError as error:
-            raise CrsError(f"{_short(self.crs)} states no unit of length: {error}") from None
-
-    @property
-    def step(self) -> tuple[float, float]:
-        """Width and height of a cell in metres."""
-        return (
-            abs(self.transform.a) * self.metres_per_unit,
-            abs(self.transform.e) * self.metres_per_unit,
-        )
-
-    @property
-    def cell_size(self) -> float:
-        """Side of a cell in metres; of a cell that is not square, the root of its area."""
-        width, height = self.step
-        return width if width == height else math.sqrt(width * height)
-
-    @property
-    def bounds(self) -> Bounds:
-        """(left, bottom, right, top): outer edges of the outer cells, in units of the CRS."""
-        rows, cols = self.shape
-        left, top = self.transform * (0, 0)
-        right, bottom = self.transform * (cols, rows)
-        return float(left), float(bottom), float(right), float(top)
-
-    @property
-    def x(self) -> NDArray[np.float64]:
-        """Column centres, west to east."""
-        return self.transform.c + self.transform.a * (np.arange(self.shape[1]) + 0.5)
-
-    @property
-    def y(self) -> NDArray[np.float64]:
-        """Row centres, north to south."""
-        return self.transform.f + self.transform.e * (np.arange(self.shape[0]) + 0.5)
-
-    def xy(self, rows: ArrayLike, cols: ArrayLike) -> tuple[NDArray, NDArray]:
-        """Coordinates of the centres of the cells (rows, cols)."""
-        x = self.transform.c + self.transform.a * (np.asarray(cols) + 0.5)
-        y = self.transform.f + self.transform.e * (np.asarray(rows) + 0.5)
-        return x, y
-
-    def rowcol(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
-        """Cells that hold the points; a point outside gets a row or column outside the shape.
-
-        A point on the line between two cells belongs to the eastern or southern one.
-        """
-        cols = np.floor((np.asarray(x) - self.transform.c) / self.transform.a)
-        rows = np.floor((np.asarray(y) - self.transform.f) / self.transform.e)
-        return rows.astype(np.int64), cols.astype(np.int64)
-
-    def window(self, top: int, left: int, bottom: int, right: int) -> "Grid":
-        """The same lattice from row `top` to before `bottom`, column `left` to before `right`.
-
-        Numbers below 0 or beyond the shape reach outside: they give a grid with a margin.
-        """
-        shift = Affine.translation(left, top)
-        return Grid((bottom - top, right - left), self.transform * shift, self.crs)
-
-    def cover(self, bounds: Bounds) -> tuple[int, int, int, int]:
-        """Rows and columns (top, left, bottom, right) of the fewest whole cells that hold a box.
-
-        What sticks out by no more than 0.01 of a cell is taken for rounding.
-        """
-        (left, top), (right, bottom) = (
-            ~self.transform * corner for corner in ((bounds[0], bounds[3]), (bounds[2], bounds[1]))
-        )
-        return (
-            math.floor(top + TOLERANCE),
-            math.floor(left + TOLERANCE),
-            math.ceil(bottom - TOLERANCE),
-            math.ceil(right - TOLERANCE),
-        )
 
 
 def grid_of(raster: xr.DataArray | xr.Dataset, *, projected: bool = True) -> Grid:
@@ -134,26 +34,15 @@ def grid_of(raster: xr.DataArray | xr.Dataset, *, projected: bool = True) -> Gri
     2 x 2 cells (GridError). `north_up` turns a south-up raster. `projected=False` lets degrees
     pass, for a raster that is only to be warped: its `cell_size` means nothing.
     """
-    crs = check_projected(_crs(raster), _name(raster)) if projected else _crs(raster)
+    crs = _crs(raster)
     _check_axes(raster)
+    if projected:
+        check_projected(crs, _name(raster), cure=_reprojection(raster) if crs.is_geographic else "")
     left, width = _spacing(raster, "x")
     top, height = _spacing(raster, "y")
     if width < 0 or height > 0:
         raise GridError("the raster is stored south-up or mirrored: call grid.north_up first")
     return Grid((raster.sizes["y"], raster.sizes["x"]), Affine(width, 0, left, 0, height, top), crs)
-
-
-def check_projected(crs: CRS, name: str) -> CRS:
-    """The CRS, if it is projected, in metres or feet; CrsError with the cure if not."""
-    if crs.is_geographic:
-        raise CrsError(
-            f"{name} is in degrees ({_short(crs)}), where no slope and no distance can be had in "
-            "metres: give the area file a projected grid, e.g. "
-            "`grid: {crs: EPSG:32643, resolution: 30}`, or reproject it (gdalwarp -t_srs)"
-        )
-    if not crs.is_projected:
-        raise CrsError(f"{name}: {_short(crs)} is not projected: use a CRS in metres or feet")
-    return crs
 
 
 def as_float(raster: xr.DataArray) -> xr.DataArray:
@@ -165,19 +54,21 @@ def as_float(raster: xr.DataArray) -> xr.DataArray:
     return result.drop_encoding()
 
 
-def layer_of(raster: xr.DataArray) -> tuple[NDArray, NDArray[np.bool_], Grid]:
+def layer_of(
+    raster: xr.DataArray, *, projected: bool = True, lazy: bool = False
+) -> tuple[NDArray, NDArray[np.bool_], Grid]:
     """Values (y, x) of a raster of one layer, where they are data, and the grid.
 
-    NaN, infinite and the stated nodata are no data. Errors: several layers (GridError), and those
-    of `grid_of`.
+    NaN, infinite and the stated nodata are no data. With `lazy`, dask arrays stay dask arrays;
+    `projected` as in `grid_of`. Errors: several layers (GridError), and those of `grid_of`.
     """
     raster = raster.squeeze(drop=True)
-    grid = grid_of(raster)
+    grid = grid_of(raster, projected=projected)
     if raster.ndim != 2:
         raise GridError(
             f"one layer is needed, this has {dict(raster.sizes)}: select one, e.g. isel(band=0)"
         )
-    return *_values(raster), grid
+    return *_values(raster, lazy), grid
 
 
 def north_up(raster: xr.DataArray) -> xr.DataArray:
@@ -257,14 +148,21 @@ def _crs(raster: xr.DataArray | xr.Dataset) -> CRS:
     return crs
 
 
+def _reprojection(raster: xr.DataArray | xr.Dataset) -> str:
+    """The command that lays a raster in degrees on metres of its UTM zone, cells about as large."""
+    x, y = float(raster["x"].mean()), float(raster["y"].mean())
+    (lon,), (lat,) = transform(_crs(raster), CRS.from_epsg(4326), [x], [y])
+    zone = (32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) % 60, 59) + 1
+    # units_factor: radians in one unit of the CRS
+    cell = abs(_spacing(raster, "y")[1]) * _crs(raster).units_factor[1] * 6_371_000
+    source = Path(raster.encoding.get("source") or "dem.tif")
+    files = shlex.join([str(source), str(source.with_name(f"{source.stem}_utm.tif"))])
+    step = f"{float(f'{cell:.2g}'):g}"
+    return f"gdalwarp -t_srs EPSG:{zone} -tr {step} {step} -r bilinear {files}"
+
+
 def _name(raster: xr.DataArray | xr.Dataset) -> str:
     return str(getattr(raster, "name", None) or "the raster")
-
-
-def _short(crs: CRS) -> str:
-    """EPSG code, or the start of the definition."""
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else crs.to_wkt()[:60]
 
 
 def _spacing(raster: xr.DataArray | xr.Dataset, name: str) -> tuple[float, float]:
@@ -291,10 +189,11 @@ def _offset(a: Grid, b: Grid) -> tuple[int, int] | None:
     return (row, col) if max(map(abs, off)) <= TOLERANCE else None
 
 
-def _values(raster: xr.DataArray) -> tuple[NDArray, NDArray[np.bool_]]:
+def _values(raster: xr.DataArray, lazy: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (y, x), and where they are data: NaN, infinite and the stated nodata are not."""
-    values = np.asarray(raster.transpose("y", "x").values)
-    valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    turned = raster.transpose("y", "x")
+    values = turned.data if lazy else np.asarray(turned.values)
+    valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones_like(values, dtype=bool)
     stated = {raster.rio.nodata, raster.attrs.get("nodata"), raster.rio.encoded_nodata} - {None}
     for nodata in filter(np.isfinite, stated):
         # as float64, -3.4e38 is not its float32: compare in the raster's type, if that holds it
@@ -316,7 +215,7 @@ def _check_overlap(raster: xr.DataArray, source: Grid, grid: Grid) -> None:
         raise GridError(
             f"{_name(raster)} does not overlap the study area: it covers "
             f"{_box((left, bottom, right, top))}, the area {_box(grid.bounds)} "
-            f"({_short(grid.crs)}); check its CRS and the area's extent"
+            f"({crs_name(grid.crs)}); check its CRS and the area's extent"
         )
 
 
