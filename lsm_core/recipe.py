@@ -138,34 +138,6 @@ class Selection(Section):
     cramers_v: float | None = Field(0.7, gt=0, le=1, description="largest V of two categories")
     vif: float | None = Field(10, ge=1, description="largest variance inflation; 1 / tolerance")
     p_value: float | None = Field(None, gt=0, lt=1, description="of a regression on it alone")
-    importance: float | None = Field(
-        0.0, description="accuracy lost by shuffling: above this"
-    )
-    against: str | None = Field(
-        None, description="built area to carry the model to, unlabelled"
-    )
-    divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
-    always: tuple[str, ...] = Field((), description="factors that no rule drops")
-    trees: int = Field(500, ge=10, description="of the forest that importance is measured in")
-
-    @model_validator(mode="after")
-    def _divergence_from_something(self) -> "Selection":
-        if self.divergence is not None and self.against is None:
-            raise ValueError("selection.divergence needs selection.against: name a built area")
-        return self
-
-
-class Selection(Section):
-    """Which factors a run keeps, decided on its training places, rule by rule in this order.
-
-    A rule that is null is not applied. The limits that papers state: VIF 10, which is tolerance 0.1
-    (SSGAN), VIF 4 and p 0.05 (mining landslides); the others are ours (see docs/factors.md).
-    """
-
-    pearson: float | None = Field(0.7, gt=0, le=1, description="largest |r| of two factors")
-    cramers_v: float | None = Field(0.7, gt=0, le=1, description="largest V of two categories")
-    vif: float | None = Field(10, ge=1, description="largest variance inflation; 1 / tolerance")
-    p_value: float | None = Field(None, gt=0, lt=1, description="of a regression on it alone")
     importance: float | None = Field(0.0, description="accuracy lost by shuffling: above this")
     against: str | None = Field(None, description="built area to carry the model to, unlabelled")
     divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
@@ -241,7 +213,6 @@ class Recipe(Section):
     split: Split = Split()
     samples: Samples = Samples()
     input: Input = Input()
-    selection: Selection | None = None
     selection: Selection | None = None
     model: Model
     training: Training = Training()
@@ -393,7 +364,6 @@ def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:
         "samples": Samples,
         "heatmap": Heatmap,
         "input": Input,
-        "selection": Selection,
         "selection": Selection,
         "model": Model,
         "training": Training,
