@@ -214,7 +214,7 @@ def test_the_menu_names_builders_that_exist():
     ("name", "options", "words"),
     [
         ("lsgh_ne", {}, "no model 'lsgh_ne'; did you mean lsgh_net"),
-        ("xyz", {}, "there are: lsgh_net, cnn, random_forest"),
+        ("xyz", {}, "there are: lsgh_net, cnn, "),
         ("lsgh_net", {"scs": True}, "lsgh_net has no option 'scs'; did you mean scse"),
         ("lsgh_net", {"scse": "no"}, "option scse takes bool, got 'no'"),
         ("lsgh_net", {"dropout": True}, "option dropout takes float, got True"),

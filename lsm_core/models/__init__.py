@@ -56,6 +56,15 @@ MENU: dict[str, Card] = {
             note="the network of LSGH-Net, for recipes without heatmap samples",
         ),
         Card(
+            name="cnn3d",
+            title="3D-CNN",
+            framework="keras",
+            eats=("window",),
+            builder="lsm_core.models.cnn3d:build",
+            smallest=4,
+            note="convolutions over factor, row and column together",
+        ),
+        Card(
             name="random_forest",
             title="Random forest",
             framework="sklearn",
@@ -127,7 +136,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         if key not in known:
             raise RecipeError(f"{name} has no option {key!r}; {_near(key, known)}")
         if not _fits(value, known[key]):
-            wanted = getattr(known[key], "__name__", str(known[key]))
+            wanted = _in_words(known[key])
             raise RecipeError(f"{name}: option {key} takes {wanted}, got {value!r}")
 
 
@@ -159,8 +168,16 @@ def check_shape(model: Card, shape: tuple[int, ...]) -> None:
         )
 
 
+def _in_words(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
+    return getattr(hint, "__name__", str(hint))
+
+
 def _fits(value: Any, hint: Any) -> bool:
     allowed = typing.get_args(hint) or (hint,)
+    if typing.get_origin(hint) is typing.Literal:
+        return value in allowed
     if isinstance(value, bool):  # Python takes True for the number 1; a recipe should not
         return bool in allowed
     return isinstance(value, allowed) or (isinstance(value, int) and float in allowed)
