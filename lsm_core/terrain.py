@@ -12,24 +12,29 @@ Every 3 x 3 factor comes out of one pass of one kernel (`derive`). What holds fo
   cells that exist, a plane stays a plane up to its corners, and the second derivative across a gap
   is 0.
   For true values at the border of an area, pass the DEM with a margin and crop the result.
+* A DEM in degrees is refused with the command that reprojects it; or tell `derive` the size of its
+  cells in metres (`cells=ellipsoid_cells(dem)`).
+* A DEM of dask chunks gives results of dask chunks, computed when asked for, equal to those of the
+  whole DEM to the last bit. Several factors of one `derive`, computed together, are still one pass.
 * Errors: no CRS or one in degrees (CrsError); not a north-up raster of one layer (GridError).
 """
 
 import math
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
-from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from pyproj import CRS as PyprojCRS
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from lsm_core.errors import AreaError
-from lsm_core.grid import INTEGER_NODATA, Grid, layer_of
+from lsm_core.errors import AreaError, GridError
+from lsm_core.grid import INTEGER_NODATA, Grid, grid_of, layer_of
+from lsm_core.halo import over
+from lsm_core.neighbourhood import METHODS, factors
+from lsm_core.surroundings import half_widths, height_above
 
-# name -> units, kind, long name. The order is the kernel's order of outputs.
+# name -> units, kind, long name
 FACTORS: dict[str, tuple[str, str, str]] = {
     "slope": ("degrees", "continuous", "slope angle"),
     "aspect": ("degrees", "cyclic", "slope aspect, clockwise from north"),
@@ -50,14 +55,27 @@ FLAT_DEGREES = 5.0
 
 
 def derive(
-    dem: xr.DataArray, names: Iterable[str], *, azimuth: float = 315.0, altitude: float = 45.0
+    dem: xr.DataArray,
+    names: Iterable[str],
+    *,
+    method: str = "horn",
+    azimuth: float = 315.0,
+    altitude: float = 45.0,
+    cells: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> xr.Dataset:
     """Several 3 x 3 factors of a DEM in one pass: names of `FACTORS`, one variable each.
 
     Definitions, units and signs are those of the functions of the same names (`tpi` with the eight
-    neighbours); edges and nodata as the module says. `azimuth` and `altitude` are of the hillshade.
+    neighbours); edges and nodata as the module says.
 
-    Errors: a name that is no factor (AreaError).
+    method : of slope, aspect and hillshade: "horn" weighs all eight neighbours,
+        "zevenbergen-thorne" takes the four nearest.
+    azimuth, altitude : of the hillshade's sun, in degrees.
+    cells : width and height of a cell in metres, each one number or one a row, in place of those
+        from the coordinates. With them a DEM in degrees is taken too.
+
+    Errors: a name that is no factor, an unknown method (AreaError); cells that are not positive or
+    not one a row (GridError).
 
     >>> rise = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(rise, (5, 1)), {"y": -rise, "x": rise}, ("y", "x"))
@@ -65,48 +83,77 @@ def derive(
     >>> float(ds.slope[0, 0]), float(ds.aspect[2, 2])
     (45.0, 270.0)
     """
-    names = list(names)
+    names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in FACTORS]
     if unknown:
         raise AreaError(f"no terrain factor is called {unknown}: choose among {', '.join(FACTORS)}")
-    z, grid = _elevation(dem)
-    want = np.full(len(FACTORS), -1, dtype=np.int64)
-    for position, name in enumerate(names):
-        want[list(FACTORS).index(name)] = position
-    width, height = (np.full(grid.shape[0], step) for step in grid.step)
+    if method not in METHODS:
+        raise AreaError(f"method={method!r} is none of {', '.join(METHODS)}")
+    z, grid = _elevation(dem, projected=cells is None)
+    width, height = _each_row(grid.step if cells is None else cells, grid.shape[0])
     sun = (math.radians(azimuth), math.radians(altitude))
-    out = np.empty((len(names), *grid.shape), dtype=np.float32)
-    _in_bands(grid.shape[0], lambda a, b: _pass(z, a, b, width, height, want, sun, out))
-    return xr.Dataset({name: _labelled(dem, out[want[k]], name, *FACTORS[name])
-                       for k, name in enumerate(FACTORS) if name in names})[names]  # fmt: skip
+
+    def work(block: NDArray, rows: NDArray[np.int64], cores: int) -> NDArray:
+        return factors(block, names, width[rows], height[rows], method=method, sun=sun, cores=cores)
+
+    out = over(z, (1, 1), work, layers=len(names), dtype=np.float32)
+    return xr.Dataset({name: _labelled(dem, out[k], name, *FACTORS[name])
+                       for k, name in enumerate(names)})  # fmt: skip
 
 
-def slope(dem: xr.DataArray) -> xr.DataArray:
+def ellipsoid_cells(dem: xr.DataArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Width and height in metres of a cell of each row of a DEM in degrees, for `derive`.
+
+    Arcs of parallel and meridian on the ellipsoid of the CRS at the row's centre. Slopes so found
+    differ from those of a projected DEM by what the projection distorts, no more.
+
+    Errors: a CRS that is not in degrees, or none (GridError, CrsError).
+
+    >>> lat, lon = 36 - np.arange(3) / 1200, np.arange(3) / 1200
+    >>> dem = xr.DataArray(np.zeros((3, 3)), {"y": lat, "x": lon}, ("y", "x")).rio.write_crs(4326)
+    >>> [round(float(side[0]), 2) for side in ellipsoid_cells(dem)]
+    [75.14, 92.47]
+    """
+    dem = dem.squeeze(drop=True)
+    grid = grid_of(dem, projected=False)
+    if not grid.crs.is_geographic:
+        raise GridError("the DEM is not in degrees: its cells are as wide as its coordinates say")
+    ellipsoid = PyprojCRS.from_wkt(grid.crs.to_wkt()).ellipsoid
+    radius, flat = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
+    unit = grid.crs.units_factor[1]  # radians
+    squashed = 1 - (flat / radius) ** 2
+    bend = 1 - squashed * np.sin(grid.y * unit) ** 2
+    width = radius / np.sqrt(bend) * np.cos(grid.y * unit) * grid.transform.a * unit
+    height = radius * (1 - squashed) / bend**1.5 * -grid.transform.e * unit
+    return width, height
+
+
+def slope(dem: xr.DataArray, *, method: str = "horn") -> xr.DataArray:
     """Slope angle in degrees, 0 to 90.
 
-    Horn's (1981) weighted 3 x 3 differences, the default of gdaldem. Edges and nodata as the module
-    says.
+    Horn's (1981) weighted 3 x 3 differences, the default of gdaldem, or those of the four nearest
+    neighbours, "zevenbergen-thorne" (1987). Edges and nodata as the module says.
 
     >>> rise = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(rise, (5, 1)), {"y": -rise, "x": rise}, ("y", "x"))
     >>> float(slope(dem.rio.write_crs(32643))[2, 2])
     45.0
     """
-    return derive(dem, ["slope"])["slope"]
+    return derive(dem, ["slope"], method=method)["slope"]
 
 
-def aspect(dem: xr.DataArray) -> xr.DataArray:
+def aspect(dem: xr.DataArray, *, method: str = "horn") -> xr.DataArray:
     """Direction of steepest descent in degrees clockwise from grid north, in [0, 360); flat is NaN.
 
-    Horn's (1981) gradient, as gdaldem. Flat means a gradient of exactly zero. Edges and nodata as
-    the module says.
+    Methods as `slope`, as gdaldem. Flat means a gradient of exactly zero. Edges and nodata as the
+    module says.
 
     >>> rise = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(rise, (5, 1)), {"y": -rise, "x": rise}, ("y", "x"))
     >>> float(aspect(dem.rio.write_crs(32643))[2, 2])
     270.0
     """
-    return derive(dem, ["aspect"])["aspect"]
+    return derive(dem, ["aspect"], method=method)["aspect"]
 
 
 def plan_curvature(dem: xr.DataArray) -> xr.DataArray:
@@ -208,7 +255,13 @@ def tpi(dem: xr.DataArray, radius: float) -> xr.DataArray:
     >>> float(tpi(dem.rio.write_crs(32643), 2)[0, 0])
     0.0
     """
-    index, _ = _position(dem, radius)
+    z, grid = _elevation(dem)
+    spans = _disc(grid, radius)
+
+    def work(block: NDArray, rows: NDArray[np.int64], cores: int) -> NDArray:
+        return height_above(block, spans, cores)[:1]
+
+    index = over(z, _reach(spans), work, layers=1, dtype=np.float32)[0]
     units, kind, _ = FACTORS["tpi"]
     name = f"topographic position index within {radius:g} m"
     return _labelled(dem, index, "tpi", units, kind, name)
@@ -230,14 +283,16 @@ def slope_position(dem: xr.DataArray, radius: float) -> xr.DataArray:
     >>> SLOPE_POSITIONS[int(slope_position(valley.rio.write_crs(32643), 3)[4, 4]) - 1]
     'Valley'
     """
-    _, deviation = _position(dem, radius)
-    steep = slope(dem).values
-    limits = np.array([-1, -0.5, -0.3, -0.1, 0.1, 0.3, 0.5, 1])
-    # digitize gives 0 valley, 1 downslope, 2 to 6 the middle, 7 upslope, 8 ridge
-    codes = np.array([1, 2, 4, 5, 6, 7, 8, 9, 10], dtype=np.int16)[np.digitize(deviation, limits)]
-    middle = (codes >= 4) & (codes <= 8)
-    codes[middle & (steep < FLAT_DEGREES)] = 3
-    codes[np.isnan(deviation)] = INTEGER_NODATA
+    z, grid = _elevation(dem)
+    spans = _disc(grid, radius)
+    width, height = _each_row(grid.step, grid.shape[0])
+
+    def work(block: NDArray, rows: NDArray[np.int64], cores: int) -> NDArray:
+        _, deviation = height_above(block, spans, cores)
+        (steep,) = factors(block, ["slope"], width[rows], height[rows], cores=cores)
+        return _classes(deviation, steep)[None]
+
+    codes = over(z, _reach(spans), work, layers=1, dtype=np.int16)[0]
     name = f"slope position within {radius:g} m"
     result = _labelled(dem, codes, "slope_position", "1", "categorical", name)
     return result.assign_attrs(
@@ -262,22 +317,67 @@ def relief(dem: xr.DataArray, window: int) -> xr.DataArray:
     if window < 3 or window % 2 == 0:
         raise AreaError(f"window={window} has no centre cell: use an odd number of cells from 3 up")
     z, _ = _elevation(dem)
-    gap = np.isnan(z)
-    highest = maximum_filter(np.where(gap, -np.inf, z), window, mode="constant", cval=-np.inf)
-    lowest = minimum_filter(np.where(gap, np.inf, z), window, mode="constant", cval=np.inf)
-    values = np.full(z.shape, np.nan, dtype=np.float32)
-    np.subtract(highest, lowest, out=values, where=~gap, casting="same_kind")
+
+    def work(block: NDArray, rows: NDArray[np.int64], cores: int) -> NDArray:
+        gap = np.isnan(block)
+        highest = maximum_filter(
+            np.where(gap, -np.inf, block), window, mode="constant", cval=-np.inf
+        )
+        lowest = minimum_filter(np.where(gap, np.inf, block), window, mode="constant", cval=np.inf)
+        values = np.full((1, *block.shape), np.nan, dtype=np.float32)
+        np.subtract(highest, lowest, out=values[0], where=~gap, casting="same_kind")
+        return values
+
+    values = over(z, (window // 2, window // 2), work, layers=1, dtype=np.float32)[0]
     name = f"local relief, {window} x {window} cells"
     return _labelled(dem, values, "relief", "m", "continuous", name)
 
 
-def _elevation(dem: xr.DataArray) -> tuple[NDArray, Grid]:
-    """Elevations (y, x) as floats with NaN for nodata, and their grid."""
-    values, valid, grid = layer_of(dem)
+def _classes(deviation: NDArray, steep: NDArray) -> NDArray[np.int16]:
+    """Codes of slope position."""
+    limits = np.array([-1, -0.5, -0.3, -0.1, 0.1, 0.3, 0.5, 1])
+    # digitize gives 0 valley, 1 downslope, 2 to 6 the middle, 7 upslope, 8 ridge
+    codes = np.array([1, 2, 4, 5, 6, 7, 8, 9, 10], dtype=np.int16)[np.digitize(deviation, limits)]
+    middle = (codes >= 4) & (codes <= 8)
+    codes[middle & (steep < FLAT_DEGREES)] = 3
+    codes[np.isnan(deviation)] = INTEGER_NODATA
+    return codes
+
+
+def _disc(grid: Grid, radius: float) -> NDArray[np.int64]:
+    if not radius > 0:
+        raise AreaError(f"radius={radius} is not a distance: give metres, more than 0")
+    return half_widths(radius, *grid.step)
+
+
+def _reach(spans: NDArray[np.int64]) -> tuple[int, int]:
+    return spans.size // 2, int(spans.max())
+
+
+def _each_row(cells: tuple[ArrayLike, ArrayLike], rows: int) -> tuple[NDArray, NDArray]:
+    """Width and height of the cells of each row, in metres."""
+    sides = [np.asarray(side, dtype=np.float64) for side in cells]
+    for side in sides:
+        if side.shape not in ((), (rows,)) or not (np.isfinite(side) & (side > 0)).all():
+            raise GridError(
+                f"cells={cells} are no sizes of {rows} rows: give width and height in metres, each "
+                "one number or one a row"
+            )
+    return np.broadcast_to(sides[0], rows), np.broadcast_to(sides[1], rows)
+
+
+def _elevation(dem: xr.DataArray, *, projected: bool = True) -> tuple[NDArray, Grid]:
+    """Elevations (y, x) as floats with NaN for nodata, a dask array if the DEM is one; the grid."""
+    values, valid, grid = layer_of(dem, projected=projected, lazy=True)
     if values.dtype != np.float32:
         values = values.astype(np.float64)
-    whole = valid.all()
-    return (np.ascontiguousarray(values) if whole else np.where(valid, values, np.nan)), grid
+    if not isinstance(values, np.ndarray):
+        return values.map_blocks(_masked, valid, dtype=values.dtype), grid
+    return _masked(values, valid), grid
+
+
+def _masked(values: NDArray, valid: NDArray) -> NDArray:
+    return np.ascontiguousarray(values) if valid.all() else np.where(valid, values, np.nan)
 
 
 def _labelled(
@@ -294,213 +394,3 @@ def _labelled(
     labels = {"y": dem["y"], "x": dem["x"]}
     result = xr.DataArray(values, labels, ("y", "x"), str(name), attrs)
     return result.rio.write_crs(dem.rio.crs, inplace=True)  # in place, or all values are copied
-
-
-def _in_bands(rows: int, work: Callable[[int, int], None]) -> None:
-    """Call work(first, last) on bands of rows, on every core: the kernels let go of the GIL.
-
-    Threads of our own rather than numba's, whose pool must not be entered from two threads at once.
-    """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    edges = np.linspace(0, rows, min(rows, 4 * cores) + 1).astype(int)
-    with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(work, edges[:-1], edges[1:]))
-
-
-@njit(nogil=True, cache=True)
-def _at(z, row, col):  # type: ignore[no-untyped-def]
-    if 0 <= row < z.shape[0] and 0 <= col < z.shape[1]:
-        return float(z[row, col])
-    return np.nan
-
-
-@njit(nogil=True, cache=True)
-def _mirror(a, b, centre, a_else, b_else):  # type: ignore[no-untyped-def]
-    """Two opposite neighbours: a missing one mirrored, or both replaced where both are missing."""
-    if a != a:
-        if b != b:
-            return a_else, b_else
-        return 2 * centre - b, b
-    if b != b:
-        return a, 2 * centre - a
-    return a, b
-
-
-@njit(nogil=True, cache=True)
-def _range(centre, neighbours):  # type: ignore[no-untyped-def]
-    low = high = centre
-    for value in neighbours:  # a missing one is NaN, which is neither lower nor higher
-        if value < low:
-            low = value
-        if value > high:
-            high = value
-    return high - low
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _pass(z, first, last, width, height, want, sun, out):  # type: ignore[no-untyped-def]
-    """All wanted factors of rows first..last: z (y, x), out (factor, y, x), steps one a row.
-
-    A multiplication in place of each division by the step halves the time.
-    """
-    rows, cols = z.shape
-    degrees = 180 / math.pi
-    sin_alt, cos_alt = math.sin(sun[1]), math.cos(sun[1])
-    sin_az, cos_az = math.sin(sun[0]), math.cos(sun[0])
-    slope_at, aspect_at, plan_at, profile_at, curvature_at = want[:5]
-    tpi_at, roughness_at, tri_at, hillshade_at = want[5:]
-    gradient = slope_at >= 0 or aspect_at >= 0 or hillshade_at >= 0
-    bend = plan_at >= 0 or profile_at >= 0 or curvature_at >= 0
-    for row in range(first, last):
-        per_x, per_y = 1 / width[row], 1 / height[row]
-        inside_row = 0 < row < rows - 1
-        for col in range(cols):
-            c = float(z[row, col])
-            if c != c:
-                out[:, row, col] = np.nan
-                continue
-            if inside_row and 0 < col < cols - 1:
-                nw, n, ne = (
-                    float(z[row - 1, col - 1]),
-                    float(z[row - 1, col]),
-                    float(z[row - 1, col + 1]),
-                )
-                w, e = float(z[row, col - 1]), float(z[row, col + 1])
-                sw, s, se = (
-                    float(z[row + 1, col - 1]),
-                    float(z[row + 1, col]),
-                    float(z[row + 1, col + 1]),
-                )
-            else:
-                nw, n, ne = _at(z, row - 1, col - 1), _at(z, row - 1, col), _at(z, row - 1, col + 1)
-                w, e = _at(z, row, col - 1), _at(z, row, col + 1)
-                sw, s, se = _at(z, row + 1, col - 1), _at(z, row + 1, col), _at(z, row + 1, col + 1)
-            if roughness_at >= 0:
-                out[roughness_at, row, col] = _range(c, (nw, n, ne, w, e, sw, s, se))
-            total = nw + n + ne + w + e + sw + s + se
-            if total != total:
-                n, s = _mirror(n, s, c, c, c)
-                w, e = _mirror(w, e, c, c, c)
-                # for the position, two missing corners are level with the centre, as in `_pairs`
-                level_nw, level_se = _mirror(nw, se, c, c, c)
-                level_ne, level_sw = _mirror(ne, sw, c, c, c)
-                total = n + s + w + e + level_nw + level_se + level_ne + level_sw
-                nw, se = _mirror(nw, se, c, n + w - c, s + e - c)
-                ne, sw = _mirror(ne, sw, c, n + e - c, s + w - c)
-
-            if gradient:
-                east = ((ne - nw) + 2 * (e - w) + (se - sw)) * 0.125 * per_x
-                north = ((nw - sw) + 2 * (n - s) + (ne - se)) * 0.125 * per_y
-                steep = east * east + north * north
-                if slope_at >= 0:
-                    out[slope_at, row, col] = math.atan(math.sqrt(steep)) * degrees
-                if aspect_at >= 0:
-                    azimuth = math.atan2(-east, -north) * degrees
-                    if azimuth < 0:
-                        azimuth += 360
-                    if azimuth >= 359.99999:  # the float32 next to 360 is 360
-                        azimuth = 0.0
-                    out[aspect_at, row, col] = azimuth if steep > 0 else np.nan
-                if hillshade_at >= 0:
-                    toward = -(east * sin_az + north * cos_az)
-                    light = (sin_alt + cos_alt * toward) / math.sqrt(1 + steep)
-                    out[hillshade_at, row, col] = 1 + 254 * max(light, 0.0)
-
-            if bend:
-                p, q = (e - w) * 0.5 * per_x, (n - s) * 0.5 * per_y
-                r, t = (e - 2 * c + w) * per_x * per_x, (n - 2 * c + s) * per_y * per_y
-                twist = 0.5 * (ne + sw - nw - se) * per_x * per_y * p * q
-                steep = p * p + q * q
-                scale = 100 / steep if steep > 0 else 0.0
-                if plan_at >= 0:
-                    out[plan_at, row, col] = 0.0 - (r * q * q - twist + t * p * p) * scale
-                if profile_at >= 0:
-                    out[profile_at, row, col] = (r * p * p + twist + t * q * q) * scale
-                if curvature_at >= 0:
-                    out[curvature_at, row, col] = 0.0 - 100 * (r + t)
-
-            if tpi_at >= 0:
-                out[tpi_at, row, col] = c - total * 0.125
-            if tri_at >= 0:
-                squares = (nw - c) ** 2 + (n - c) ** 2 + (ne - c) ** 2 + (w - c) ** 2
-                squares += (e - c) ** 2 + (sw - c) ** 2 + (s - c) ** 2 + (se - c) ** 2
-                out[tri_at, row, col] = math.sqrt(squares)
-
-
-def _position(dem: xr.DataArray, radius: float) -> tuple[NDArray, NDArray]:
-    """TPI in metres, and TPI over the standard deviation of the surroundings with the centre."""
-    if not radius > 0:
-        raise AreaError(f"radius={radius} is not a distance: give metres, more than 0")
-    z, grid = _elevation(dem)
-    width, height = grid.step
-    reach = max(radius, math.hypot(width, height) / 2) + grid.cell_size / 2
-    # the eight neighbours always, however small the radius
-    offsets = range(max(1, int(reach // height)) + 1)
-    half = [int(math.sqrt(max(reach**2 - (k * height) ** 2, 0)) // width) for k in offsets]
-    half[0], half[1] = max(half[0], 1), max(half[1], 1)
-    index, deviation = np.empty((2, *grid.shape), dtype=np.float32)
-    spans = np.array(half[:0:-1] + half)
-    datum = float(np.nanmean(z)) if np.isfinite(z).any() else 0.0
-    _in_bands(grid.shape[0], lambda a, b: _disc(z, a, b, spans, datum, index, deviation))
-    return index, deviation
-
-
-@njit(nogil=True, cache=True)
-def _disc(z, first, last, spans, datum, index, deviation):  # type: ignore[no-untyped-def]
-    """TPI and its standardised form; spans holds the half width of each row of the disc.
-
-    Sums slide along each row; where a cell of the disc is missing, its pairs are taken singly.
-    """
-    cols = z.shape[1]
-    reach = spans.size // 2
-    full = (2 * spans + 1).sum()
-    for row in range(first, last):
-        count, total, square = 0, 0.0, 0.0
-        for k in range(spans.size):  # the disc of the cell before the first
-            for col in range(-1 - spans[k], spans[k]):
-                value = _at(z, row + k - reach, col) - datum
-                if value == value:
-                    count, total, square = count + 1, total + value, square + value * value
-        for col in range(cols):
-            for k in range(spans.size):
-                value = _at(z, row + k - reach, col + spans[k]) - datum
-                if value == value:
-                    count, total, square = count + 1, total + value, square + value * value
-                value = _at(z, row + k - reach, col - spans[k] - 1) - datum
-                if value == value:
-                    count, total, square = count - 1, total - value, square - value * value
-            centre = float(z[row, col])
-            if centre != centre:
-                index[row, col] = deviation[row, col] = np.nan
-                continue
-            if count == full:
-                mean = total / full - (centre - datum)
-                variance = square / full - (total / full) ** 2
-            else:
-                mean, variance = _pairs(z, row, col, spans)
-            index[row, col] = 0.0 - mean * full / (full - 1)
-            # under a millimetre of spread nothing stands out
-            deviation[row, col] = 0.0 - mean / math.sqrt(variance) if variance > 1e-6 else 0.0
-
-
-@njit(nogil=True, cache=True)
-def _pairs(z, row, col, spans):  # type: ignore[no-untyped-def]
-    """Mean (relative to the centre) and variance of a disc, missing cells mirrored."""
-    reach = spans.size // 2
-    centre = float(z[row, col])
-    total, square = 0.0, 0.0
-    for k in range(reach + 1):
-        down = reach - k
-        # the upper half of the disc and, in the middle row, its western half
-        stop = spans[k] if down > 0 else -1
-        for across in range(-spans[k], stop + 1):
-            a = _at(z, row - down, col + across)
-            b = _at(z, row + down, col - across)
-            a, b = _mirror(a, b, centre, centre, centre)
-            total += a + b - 2 * centre
-            square += (a - centre) ** 2 + (b - centre) ** 2
-    full = (2 * spans + 1).sum()
-    mean = total / full
-    return mean, square / full - mean * mean
