@@ -1,6 +1,6 @@
 """The area file: what a person writes to have a study area built. Read and checked here.
 
-`areas/balakot.yaml` shows every key.
+`areas/balakot.yaml` shows every key of a grid, `areas/hongkong.yaml` those of a table.
 """
 
 from pathlib import Path
@@ -137,7 +137,76 @@ class AreaFile(_Part):
         return self
 
 
-def read_area_file(path: str | Path) -> AreaFile:
+class UnitsPart(_Part):
+    """A table of samples, or slope units: where they are and which column says `landslide`.
+
+    `label` holds 0 and 1 (or false and true); with `count` it holds numbers of landslides, and a
+    unit with any is 1. `duplicates: first` keeps the first of rows that are the same in every
+    column, `keep` all of them. `area` is a column of m2; of polygons it is measured without one.
+    """
+
+    source: str
+    label: str
+    count: bool = False
+    id: str | None = None
+    area: str | None = None
+    leave_out: list[str] = []
+    duplicates: Literal["first", "keep"] = "first"
+
+
+class UnitFactor(_Part):
+    """One factor: a column. `missing` lists values that stand for none (of a cyclic factor: flat).
+
+    Values outside `limits` count as missing too.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    column: str = ""
+    kind: Literal["continuous", "categorical", "cyclic"] = "continuous"
+    units: str = "1"
+    long_name: str | None = None
+    categories: dict[int, str] | None = None
+    missing: list[float] = []
+    limits: tuple[float, float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _sound(self) -> "UnitFactor":
+        if self.name in (*RESERVED, "unit", "landslide_count", "unit_area"):
+            raise ValueError(f"{self.name} is a name that every study area uses: choose another")
+        if self.categories and self.kind != "categorical":
+            raise ValueError(f"{self.name} names categories, but is {self.kind}")
+        if self.limits and not self.limits[0] < self.limits[1]:
+            raise ValueError(f"limits of {self.name} are [lowest, highest] value that counts")
+        return self
+
+
+class UnitsFile(_Part):
+    """An area file of units, which has `units` in place of a grid: see `areas/hongkong.yaml`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    title: str = ""
+    units: UnitsPart
+    factors: list[UnitFactor] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "UnitsFile":
+        names = [factor.name for factor in self.factors]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two factors are called {', '.join(twice)}")
+        used = {factor.column or factor.name for factor in self.factors}
+        both = sorted(used & {*self.units.leave_out, self.units.label})
+        if both:
+            raise ValueError(f"{', '.join(both)} is a factor and the label or left out: choose one")
+        return self
+
+
+def read_area_file(path: str | Path) -> AreaFile | UnitsFile:
     """Read and check an area file, by path or by the name of a shipped one ("balakot").
 
     Errors: no such file, no YAML, an unknown or missing key, near names said (AreaError).
@@ -145,7 +214,8 @@ def read_area_file(path: str | Path) -> AreaFile:
     path = _find(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        return AreaFile.model_validate(content)
+        of_units = isinstance(content, dict) and "units" in content
+        return (UnitsFile if of_units else AreaFile).model_validate(content)
     except yaml.YAMLError as error:
         raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
@@ -167,6 +237,7 @@ def _in_words(error: Any) -> str:
     where = [str(step) for step in error["loc"]]
     if error["type"] == "extra_forbidden":
         parts: dict[str, type[_Part]] = {
+            "units": UnitsPart,
             "grid": GridPart,
             "inventory": InventoryPart,
             "factors": FactorPart,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,21 @@ def fingerprint(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def fingerprints(
+    catalog: "DataCatalog", names: Iterable[str], tell: Callable[[str], object]
+) -> dict[str, str]:
+    """The fingerprint of each source; `tell` hears whose checksum is not the catalogue's."""
+    result = {}
+    for name in dict.fromkeys(names):
+        entry = source(catalog, name)
+        path = local_path(entry)
+        result[name] = fingerprint(path) if path else f"not local: {entry.full_uri}"
+        stated = (entry.metadata.model_extra or {}).get("sha256")
+        if path and stated and stated != result[name]:
+            tell(f"warning: {name} is not the catalogue's file (its SHA-256 differs): {path}")
+    return result
+
+
 def open_raster(
     catalog: "DataCatalog", name: str, *, band: str | int | None = None
 ) -> "xr.DataArray":
@@ -157,6 +172,18 @@ def open_vector(catalog: "DataCatalog", name: str) -> "gpd.GeoDataFrame":
     if data is None:  # HydroMT's word for a source without features
         return gpd.GeoDataFrame(geometry=[], crs=entry.metadata.crs)
     return data
+
+
+def open_table(catalog: "DataCatalog", name: str) -> "pd.DataFrame | gpd.GeoDataFrame":
+    """A table as it is, or with its geometry: points where the catalogue states a CRS, or shapes.
+
+    A byte-order mark before the first column's name is taken off.
+    """
+    entry = _entry(catalog, name, ("GeoDataFrame", "DataFrame"))
+    if entry.data_type == "GeoDataFrame" or entry.metadata.crs is not None:
+        return open_vector(catalog, name)
+    table = _read(name, lambda: catalog.get_dataframe(name))
+    return table.rename(columns=lambda c: str(c).lstrip("\ufeff"))
 
 
 def category_names(path: str | Path, column: str | None = None) -> dict[int, str]:

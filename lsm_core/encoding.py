@@ -21,7 +21,7 @@ from lsm_core.classing import class_of, find_limits, preset_limits, rising
 from lsm_core.classing import classify as classify
 from lsm_core.errors import AreaError, RecipeError, SampleError
 from lsm_core.recipe import Breaks, Input
-from lsm_core.study_area import categories, factors
+from lsm_core.study_area import categories, cells_at, factors, is_units, layer, shape_of
 
 DIRECTIONS = ("flat", "N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
@@ -164,6 +164,7 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
     float32. Continuous factors are scaled to training mean 0 and deviation 1 in
     windows and raw in tables; cyclic ones (degrees) give sine and cosine; categories one channel
     each, or with codes "scaled" one channel from 0 (lowest code of the legend) to 1 (highest).
+    Units give (unit, 1, factor or channel).
 
     Missing values: continuous take the training median, a cyclic one is 0, 0, categories all zero
     (`count_filled` counts them). A cyclic NaN in a valid cell is flat: its own class in one-hot, 0,
@@ -179,13 +180,12 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
     valid = _checked(ds, encoder)
     onehot = encoder.form in FORMS_OF_CLASSES
     channels = encoder.channels
-    shape = (ds.sizes["y"], ds.sizes["x"], len(channels))
+    shape = (*shape_of(ds), len(channels))
     stack = np.empty(shape, dtype=np.int16 if onehot else np.float32)
     at = 0
     for factor in encoder.factors:
-        da = ds[factor.name]
-        values = da.to_numpy()
-        missing = _missing(values, da)
+        values = layer(ds, factor.name)
+        missing = _missing(values, ds[factor.name])
         width = len(_channels(factor, encoder))
         out = stack[..., at : at + width]
         if onehot:
@@ -195,8 +195,9 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
             _fill(out, values, missing, factor, encoder)
         at += width
     last = "factor" if onehot else "channel"
-    coords = {"y": ds["y"], "x": ds["x"], last: list(channels)}
-    return xr.DataArray(stack, coords, ("y", "x", last), "encoded")
+    coords = {"unit": ds["unit"].values} if is_units(ds) else {"y": ds["y"], "x": ds["x"]}
+    dims = ("unit", "column", last) if is_units(ds) else ("y", "x", last)
+    return xr.DataArray(stack, coords | {last: list(channels)}, dims, "encoded")
 
 
 def count_filled(ds: xr.Dataset, encoder: Encoder) -> dict[str, int]:
@@ -207,7 +208,7 @@ def count_filled(ds: xr.Dataset, encoder: Encoder) -> dict[str, int]:
     valid = _checked(ds, encoder)
     counts = {}
     for factor in encoder.factors:
-        missing = _missing(ds[factor.name].to_numpy(), ds[factor.name])
+        missing = _missing(layer(ds, factor.name), ds[factor.name])
         counts[factor.name] = int(np.sum(missing & ~valid if factor.kind == "cyclic" else missing))
     return counts
 
@@ -282,10 +283,11 @@ def _cells(ds: xr.Dataset, fit_on: pd.DataFrame) -> dict[str, xr.DataArray]:
     rows, cols = fit_on["row"].to_numpy(), fit_on["col"].to_numpy()
     if not len(rows):
         raise SampleError("no training places to fit the encoder on: the training part is empty")
-    off = (rows < 0) | (rows >= ds.sizes["y"]) | (cols < 0) | (cols >= ds.sizes["x"])
+    height, width = shape_of(ds)
+    off = (rows < 0) | (rows >= height) | (cols < 0) | (cols >= width)
     if off.any():
         raise SampleError(f"{off.sum()} of {len(off)} training places lie off the study area")
-    return {"y": xr.DataArray(rows, dims="sample"), "x": xr.DataArray(cols, dims="sample")}
+    return cells_at(ds, rows, cols)
 
 
 def _preset(name: str | None) -> Mapping[str, tuple[float, ...]]:
@@ -335,7 +337,7 @@ def _checked(ds: xr.Dataset, encoder: Encoder) -> NDArray[np.bool_]:
                 )
         if factor.kind == "categorical":
             _same_legend(factor, categories(ds[factor.name]))
-    return ds["valid"].to_numpy().astype(bool)
+    return layer(ds, "valid").astype(bool)
 
 
 def _same_legend(factor: FittedFactor, legend: Mapping[int, str]) -> None:

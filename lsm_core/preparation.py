@@ -20,7 +20,7 @@ from rasterio.warp import transform_bounds
 
 from lsm_core import catalog as sources
 from lsm_core import distance, hydrology, terrain
-from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart, read_area_file
+from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart, UnitsFile, read_area_file
 from lsm_core.errors import AreaError, CrsError, InventoryError, SourceError
 from lsm_core.grid import (
     INTEGER_NODATA,
@@ -32,7 +32,9 @@ from lsm_core.grid import (
     north_up,
 )
 from lsm_core.inventory import Laid, lay_inventory
+from lsm_core.screening import screen_area
 from lsm_core.study_area import check_area, flags
+from lsm_core.unit_table import prepare_units
 
 if TYPE_CHECKING:
     from hydromt import DataCatalog
@@ -62,10 +64,13 @@ def prepare(
 
 
 class Prepared(NamedTuple):
-    """A study area, and the landslides that were kept, for `study_area.save_area`."""
+    """A study area, and the landslides that were kept, for `study_area.save_area`.
+
+    Of units it holds their geometry, None where they have none.
+    """
 
     ds: xr.Dataset
-    inventory: gpd.GeoDataFrame
+    inventory: gpd.GeoDataFrame | None
 
 
 def prepare_with_inventory(
@@ -74,13 +79,18 @@ def prepare_with_inventory(
     """`prepare`, with the inventory that belongs beside the area."""
     area = read_area_file(area_file)
     report = _Report(on_progress or (lambda line: None))
+    if isinstance(area, UnitsFile):
+        return Prepared(*prepare_units(area, catalog, report))
     fingerprints = _fingerprints(area, catalog, report)
     grid, inside = _grid(area, catalog, report)
     layers, valid = _layers(area, catalog, grid, inside, report)
     laid = _inventory(area, catalog, grid, valid, report)
     ds = _assemble(layers, laid, grid, valid)
     counts = {"cells": valid.size, "valid_cells": int(valid.sum()), **laid.counts}
-    about = {"lines": report.lines, "counts": counts}
+    found = screen_area(ds)
+    for flag in found:
+        report(f"MIND: {flag.words}")
+    about = {"lines": report.lines, "counts": counts, "flags": [f._asdict() for f in found]}
     about["area_file"] = area.model_dump(mode="json", exclude_unset=True)
     ds.attrs = {"name": area.name, "title": area.title or area.name, "prepared": json.dumps(about)}
     ds.attrs["fingerprints"] = json.dumps(fingerprints)
@@ -106,15 +116,7 @@ def _fingerprints(area: AreaFile, catalog: "DataCatalog", report: _Report) -> di
     for factor in area.factors:
         names += [factor.source, factor.density_of]
         names += [factor.distance_to] if not factor.stream_area else []
-    result = {}
-    for name in dict.fromkeys(n for n in names if n is not None):
-        entry = sources.source(catalog, name)
-        path = sources.local_path(entry)
-        result[name] = sources.fingerprint(path) if path else f"not local: {entry.full_uri}"
-        stated = (entry.metadata.model_extra or {}).get("sha256")
-        if path and stated and stated != result[name]:
-            report(f"warning: {name} is not the catalogue's file (its SHA-256 differs): {path}")
-    return result
+    return sources.fingerprints(catalog, [n for n in names if n is not None], report)
 
 
 def _grid(

@@ -1,28 +1,35 @@
 """The study area: its contract and its folder.
 
-A study area is an `xarray.Dataset` with dims (y, x): factors, `landslide`, `landslide_id` and
-`valid`, and one `place` per landslide. On disk it is a folder: `area.zarr`, `inventory.gpkg`.
+On a grid a study area is an `xarray.Dataset` with dims (y, x): factors, `landslide`, `landslide_id`
+and `valid`, and one `place` per landslide. Of units (rows of a table, slope units) it has the dim
+`unit`: factors, `landslide` and `valid`, where they are known the coordinates `x` and `y`, and
+`landslide_count` and `unit_area` (m2). Rooms that look cells up by row and column take units as a
+grid of one column. On disk both are a folder: `area.zarr` and `inventory.gpkg` or `units.gpkg`.
 """
 
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lsm_core.errors import AreaError, InventoryError
-from lsm_core.grid import Grid, grid_of
+from lsm_core.grid import Grid, check_projected, grid_of
 
 KINDS = ("continuous", "categorical", "cyclic")
 LAYERS = {"landslide": "uint8", "landslide_id": "int32", "valid": "bool"}
+UNIT_LAYERS = {"landslide": "uint8", "valid": "bool"}
 CHUNK = 512
+UNIT_CHUNK = 65536
 
 # A Zarr group does not keep the order of its arrays, but that of the factors is that of a network's
 # columns.
@@ -68,24 +75,82 @@ def flags(names: dict[int, str]) -> dict[str, object]:
     return {"flag_values": sorted(names), "flag_meanings": " ".join(words)}
 
 
+def is_units(ds: xr.Dataset) -> bool:
+    """Whether a study area is made of units (table rows, slope units) and not of a grid's cells."""
+    return "unit" in ds.dims
+
+
+def shape_of(ds: xr.Dataset) -> tuple[int, int]:
+    """Rows and columns of a grid; units count as rows of one column."""
+    return (ds.sizes["unit"], 1) if is_units(ds) else (ds.sizes["y"], ds.sizes["x"])
+
+
+def rows_of(ds: xr.Dataset, rows: slice) -> xr.Dataset:
+    """Some rows of a grid, or some units."""
+    return ds.isel({"unit" if is_units(ds) else "y": rows})
+
+
+def layer(ds: xr.Dataset, name: str) -> NDArray[Any]:
+    """Values of a variable in the area's shape: (y, x), or (unit, 1)."""
+    return ds[name].to_numpy().reshape(shape_of(ds))
+
+
+def cells_at(ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike) -> dict[str, xr.DataArray]:
+    """Pointwise indexers of places, for `isel`; of units the row is the unit's position."""
+    at = xr.DataArray(np.asarray(rows), dims="sample")
+    if is_units(ds):
+        return {"unit": at}
+    return {"y": at, "x": xr.DataArray(np.asarray(cols), dims="sample")}
+
+
+def factor_table(
+    ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike, names: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Factors at places, one row each: float64, NaN where a value is missing, codes as they are.
+
+    Names default to all factors.
+    """
+    cells = cells_at(ds, rows, cols)
+    columns = {}
+    for name in factors(ds) if names is None else names:
+        da = ds[name]
+        values = da.isel(cells).to_numpy()
+        absent = values == da.attrs.get("nodata", np.nan)
+        columns[name] = np.where(absent, np.nan, values.astype("float64"))
+    return pd.DataFrame(columns)
+
+
+def metres_per_unit(ds: xr.Dataset) -> float:
+    """Length of the CRS's unit in metres; 1 where units state no CRS."""
+    if not is_units(ds):
+        return grid_of(ds).metres_per_unit
+    crs = ds.rio.crs if "spatial_ref" in ds.coords else None
+    return float(crs.linear_units_factor[1]) if crs else 1.0
+
+
 def check_area(ds: xr.Dataset) -> None:
     """Raise AreaError, CrsError, GridError or InventoryError, naming what is wrong, or pass.
 
     Checked: a straight north-up grid in a projected CRS; the layers and their types; kinds and
     units of factors, names of categories; landslide 0 or 1 and as landslide_id says, both classes,
-    only on valid cells; places numbered 1 to n on the grid.
+    only on valid cells; places numbered 1 to n on the grid. Of units: a number each, used once;
+    landslide 1 where landslide_count is above 0; x and y together, in a projected CRS if any.
     """
-    grid = grid_of(ds)
-    for name, dtype in LAYERS.items():
+    dims = ("unit",) if is_units(ds) else ("y", "x")
+    grid = None if is_units(ds) else grid_of(ds)
+    for name, dtype in (UNIT_LAYERS if is_units(ds) else LAYERS).items():
         if name not in ds:
             raise AreaError(f"the study area has no {name!r}: prepare it again")
-        if ds[name].dims != ("y", "x") or ds[name].dtype != dtype:
-            raise AreaError(f"{name} is {ds[name].dtype} {ds[name].dims}, not {dtype} ('y', 'x')")
+        if ds[name].dims != dims or ds[name].dtype != dtype:
+            raise AreaError(f"{name} is {ds[name].dtype} {ds[name].dims}, not {dtype} {dims}")
     if not factors(ds):
         raise AreaError("the study area has no factor (a variable with attribute `kind`)")
     for name in factors(ds):
-        _check_factor(ds[name])
-    _check_landslides(ds, grid)
+        _check_factor(ds[name], dims)
+    if grid is None:
+        _check_units(ds)
+    else:
+        _check_landslides(ds, grid)
 
 
 def save_area(
@@ -94,14 +159,15 @@ def save_area(
     """Check a study area and write its folder, whole or not at all; one that was there is replaced.
 
     `inventory` is written beside it (column landslide_id, the source's fields, geometry); without
-    one, the places themselves as points. Returns the path.
+    one, the places themselves as points. Of units it holds the units (column unit, geometry): their
+    polygons, or without one the points x and y, if there are any. Returns the path.
     """
     check_area(ds)
     if inventory is None:
-        points = gpd.points_from_xy(ds.place_x, ds.place_y, crs=grid_of(ds).crs.to_wkt())
-        inventory = gpd.GeoDataFrame({"landslide_id": ds.place.values}, geometry=points)
+        inventory = _points_of(ds)
     with _replacing(Path(path)) as folder:
-        chunked = ds.drop_encoding().chunk(dict.fromkeys(("y", "x"), CHUNK))
+        sizes = {"unit": UNIT_CHUNK} if is_units(ds) else dict.fromkeys(("y", "x"), CHUNK)
+        chunked = ds.drop_encoding().chunk(sizes)
         for name in [n for n, v in ds.variables.items() if v.dtype.kind == "U"]:
             chunked[name] = chunked[name].astype(object)  # Zarr has no text of fixed length
         for variable in chunked.variables.values():
@@ -109,7 +175,9 @@ def save_area(
                 variable.encoding["grid_mapping"] = "spatial_ref"
         chunked.to_zarr(folder / "area.zarr", mode="w", consolidated=False)
         (folder / ORDER).write_text(json.dumps([str(name) for name in ds.data_vars]))
-        inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
+        if inventory is not None:
+            kind = "units" if is_units(ds) else "inventory"
+            inventory.to_file(folder / f"{kind}.gpkg", layer=kind, driver="GPKG")
     return Path(path)
 
 
@@ -126,23 +194,64 @@ def open_area(path: str | Path) -> xr.Dataset:
 
 def inventory(path: str | Path) -> gpd.GeoDataFrame:
     """The landslides of a study area's folder: landslide_id, the source's fields, geometry."""
-    file = Path(path) / "inventory.gpkg"
+    return _beside(path, "inventory")
+
+
+def units_of(path: str | Path) -> gpd.GeoDataFrame:
+    """The units of a study area's folder with their geometry: column unit, points or polygons.
+
+    Raises AreaError where the units have no place, or the area is a grid.
+    """
+    return _beside(path, "units")
+
+
+def _beside(path: str | Path, kind: str) -> gpd.GeoDataFrame:
+    file = Path(path) / f"{kind}.gpkg"
     if not file.is_file():
-        raise AreaError(f"no inventory in {path}: build it with `lsm prepare {Path(path).name}`")
+        raise AreaError(f"no {kind} in {path}: build it with `lsm prepare {Path(path).name}`")
     return gpd.read_file(file)
 
 
-def _check_factor(da: xr.DataArray) -> None:
+def _points_of(ds: xr.Dataset) -> gpd.GeoDataFrame | None:
+    """Places of landslides, or of units; None where units have none."""
+    if not is_units(ds):
+        points = gpd.points_from_xy(ds.place_x, ds.place_y, crs=grid_of(ds).crs.to_wkt())
+        return gpd.GeoDataFrame({"landslide_id": ds.place.values}, geometry=points)
+    if "x" not in ds.coords:
+        return None
+    crs = ds.rio.crs if "spatial_ref" in ds.coords else None
+    points = gpd.points_from_xy(ds["x"], ds["y"], crs=crs.to_wkt() if crs else None)
+    return gpd.GeoDataFrame({"unit": ds["unit"].values}, geometry=points)
+
+
+def _check_factor(da: xr.DataArray, dims: tuple[str, ...]) -> None:
     kind = da.attrs["kind"]
     if kind not in KINDS:
         raise AreaError(f"{da.name} is of kind {kind!r}: one of {', '.join(KINDS)} is needed")
     dtype = "int16" if kind == "categorical" else "float32"
-    if da.dims != ("y", "x") or da.dtype != dtype:
-        raise AreaError(f"{da.name} ({kind}) is {da.dtype} {da.dims}, not {dtype} ('y', 'x')")
+    if da.dims != dims or da.dtype != dtype:
+        raise AreaError(f"{da.name} ({kind}) is {da.dtype} {da.dims}, not {dtype} {dims}")
     if kind == "categorical" and not categories(da):
         raise AreaError(f"{da.name} is categorical but names no category (flag_values)")
     if "units" not in da.attrs:
         raise AreaError(f"{da.name} states no units: give '1' for a number without")
+
+
+def _check_units(ds: xr.Dataset) -> None:
+    if "unit" not in ds.coords or not ds.indexes["unit"].is_unique:
+        raise AreaError(
+            "every unit needs a number of its own (coordinate `unit`): prepare it again"
+        )
+    landslide = ds["landslide"].to_numpy()
+    if "landslide_count" in ds and not np.array_equal(landslide, ds["landslide_count"] > 0):
+        raise AreaError("landslide must be 1 where landslide_count is above 0, and 0 elsewhere")
+    found = np.unique(landslide[ds["valid"].to_numpy()]).tolist()
+    if found != [0, 1]:
+        raise InventoryError(f"units with and without a landslide are needed, got labels {found}")
+    if ("x" in ds.coords) != ("y" in ds.coords):
+        raise AreaError("units have x and y, or neither: prepare the area again")
+    if "spatial_ref" in ds.coords:
+        check_projected(ds.rio.crs, "the units' coordinates")
 
 
 def _check_landslides(ds: xr.Dataset, grid: Grid) -> None:

@@ -398,3 +398,33 @@ def test_a_map_of_balakots_size_is_encoded_quickly(form):
     start = time.process_time()
     encode(ds, encoder)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("form", ["table", "onehot", "classes"])
+def test_units_encode_as_a_grid_of_one_column(form):
+    """The same values as a row of cells and as units give the same numbers."""
+    rng = np.random.default_rng(0)
+    slope = rng.uniform(0, 60, 40).astype("float32")
+    slope[3] = np.nan
+    rock = rng.integers(1, 3, 40).astype("int16")
+    rocks = {"kind": "categorical", "units": "1", "nodata": -32768}
+    rocks |= {"flag_values": [1, 2], "flag_meanings": "hard soft"}
+
+    def build(dims, shape):
+        return xr.Dataset(
+            {
+                "slope": (dims, slope.reshape(shape), {"kind": "continuous", "units": "degrees"}),
+                "rock": (dims, rock.reshape(shape), rocks),
+                "valid": (dims, np.ones(shape, bool)),
+            },
+            {dim: np.arange(n) for dim, n in zip(dims, shape, strict=True)},
+        )
+
+    grid, units = build(("y", "x"), (40, 1)), build(("unit",), (40,))
+    fit_on = pd.DataFrame({"row": np.arange(0, 40, 2), "col": 0})
+    encoder = fit_encoder(units, Input(form=form), fit_on=fit_on)
+    assert encoder == fit_encoder(grid, Input(form=form), fit_on=fit_on)
+    encoded = encode(units, encoder)
+    assert encoded.dims[:2] == ("unit", "column")
+    np.testing.assert_array_equal(encoded.values, encode(grid, encoder).values)
+    assert count_filled(units, encoder) == count_filled(grid, encoder)

@@ -185,3 +185,78 @@ def test_breaches_are_named(name, tmp_path):
     with pytest.raises(error, match=words):
         save_area(breach(area()), tmp_path / "small")
     assert not list(tmp_path.iterdir())
+
+
+# --- units ------------------------------------------------------------------------------------
+
+
+def units():
+    """Six units that keep the contract."""
+    rock = np.array([1, 2, 2, 1, -32768, 1], "int16")
+    rocks = {"kind": "categorical", "units": "1", "nodata": -32768}
+    rocks |= study_area.flags({1: "Hard", 2: "Soft"})
+    slope = np.array([5, 30, np.nan, 20, 11, 40], "float32")
+    ds = xr.Dataset(
+        {
+            "slope": ("unit", slope, {"kind": "continuous", "units": "degrees"}),
+            "rock": ("unit", rock, rocks),
+            "landslide": ("unit", np.array([0, 1, 0, 1, 0, 1], "uint8")),
+            "landslide_count": ("unit", np.array([0, 2, 0, 1, 0, 1], "int32")),
+            "valid": ("unit", np.array([1, 1, 1, 1, 1, 0], bool)),
+        },
+        {"unit": np.arange(1, 7), "x": ("unit", np.arange(6.0)), "y": ("unit", np.zeros(6))},
+        {"name": "table"},
+    )
+    return ds.rio.write_crs(UTM)
+
+
+def test_units_are_saved_and_reopened(tmp_path):
+    ds = units()
+    again = open_area(save_area(ds, tmp_path / "table"))
+    assert again.identical(ds)
+    assert list(again.data_vars) == list(ds.data_vars)
+    points = study_area.units_of(tmp_path / "table")
+    assert points["unit"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert points.geometry.x.tolist() == ds["x"].values.tolist()
+
+
+def test_units_are_rows_of_one_column():
+    ds = units()
+    assert study_area.shape_of(ds) == (6, 1)
+    assert study_area.shape_of(area()) == GRID.shape
+    assert study_area.layer(ds, "landslide").T.tolist() == [[0, 1, 0, 1, 0, 1]]
+    assert study_area.rows_of(ds, slice(1, 3))["unit"].values.tolist() == [2, 3]
+    assert study_area.metres_per_unit(ds) == 1
+    feet = CRS.from_epsg(2229)
+    assert study_area.metres_per_unit(ds.rio.write_crs(feet)) == pytest.approx(0.3048, abs=1e-5)
+
+
+@pytest.mark.parametrize("ds", [units(), area()], ids=["units", "grid"])
+def test_factor_table_has_gaps_where_values_are_missing(ds):
+    """As the Dataset says, in order, with codes as numbers."""
+    rows, cols = (np.array([4, 0, 2]), np.array([0, 0, 0]))
+    table = study_area.factor_table(ds, rows, cols, ["rock", "slope"])
+    assert list(table) == ["rock", "slope"]
+    rock = study_area.layer(ds, "rock")[rows, cols].astype(float)
+    np.testing.assert_array_equal(table["rock"], np.where(rock == -32768, np.nan, rock))
+    np.testing.assert_array_equal(table["slope"], study_area.layer(ds, "slope")[rows, cols])
+
+
+UNIT_BREACHES = {
+    "no valid": (lambda ds: ds.drop_vars("valid"), AreaError, "no 'valid'"),
+    "numbers": (lambda ds: ds.assign_coords(unit=[1, 1, 2, 3, 4, 5]), AreaError, "of its own"),
+    "count": (lambda ds: ds.assign(landslide_count=ds.landslide_count * 0), AreaError, "above 0"),
+    "one class": (
+        lambda ds: ds.assign(valid=ds.valid & (ds.landslide == 0)), InventoryError, r"labels \[0\]",
+    ),
+    "x alone": (lambda ds: ds.drop_vars("y"), AreaError, "x and y, or neither"),
+    "degrees": (lambda ds: ds.rio.write_crs(4326), CrsError, "in degrees"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNIT_BREACHES)
+def test_breaches_of_units_are_named(name):
+    breach, error, words = UNIT_BREACHES[name]
+    check_area(units())
+    with pytest.raises(error, match=words):
+        check_area(breach(units()))

@@ -1,0 +1,84 @@
+"""Columns that tell the label are caught, strong honest factors are not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lsm_core.screening import screen
+
+N = 4000
+CONTINUOUS = "continuous"
+
+
+def label():
+    return np.repeat([0, 1], N // 2)
+
+
+def flags(column, y=None, kind=CONTINUOUS):
+    found = screen(pd.DataFrame({"it": column}), label() if y is None else y, {"it": kind})
+    return [flag.what for flag in found]
+
+
+def normal(shift, seed=0):
+    """Two normal classes: an honest factor of any strength."""
+    return np.random.default_rng(seed).normal(size=N) + shift * label()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.5, 2.0, -1.5])
+def test_honest_factors_pass(shift):
+    """Up to an AUC of 0.92, in either direction."""
+    assert flags(normal(shift)) == []
+
+
+@pytest.mark.parametrize("shift", [3.0, -3.0])
+def test_a_factor_that_is_the_label_is_caught(shift):
+    """An AUC of 0.98."""
+    assert flags(normal(shift)) == ["leak"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_tail_made_from_the_inventory_is_caught(sign):
+    """A tenth of the landslides were mapped because this was extreme; the rest know nothing."""
+    column = normal(0.0)
+    column[-N // 20 :] = sign * (6 + np.arange(N // 20) / N)
+    assert flags(column) == ["leak"]
+    few = np.r_[0:250, N - 250 : N]  # 1 % of 250 places is no tail to speak of
+    assert flags(column[few], label()[few]) == []
+
+
+def test_categories_and_directions_by_their_landslide_share():
+    code = np.where(label() == 1, 7.0, 3.0)
+    code[:40], code[-40:] = 7, 3
+    assert flags(code, kind="categorical") == ["leak"]
+    assert flags(np.random.default_rng(0).integers(1, 4, N).astype(float), kind="categorical") == []
+    assert flags(np.where(label() == 1, 350.0, 10.0), kind="cyclic") == ["leak"]
+
+
+def test_a_gap_that_goes_with_the_label_is_caught():
+    column = normal(0.0)
+    column[:600] = np.nan  # no landslide among these
+    assert flags(column) == ["gap"]
+    assert flags(column, kind="cyclic") == []  # flat ground has no aspect, and no landslides
+    evenly = normal(0.0)
+    evenly[::7] = np.nan
+    assert flags(evenly) == []
+
+
+def test_a_stand_in_is_caught_and_an_end_of_the_range_is_not():
+    column = normal(0.0)
+    column[::8] = 0.0
+    assert flags(column) == ["stand-in"]
+    assert flags(np.maximum(normal(0.0), 0)) == []  # like flat ground in a slope
+    assert flags(np.round(normal(0.0), 1)) == []  # all values are frequent
+
+
+def test_hong_kong_gives_itself_away(shared_data):
+    """The rate of movement made part of the labels; slope is stronger, and honest."""
+    table = pd.read_csv(shared_data / "hongkong" / "samples_HK.csv", encoding="utf-8-sig")
+    table = table.drop_duplicates()
+    columns = ["DEM", "slope", "curvature", "NDVI", "TWI", "dis2road", "dis2faults", "DV"]
+    found = screen(table[columns], table["label"], dict.fromkeys(columns, CONTINUOUS))
+    assert [f.factor for f in found if f.what == "leak"] == ["DV"]
+    without = pd.read_csv(shared_data / "hongkong" / "samples_HK_noTS.csv", encoding="utf-8-sig")
+    found = screen(without[columns], without["label"], dict.fromkeys(columns, CONTINUOUS))
+    assert [f.factor for f in found if f.what == "leak"] == []
