@@ -25,14 +25,21 @@ from lsm_core import models
 from lsm_core.encoding import Encoder, encode, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.runs import Run
-from lsm_core.study_area import open_area
+from lsm_core.study_area import is_units, layer, open_area, rows_of, shape_of
 from lsm_core.windows import cut, reflect
 
 BATCH = 256  # cells a network scores at once; with more, its maps leave the processor's cache
 TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
 STRIP = 128  # rows encoded at once
+UNITS_A_ROW = 512  # units that count as a row of a strip
 ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
-TRUSTED = ["sklearn.tree._tree.Tree"]  # beyond scikit-learn's own public types
+PLAIN = "model.json"  # of models of ours that are a few numbers
+TRUSTED = [  # beyond scikit-learn's own public types
+    "sklearn.tree._tree.Tree",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+]
 
 Progress = Callable[[int, int], None]
 Ask = Callable[[], bool]
@@ -60,7 +67,7 @@ def predict_map(
 
     Returns
     -------
-    (y, x) float32 in [0, 1] on the area's grid, NaN where the area is not valid.
+    (y, x) float32 in [0, 1] on the area's grid, NaN where the area is not valid; of units (unit,).
 
     Raises
     ------
@@ -71,6 +78,9 @@ def predict_map(
     strips = predict_strips(model, encoder, area, on_progress=on_progress, should_stop=should_stop)
     scores = np.concatenate([block for _, block in strips])
     attrs = {"long_name": "landslide susceptibility", "units": "1", "run": run.id}
+    if is_units(area):
+        units = {"unit": area["unit"].values}
+        return xr.DataArray(scores[:, 0], units, ("unit",), "susceptibility", attrs)
     coords = {"y": area["y"], "x": area["x"], "spatial_ref": area["spatial_ref"]}
     return xr.DataArray(scores, coords, ("y", "x"), "susceptibility", attrs)
 
@@ -88,7 +98,8 @@ def predict_strips(
     """The map of a study area, from north to south, as (first row, scores of a strip).
 
     Scores are (rows, x) float32, NaN where `valid` is false; such cells cost nothing. The scores do
-    not depend on `strip` and `batch` (but for the last bits of a network's arithmetic).
+    not depend on `strip` and `batch` (but for the last bits of a network's arithmetic). Units are
+    rows of one column: (units, 1).
 
     Parameters
     ----------
@@ -97,9 +108,10 @@ def predict_strips(
         compiled once.
     on_progress, should_stop : see `predict_map`; both are called after every batch.
     """
-    height, width = ds.sizes["y"], ds.sizes["x"]
+    height, width = shape_of(ds)
+    strip = _tall(ds, strip)
     for part in _strips(encoder, ds, range(0, height, strip), strip):
-        rows, cols = np.nonzero(ds["valid"].isel(y=slice(part.first, part.last)).to_numpy())
+        rows, cols = _valid(ds, part)
         block = np.full((part.last - part.first, width), np.nan, np.float32)
         for some, score in _scores(model, encoder, part, rows + part.first, cols, batch):
             block[rows[some], cols[some]] = score
@@ -155,8 +167,9 @@ def inputs(
 
     As in `predict_strips`, no more than a strip and its margin is held.
     """
-    for part in _strips(encoder, ds, range(0, ds.sizes["y"], strip), strip):
-        rows, cols = np.nonzero(ds["valid"].isel(y=slice(part.first, part.last)).to_numpy())
+    strip = _tall(ds, strip)
+    for part in _strips(encoder, ds, range(0, shape_of(ds)[0], strip), strip):
+        rows, cols = _valid(ds, part)
         rows += part.first
         for begin in range(0, len(rows), batch):
             r, c = rows[begin : begin + batch], cols[begin : begin + batch]
@@ -180,7 +193,8 @@ def gather(
     SampleError : a place lies outside the area.
     """
     rows, cols = _inside(ds, rows, cols)
-    if len(rows) * _across(encoder) ** 2 > ds.sizes["y"] * ds.sizes["x"]:
+    height, width = shape_of(ds)
+    if len(rows) * _across(encoder) ** 2 > height * width:
         stack = encode(ds, encoder).to_numpy()
         return lambda index: _as_input(encoder, _look(encoder, stack, rows[index], cols[index]))
     seen: NDArray[Any] = np.empty((len(rows), *_seen_shape(encoder)), _dtype(encoder))
@@ -207,13 +221,13 @@ class _Strip(NamedTuple):
 
 def _strips(encoder: Encoder, ds: xr.Dataset, firsts: Any, strip: int) -> Iterator[_Strip]:
     """Encode strips; the margin is mirrored at the first and last row of the map only."""
-    height, across = ds.sizes["y"], _across(encoder)
+    height, across = shape_of(ds)[0], _across(encoder)
     above, below = across // 2, (across - 1) // 2
     for first in firsts:
         last = min(first + strip, height)
         needed = reflect(np.arange(first - above, last + below), height)
         start, stop = int(needed.min()), int(needed.max()) + 1
-        encoded = encode(ds.isel(y=slice(start, stop)), encoder).to_numpy()
+        encoded = encode(rows_of(ds, slice(start, stop)), encoder).to_numpy()
         yield _Strip(first, last, above, encoded[needed - start])
 
 
@@ -221,9 +235,21 @@ def _strips_with(
     encoder: Encoder, ds: xr.Dataset, rows: NDArray[np.intp]
 ) -> Iterator[tuple[_Strip, NDArray[np.intp]]]:
     """The strips that hold places, each with the places' indices."""
-    number = rows // STRIP
-    for part in _strips(encoder, ds, np.unique(number) * STRIP, STRIP):
-        yield part, np.flatnonzero(number == part.first // STRIP)
+    strip = _tall(ds, STRIP)
+    number = rows // strip
+    for part in _strips(encoder, ds, np.unique(number) * strip, strip):
+        yield part, np.flatnonzero(number == part.first // strip)
+
+
+def _tall(ds: xr.Dataset, strip: int) -> int:
+    """Rows of a strip; units are one cell wide, so that many more go into one."""
+    return strip * UNITS_A_ROW if is_units(ds) else strip
+
+
+def _valid(ds: xr.Dataset, part: _Strip) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows, from the strip's first, and columns of its valid cells."""
+    rows, cols = np.nonzero(layer(rows_of(ds, slice(part.first, part.last)), "valid"))
+    return rows, cols
 
 
 def _scores(
@@ -287,7 +313,7 @@ def _inside(
     ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     rows, cols = np.asarray(rows, np.intp), np.asarray(cols, np.intp)
-    height, width = ds.sizes["y"], ds.sizes["x"]
+    height, width = shape_of(ds)
     outside = (rows < 0) | (rows >= height) | (cols < 0) | (cols >= width)
     if outside.any():
         raise SampleError(
@@ -306,12 +332,17 @@ def save_model(
     """Store a trained model in a folder, made if need be; `load_model` gives it back.
 
     `architecture.json` says which entry of the menu it is and how it was built; it is written last,
-    so a folder that has one is whole. Beside it lies `weights.weights.h5` or `model.skops`.
+    so a folder that has one is whole. Beside it lies `weights.weights.h5` or `model.skops`, or
+    `model.json` of a model that has `to_json` and `from_json` itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if models.card(name).framework == "keras":
         # Keras takes no other ending than .weights.h5, so the unfinished file has it too.
         _replace(folder / WEIGHTS, folder / f"unfinished.{WEIGHTS}", model.save_weights)
+    elif hasattr(model, "to_json"):
+        plain = json.dumps(model.to_json(), allow_nan=False)
+        path = folder / PLAIN
+        _replace(path, folder / f"unfinished.{PLAIN}", lambda to: to.write_text(plain, "utf-8"))
     else:
         import skops.io
 
@@ -338,6 +369,8 @@ def load_model(folder: Path) -> Any:
         raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
     if models.card(name).framework == "keras":
         return _load_network(folder / WEIGHTS, models.build(name, shape, **options))
+    if (folder / PLAIN).is_file():
+        return _load_plain(folder / PLAIN, models.build(name, shape, **options))
     return _load_estimator(folder / ESTIMATOR)
 
 
@@ -356,6 +389,13 @@ def _load_network(path: Path, model: Any) -> Any:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} does not fit its architecture.json: {reason}") from error
     return model
+
+
+def _load_plain(path: Path, model: Any) -> Any:
+    try:
+        return model.from_json(json.loads(path.read_text("utf-8")))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} was not written by this program: {error}") from error
 
 
 def _load_estimator(path: Path) -> Any:
