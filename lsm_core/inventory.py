@@ -1,14 +1,17 @@
 """The inventory laid on a grid: which landslide owns which cell, and where its place is."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.features import rasterize
 
-from lsm_core.errors import CrsError, InventoryError
+from lsm_core.errors import CrsError, InventoryError, SourceError
 from lsm_core.grid import TOLERANCE, Grid
 
 
@@ -55,6 +58,43 @@ def lay_inventory(features: gpd.GeoDataFrame, grid: Grid, valid: NDArray[np.bool
     owner = _by_centre(kept, grid, valid)
     _give_cells(owner, kept, grid, valid)
     return _numbered(owner, kept, grid, valid, counts)
+
+
+def read_points(path: Path | str, crs: CRS) -> pd.DataFrame:
+    """A person's own points, x and y in a CRS: of a vector file, or of a CSV's columns x and y.
+
+    Features of a vector file (GeoPackage, Shapefile, GeoJSON) are brought to the CRS; those that
+    are not points give a point inside. A CSV has no CRS: its x and y are taken to be in this one.
+    Rows without finite coordinates are left out (their number is in `frame.attrs["left_out"]`).
+
+    Raises
+    ------
+    SourceError : the file is missing, not readable or holds no point. CrsError : it has no CRS.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"no points at {path}: give the path of a CSV, GeoPackage or Shapefile")
+    try:
+        table = pd.read_csv(path) if path.suffix.lower() == ".csv" else gpd.read_file(path)
+    except Exception as error:  # readers below pandas and GDAL raise whatever they like
+        raise SourceError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if isinstance(table, gpd.GeoDataFrame):
+        if table.crs is None:
+            raise CrsError(f"{path} has no CRS: write it into the file (ogr2ogr -a_srs)")
+        inside = table.geometry[~table.geometry.is_empty & table.geometry.notna()]
+        inside = inside.to_crs(crs).representative_point()
+        frame = pd.DataFrame({"x": inside.x, "y": inside.y})
+    elif {"x", "y"} <= set(table.columns):
+        frame = table[["x", "y"]].apply(pd.to_numeric, errors="coerce")
+    else:
+        raise SourceError(
+            f"{path} has columns {', '.join(map(str, table.columns))}: x and y needed"
+        )
+    frame = frame[np.isfinite(frame).all(axis=1)].reset_index(drop=True)
+    frame.attrs["left_out"] = len(table) - len(frame)
+    if frame.empty:
+        raise SourceError(f"{path} holds no point with finite x and y")
+    return frame
 
 
 def _usable(features: gpd.GeoDataFrame, grid: Grid, counts: dict[str, int]) -> gpd.GeoDataFrame:

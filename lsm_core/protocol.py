@@ -1,32 +1,46 @@
 """The two protocols: from landslides to training, validation and test places.
 
-`honest`: blocks are held out first; then landslides, negatives and soft samples are drawn on their
-own ground, nothing nearer to a test place than the recipe's gap. `paper`: everything is drawn first
-and split at random, as published.
+`honest`: the split comes first; then landslides, negatives and soft samples are drawn on their own
+ground, nothing nearer to a test place than the recipe's gap. `paper`: everything is drawn first and
+split at random, as published. Test places without a landslide are random under both, whatever the
+recipe trains on.
 """
 
-import math
-import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from lsm_core.errors import SampleError
+from lsm_core.folds import random_folds
 from lsm_core.grid import grid_of
+from lsm_core.holdout import (
+    block_metres,
+    blocks_of_places,
+    fold_numbers,
+    hold_out,
+    stream,
+    too_near,
+)
+from lsm_core.inventory import read_points
 from lsm_core.recipe import Heatmap, Recipe
 from lsm_core.sampling import (
+    check_strategy,
     gaussian_heatmap,
     heatmap_samples,
     landslide_places,
     nearest_point,
     negatives,
 )
-from lsm_core.splits import PARTS, block_split, blocks_of, near, random_split
+from lsm_core.splits import PARTS, random_split, stratified_split
+from lsm_core.study_area import is_units, layer
 
-BLOCKS, USUAL_GAP = 80, 20
+__all__ = ["Places", "block_metres", "draw_places", "nested_splits", "scored"]
+
 FEWEST = 10  # landslides without which nothing can be trained and tested
 
 
@@ -54,11 +68,12 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
             f"{len(slides)} landslides lie on valid cells of {ds.attrs['name']}: at least {FEWEST} "
             "are needed to train and test a model"
         )
+    check_strategy(recipe.samples.negatives)
     counts = {"landslides": len(slides), "landslides off the map": slides.attrs["left_out"]}
-    slides["block"] = blocks_of(slides["x"], slides["y"], _block_side(ds, recipe))
+    slides["block"] = blocks_of_places(ds, recipe, slides)
     places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
     samples = places.samples.reset_index(drop=True)
-    samples["block"] = blocks_of(samples["x"], samples["y"], _block_side(ds, recipe))
+    samples["block"] = blocks_of_places(ds, recipe, samples)
     drawn = (samples["split"] + ": " + samples["origin"]).value_counts().sort_index()
     counts |= {str(name): int(n) for name, n in drawn.items()}
     return Places(samples, places.test_ground, counts | places.counts)
@@ -69,95 +84,213 @@ def scored(samples: pd.DataFrame, split: str) -> pd.DataFrame:
     return samples[(samples["split"] == split) & (samples["label"] >= 0)]
 
 
+def nested_splits(
+    ds: xr.Dataset, recipe: Recipe, samples: pd.DataFrame, folds: int
+) -> Iterator[pd.DataFrame]:
+    """For tuning: the training part split again, `folds` times, by the same rule and the same gap.
+
+    Parameters
+    ----------
+    samples : of `draw_places`. Test places take no part.
+
+    Yields
+    ------
+    Tables like `samples`, with `split` train or validation: every place with a hard label that is
+    not tested checks in one of them. Places of the other folds nearer to a checking place than the
+    recipe's gap are left out (`frame.attrs["removed"]` counts them), soft samples of a landslide
+    that checks too. Under `paper` places are split at random, with no gap.
+    """
+    seen = samples[samples["split"] != "test"]
+    hard = seen[seen["label"] >= 0]
+    fold = pd.Series(_nested_folds(ds, recipe, hard, folds), index=hard.index)
+    slides = hard[hard["label"] == 1]
+    parents = pd.Series(fold[slides.index].to_numpy(), index=slides["landslide_id"])
+    soft = seen[seen["label"] < 0]
+    for number in range(folds):
+        check = hard[fold == number]
+        train = hard[fold != number]
+        heat = soft[(soft["landslide_id"].map(parents) != number).to_numpy()]
+        if recipe.protocol == "honest":
+            gap, window = too_near(ds, recipe, check), too_near(ds, recipe, check, recipe.window)
+            train = train[~gap[train["row"], train["col"]]]
+            known = heat["landslide_id"].isin(train["landslide_id"]).to_numpy()
+            heat = heat[known & ~window[heat["row"], heat["col"]]]
+        frame = pd.concat(
+            [
+                train.assign(split="train"),
+                heat.assign(split="train"),
+                check.assign(split="validation"),
+            ]
+        )
+        frame.attrs["removed"] = len(seen) - len(frame)
+        yield frame
+
+
+def _nested_folds(
+    ds: xr.Dataset, recipe: Recipe, hard: pd.DataFrame, folds: int
+) -> NDArray[np.int64]:
+    """Folds of places with a hard label; those without a landslide follow the nearest one."""
+    rng = stream(recipe.split.seed, "nested")
+    placed = np.isfinite(hard[["x", "y"]].to_numpy(dtype=float)).all()
+    if recipe.protocol == "paper" or not placed:
+        return random_folds(hard["label"], folds, rng)
+    if is_units(ds) or recipe.method in ("blocks", "date", "column"):
+        return fold_numbers(ds, recipe, hard, folds, "nested")
+    slides = hard[hard["label"] == 1]
+    own = fold_numbers(ds, recipe, slides, folds, "nested")
+    return own[cKDTree(slides[["x", "y"]]).query(hard[["x", "y"]])[1]]
+
+
 # ------------------------------------------------------------------------------------- honest
 
 
 def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
-    ground = _ground(ds, recipe, slides)
-    part = ground[slides["row"], slides["col"]]
-    is_test = part == PARTS.index("test")
+    part, ground, counts = hold_out(ds, recipe, slides)
     test_ground = ground == PARTS.index("test")
-    held = slides[is_test].assign(split="test")
+    held = slides[part == "test"].assign(split="test")
+    if held.empty:
+        raise SampleError("no landslide is held out: raise split.test, or lower split.folds")
     test = pd.concat([held, _evaluation_negatives(ds, recipe, len(held), test_ground)])
 
-    far = ~near(test["row"], test["col"], ground.shape, recipe.apart)
-    kept = ~is_test & far[slides["row"], slides["col"]]
+    far = ~too_near(ds, recipe, test)
+    kept = (part != "test") & far[slides["row"], slides["col"]]
+    known = slides[kept & np.isin(part, ("train", "validation"))]
     parts = [test]
     for name in ("train", "validation"):
         own = ground == PARTS.index(name)
-        here = slides[kept & (part == PARTS.index(name))].assign(split=name)
+        here = slides[kept & (part == name)].assign(split=name)
         if here.empty:
-            raise SampleError(
-                f"no landslide is left for {name}: all lie nearer than {recipe.apart} cells to a "
-                "test place; make split.block larger or split.apart smaller"
-            )
+            raise SampleError(_nobody_left(recipe, name))
         allowed = own & far
         if name == "train" and recipe.samples.heatmap:
-            clear = ~near(test["row"], test["col"], ground.shape, recipe.window)
+            clear = ~too_near(ds, recipe, test, recipe.window)
             heat, soft = _soft(ds, recipe, recipe.samples.heatmap, here, own & clear)
             allowed &= heat == 0
             parts.append(soft.assign(split=name))
         n = round(len(here) * recipe.samples.negatives_per_landslide)
-        rng = _stream(recipe.seed, f"{name} negatives")
-        drawn = negatives(ds, recipe.samples.negatives, n, rng, allowed=allowed)
+        drawn = _training_negatives(ds, recipe, name, n, allowed, known, counts)
         parts += [here, drawn.assign(split=name)]
-    counts = {"landslides too near the test set": int((~is_test).sum() - kept.sum())}
-    counts["side of a block, m"] = round(block_metres(ds, recipe))
+    gone = ~kept & np.isin(part, ("train", "validation"))
+    counts = {"landslides too near the test set": int(gone.sum())} | counts
     return Places(pd.concat(parts), test_ground, counts)
+
+
+def _nobody_left(recipe: Recipe, name: str) -> str:
+    cure = {
+        "blocks": "make split.block larger or split.apart smaller",
+        "clusters": "make split.clusters fewer or split.apart smaller",
+    }.get(recipe.method, "make split.test or split.apart smaller, or choose split.method blocks")
+    return (
+        f"no landslide is left for {name}: all lie nearer than {recipe.apart} cells to a test "
+        f"place; {cure}"
+    )
 
 
 def _evaluation_negatives(
     ds: xr.Dataset, recipe: Recipe, n: int, allowed: NDArray[np.bool_]
 ) -> pd.DataFrame:
     """As many as test landslides, at random, whatever the recipe trains on."""
-    rng = _stream(recipe.split.seed, "evaluation negatives")
-    drawn = negatives(ds, "random", n, rng, allowed=allowed)
+    rng = stream(recipe.split.seed, "evaluation negatives")
+    drawn = negatives(ds, "random", _at_most(ds, n, allowed), rng, allowed=allowed)
     return drawn.assign(split="test", origin="evaluation negative")
 
 
-def _ground(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> NDArray[np.uint8]:
-    """The part of every cell of the map, as its number in PARTS, by the cell's block."""
-    x, y = ds["x"].to_numpy(), ds["y"].to_numpy()
-    side = _block_side(ds, recipe)
-    _, west, col = np.unique(np.floor(x / side), return_index=True, return_inverse=True)
-    _, north, row = np.unique(np.floor(y / side), return_index=True, return_inverse=True)
-    block = blocks_of(x[west][None, :], y[north][:, None], side)
-    split = recipe.split
-    part = block_split(
-        slides["block"],
-        test=split.test,
-        validation=split.validation,
-        rng=_stream(split.seed, "blocks"),
-        also=block.ravel(),
+def _training_negatives(
+    ds: xr.Dataset,
+    recipe: Recipe,
+    name: str,
+    n: int,
+    allowed: NDArray[np.bool_],
+    known: pd.DataFrame,
+    counts: dict[str, int],
+) -> pd.DataFrame:
+    """By the recipe's strategy; what could not be drawn is counted."""
+    strategy = check_strategy(recipe.samples.negatives)
+    points = None
+    if strategy.name == "own":
+        points = read_points(strategy.options["file"], grid_of(ds).crs)
+    drawn = negatives(
+        ds,
+        recipe.samples.negatives,
+        _at_most(ds, n, allowed) if strategy.name == "random" else n,
+        stream(recipe.seed, f"{name} negatives"),
+        allowed=allowed,
+        landslides=known,
+        points=points,
     )
-    number = part.map(PARTS.index).astype(np.uint8)
-    table = np.asarray(number[block.ravel()], dtype=np.uint8).reshape(block.shape)
-    return table[row][:, col]
+    if len(drawn) < n:
+        counts[f"{name}: negatives that could not be drawn"] = n - len(drawn)
+    return drawn
+
+
+def _at_most(ds: xr.Dataset, n: int, allowed: NDArray[np.bool_]) -> int:
+    """Units are few: where fewer are left than wanted, all of them are taken."""
+    if not is_units(ds):
+        return n
+    return min(n, int((allowed & layer(ds, "valid") & (layer(ds, "landslide") == 0)).sum()))
 
 
 # -------------------------------------------------------------------------------------- paper
 
 
 def _paper(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
-    """Soft samples that fall to the test share have no hard label and are left out."""
-    split = recipe.split
+    """Soft samples that fall to the test share have no hard label and are left out.
+
+    As many random negatives as landslides are split with them. Where the recipe trains on others,
+    these take the place of those of training and validation: test places never follow the strategy.
+    """
+    split, counts = recipe.split, dict[str, int]()
     n = round(len(slides) * recipe.samples.negatives_per_landslide)
-    drawn = negatives(ds, recipe.samples.negatives, n, _stream(split.seed, "negatives"))
-    hard = pd.concat([slides, drawn])
-    hard["split"] = random_split(
-        len(hard),
-        test=split.test,
-        validation=split.validation,
-        rng=_stream(split.seed, "random split"),
-    )
+    usual = check_strategy(recipe.samples.negatives).name == "random" and n == len(slides)
+    anywhere = np.ones(layer(ds, "valid").shape, dtype=bool)
+    rng = stream(split.seed, "negatives")
+    hard = pd.concat([slides, negatives(ds, "random", _at_most(ds, len(slides), anywhere), rng)])
+    hard["split"] = _random_parts(recipe, hard)
+    if not usual:
+        hard = _other_negatives(ds, recipe, hard, counts)
     if recipe.samples.heatmap is None:
-        return Places(hard, None, {})
-    anywhere = np.ones(ds["valid"].shape, dtype=bool)
+        return Places(hard, None, counts)
     _, soft = _soft(ds, recipe, recipe.samples.heatmap, slides, anywhere)
-    rng = _stream(recipe.seed, "soft split")
+    rng = stream(recipe.seed, "soft split")
     in_test = random_split(len(soft), test=split.test, validation=0.0, rng=rng) == "test"
-    left_out = {"soft samples in the test share, left out": int(in_test.sum())}
-    return Places(pd.concat([hard, soft[~in_test].assign(split="train")]), None, left_out)
+    counts["soft samples in the test share, left out"] = int(in_test.sum())
+    return Places(pd.concat([hard, soft[~in_test].assign(split="train")]), None, counts)
+
+
+def _random_parts(recipe: Recipe, hard: pd.DataFrame) -> NDArray[np.str_]:
+    """At random, landslides and others alike, or each by the same shares; or by folds."""
+    split = recipe.split
+    strata = hard["label"] if recipe.method == "stratified" else np.zeros(len(hard))
+    if split.folds is None:
+        return stratified_split(
+            strata,
+            test=split.test,
+            validation=split.validation,
+            rng=stream(split.seed, "random split"),
+        )
+    folds = random_folds(strata, split.folds, stream(split.seed, "random folds"))
+    rng = stream(split.seed, f"random fold {split.fold}")
+    parts = stratified_split(strata, test=split.validation, validation=0, rng=rng)
+    parts = np.where(parts == "test", "validation", "train")
+    return np.where(folds == split.fold - 1, "test", parts)
+
+
+def _other_negatives(
+    ds: xr.Dataset, recipe: Recipe, hard: pd.DataFrame, counts: dict[str, int]
+) -> pd.DataFrame:
+    """The recipe's own negatives for training and validation, off the cells of test places."""
+    kept = hard[(hard["split"] == "test") | (hard["label"] == 1)]
+    free = np.ones(layer(ds, "valid").shape, dtype=bool)
+    test = kept[kept["split"] == "test"]
+    free[test["row"], test["col"]] = False
+    parts = [kept]
+    known = kept[(kept["split"] != "test") & (kept["label"] == 1)]
+    for name in ("train", "validation"):
+        n = int((known["split"] == name).sum() * recipe.samples.negatives_per_landslide + 0.5)
+        drawn = _training_negatives(ds, recipe, name, n, free, known, counts)
+        free[drawn["row"], drawn["col"]] = False
+        parts.append(drawn.assign(split=name))
+    return pd.concat(parts)
 
 
 # --------------------------------------------------------------------------------------- both
@@ -183,32 +316,6 @@ def _soft(
         clear,
         ids=slides["landslide_id"],
         per_interval=round(heatmap.per_interval * len(slides)),
-        rng=_stream(recipe.seed, "soft samples"),
+        rng=stream(recipe.seed, "soft samples"),
     )
     return heat.to_numpy(), soft
-
-
-def block_metres(ds: xr.Dataset, recipe: Recipe) -> float:
-    """Side of a block: the recipe's, or by itself so that there are enough blocks and room in them.
-
-    By itself it is the larger of the side that cuts the valid area into 80 blocks and of three
-    times the gap between training and test, rounded up to one digit. The gap is `split.apart`, or
-    20 cells, so that the side never depends on the model.
-    """
-    if recipe.split.block is not None:
-        return recipe.split.block
-    cell = grid_of(ds).cell_size
-    gap = USUAL_GAP if recipe.split.apart is None else recipe.split.apart
-    side = max(cell * math.sqrt(int(ds["valid"].sum()) / BLOCKS), 3 * gap * cell)
-    digit = 10 ** math.floor(math.log10(side))
-    return float(math.ceil(side / digit) * digit)
-
-
-def _block_side(ds: xr.Dataset, recipe: Recipe) -> float:
-    """Side of a block in the units of the CRS."""
-    return block_metres(ds, recipe) / grid_of(ds).metres_per_unit
-
-
-def _stream(seed: int, what: str) -> np.random.Generator:
-    """A generator of its own for every draw, so that one draw's size never moves another."""
-    return np.random.default_rng([seed, zlib.crc32(what.encode())])

@@ -12,6 +12,7 @@ from rasterio.crs import CRS
 from lsm_core.errors import RecipeError, SampleError
 from lsm_core.grid import Grid
 from lsm_core.sampling import (
+    check_strategy,
     gaussian_heatmap,
     heatmap_samples,
     landslide_places,
@@ -211,7 +212,7 @@ def test_negatives_keep_to_allowed_ground_and_to_their_seed():
     pd.testing.assert_frame_equal(frame, negatives(ds, "random", 10, rng(), allowed=allowed))
     other = negatives(ds, "random", 10, rng(2), allowed=allowed)
     assert (frame["row"] * 8 + frame["col"] != other["row"] * 8 + other["col"]).any()
-    with pytest.raises(RecipeError, match="'randon'"):
+    with pytest.raises(RecipeError, match="'randon': did you mean random"):
         negatives(ds, "randon", 1, rng())
 
 
@@ -222,6 +223,151 @@ def test_negatives_are_even_over_the_ground():
     drawn = frames.value_counts(["row", "col"])
     assert len(drawn) == 51
     assert drawn.between(29, 91).all()  # 59 expected, four standard deviations of 7.3
+
+
+def ground(rows=40, cols=60):
+    """A grid with a square of landslide at the left, a slope that grows eastward, three rocks."""
+    grid = make_grid(rows, cols)
+    ids = np.zeros(grid.shape, "int32")
+    ids[10:13, 5:8] = 1
+    ids[20, 5] = 2
+    x, y = grid.xy([11, 20], [6, 5])
+    slope = np.broadcast_to(np.arange(cols, dtype="float32"), grid.shape).copy()
+    slope[0] = np.nan
+    rock = np.full(grid.shape, 1, "int16")
+    rock[:, 8:] = 2
+    rock[:, 50:] = 3
+    rock[20, 5] = 3
+    ds = xr.Dataset(
+        {
+            "landslide": (("y", "x"), (ids > 0).astype("uint8")),
+            "landslide_id": (("y", "x"), ids),
+            "valid": (("y", "x"), np.ones(grid.shape, bool)),
+            "slope": (("y", "x"), slope, {"kind": "continuous", "units": "degrees"}),
+            "rock": (("y", "x"), rock, {"kind": "categorical", "nodata": -32768}),
+        },
+        {"y": grid.y, "x": grid.x, "place": np.array([1, 2], "int32")},
+    )
+    return ds.assign(place_x=("place", x), place_y=("place", y)).rio.write_crs(grid.crs)
+
+
+def test_negatives_beyond_a_buffer_of_the_known_landslides():
+    ds = ground()
+    r, c = np.indices((40, 60))
+    metres = np.full((40, 60), np.inf)
+    for row, col in np.argwhere(ds["landslide"].values):
+        metres = np.minimum(metres, 30 * np.hypot(r - row, c - col))
+    beyond = int((metres > 300).sum())
+    chosen = {"strategy": "beyond_buffer", "metres": 300}
+    frame = negatives(ds, chosen, beyond + 7, rng())
+    assert frame.attrs["not_drawn"] == 7
+    assert (metres[frame["row"], frame["col"]] > 300).all()
+    assert len(frame) == beyond
+    first = landslide_places(ds).head(1)  # the other lies in a part that may not be known
+    known = negatives(ds, chosen, 2400, rng(), landslides=first)
+    assert len(known) > beyond
+    assert not ds["landslide"].values[known["row"], known["col"]].any()
+
+
+def test_negatives_below_a_slope():
+    frame = negatives(ground(), {"strategy": "below_slope", "degrees": 12}, 5000, rng())
+    assert frame["col"].max() == 11
+    assert frame["row"].min() == 1  # where the slope is unknown it is not below
+    assert len(frame) == 39 * 12 - 10
+    assert frame.attrs["not_drawn"] == 5000 - len(frame)
+
+
+def test_negatives_of_low_heat_equal_the_heatmap():
+    ds = ground()
+    frame = negatives(ds, {"strategy": "low_heat", "heat": 0.5, "diameter": 9}, 5000, rng())
+    heat = gaussian_heatmap(landslide_places(ds), make_grid(), 4.5 * 30).values
+    free = (heat < 0.5) & (ds["landslide"].values == 0)
+    assert len(frame) == free.sum() < (ds["landslide"].values == 0).sum()
+    assert free[frame["row"], frame["col"]].all()
+
+
+def test_matched_negatives_have_the_landslides_shares():
+    ds = ground()
+    chosen = {"strategy": "matched", "factor": "rock"}
+    frame = negatives(ds, chosen, 101, rng())
+    rock = ds["rock"].values[frame["row"], frame["col"]]
+    assert sorted(np.bincount(rock, minlength=4)[1:].tolist()) == [0, 50, 51]
+    assert (rock != 2).all()
+    allowed = np.zeros((40, 60), bool)
+    allowed[:3] = True  # 24 cells of rock 1, 30 of rock 3
+    short = negatives(ds, chosen, 100, rng(), allowed=allowed)
+    assert np.bincount(ds["rock"].values[short["row"], short["col"]]).tolist() == [0, 24, 0, 30]
+    assert short.attrs["not_drawn"] == 46
+    with pytest.raises(RecipeError, match="need a categorical factor; slope is not"):
+        negatives(ds, {"strategy": "matched", "factor": "slope"}, 5, rng())
+    with pytest.raises(RecipeError, match="no factor 'rok': did you mean rock"):
+        negatives(ds, {"strategy": "matched", "factor": "rok"}, 5, rng())
+
+
+def test_own_points_are_taken_where_they_may_be():
+    ds = ground()
+    grid = make_grid()
+    x, y = grid.xy([0, 0, 11, 30, -4], [0, 0, 6, 40, 3])
+    points = pd.DataFrame({"x": x + 3, "y": y})
+    chosen = {"strategy": "own", "file": "points.csv"}
+    frame = negatives(ds, chosen, 10, rng(), points=points)
+    assert sorted(zip(frame["row"], frame["col"], strict=True)) == [(0, 0), (30, 40)]
+    assert frame.attrs == {"not_drawn": 8, "left_out": 3}
+    with pytest.raises(SampleError, match="need points"):
+        negatives(ds, chosen, 10, rng())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ("beyond_bufer", "did you mean beyond_buffer"),
+        ({"strategy": "beyond_buffer", "meters": 5}, "no option 'meters': did you mean metres"),
+        ({"strategy": "random", "metres": 5}, "it has no options"),
+        ({"strategy": "below_slope", "degrees": "ten"}, "degrees is 'ten': give a number above 0"),
+        ({"strategy": "beyond_buffer", "metres": 0}, "metres is 0: give a number above 0"),
+        ({"strategy": "matched"}, "need factor"),
+        ({"metres": 5}, "is called ''"),
+    ],
+)
+def test_strategies_that_do_not_exist_are_refused(chosen, words):
+    with pytest.raises(RecipeError, match=words):
+        check_strategy(chosen)
+
+
+def test_a_strategy_without_ground_is_refused():
+    with pytest.raises(SampleError, match=r"beyond_buffer \(metres 9000.0\): none of 2390 cells"):
+        negatives(ground(), {"strategy": "beyond_buffer", "metres": 9000}, 5, rng())
+
+
+def units():
+    rows = np.arange(30)
+    return xr.Dataset(
+        {
+            "landslide": ("unit", (rows % 3 == 0).astype("uint8")),
+            "valid": ("unit", rows > 2),
+            "slope": ("unit", rows.astype("float32"), {"kind": "continuous"}),
+        },
+        {"x": ("unit", 100.0 * rows), "y": ("unit", np.zeros(30))},
+    )
+
+
+def test_units_are_places_too():
+    ds = units()
+    slides = landslide_places(ds)
+    assert slides["row"].tolist() == [3, 6, 9, 12, 15, 18, 21, 24, 27]
+    assert slides["landslide_id"].tolist() == [4, 7, 10, 13, 16, 19, 22, 25, 28]
+    assert slides.attrs["left_out"] == 1
+    assert (slides["x"] == 100 * slides["row"]).all()
+    frame = negatives(ds, "random", 18, rng())
+    assert sorted(frame["row"]) == [r for r in range(3, 30) if r % 3]
+    assert (frame["col"] == 0).all()
+    flat = negatives(ds, {"strategy": "below_slope", "degrees": 6}, 9, rng())
+    assert sorted(flat["row"]) == [4, 5]
+    buffer = {"strategy": "beyond_buffer", "metres": 150}
+    far = negatives(ds, buffer, 9, rng(), landslides=slides.iloc[:2])
+    assert far["row"].min() == 8
+    bare = landslide_places(ds.drop_vars(["x", "y"]))
+    assert bare["x"].isna().all()
 
 
 def test_places_keep_their_point_and_number():

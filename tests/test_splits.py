@@ -1,19 +1,23 @@
-"""Parts add up, whole blocks stay together, and the leakage meter measures what it says."""
+"""Parts add up and keep their shares; whole blocks, groups and dates stay together."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lsm_core.errors import SampleError
-from lsm_core.splits import block_split, blocks_of, near, overlap_report, random_split
+from lsm_core.splits import (
+    block_split,
+    blocks_of,
+    held_groups,
+    near,
+    random_split,
+    stratified_split,
+    time_split,
+)
 
 
 def rng(seed=1):
     return np.random.default_rng(seed)
-
-
-def places(rows, cols, split, landslide_id=0):
-    return pd.DataFrame({"row": rows, "col": cols, "split": split, "landslide_id": landslide_id})
 
 
 def test_random_split_has_its_shares_and_follows_its_seed():
@@ -65,26 +69,31 @@ def test_near_is_the_square_of_cells_closer_than_so_many():
     assert not near([10], [10], (30, 30), 0).any()
 
 
-def test_windows_overlap_exactly_when_closer_than_one_window():
-    for distance, share in ((12, 1.0), (13, 0.0)):
-        frame = places([0, 0], [0, distance], ["train", "test"])
-        report = overlap_report(frame, 13)
-        assert report["share"] == share
-    assert report["verdict"].startswith("clean")
+def test_strata_have_their_shares_in_every_part():
+    stratum = np.repeat([0, 1, 2], [100, 300, 20])
+    parts = stratified_split(stratum, test=0.3, validation=0.1, rng=rng())
+    for value, n in ((0, 100), (1, 300), (2, 20)):
+        own = parts[stratum == value]
+        assert (own == "test").sum() == round(0.3 * n)
+        assert (own == "validation").sum() == round(0.1 * round(0.7 * n))
 
 
-def test_the_meter_counts_shared_cells_and_landslides():
-    frame = places([5, 5, 9], [5, 5, 90], ["train", "test", "validation"], [7, 7, 8])
-    report = overlap_report(frame, 1)
-    assert (report["same_cell"], report["shared_landslides"], report["share"]) == (1, 1, 1.0)
-    assert report["verdict"] == "leaks: 1 landslides are in training and test"
+def test_the_latest_are_tested_and_one_date_stays_together():
+    year = np.array([2000, 2001, 2001, 2005, 2005, 2005, 2010, 2010])
+    assert (time_split(year, test=0.3) == (year > 2005)).all()
+    assert (time_split(year, after=2000) == (year > 2000)).all()
+    assert (time_split(year, test=0.99) == (year > 2000)).all()
+    for after in (1990, 2010):
+        with pytest.raises(SampleError, match=r"dates run from 2000 to 2010: give a split\.cutoff"):
+            time_split(year, after=after)
+    with pytest.raises(SampleError, match="0 of 2 landslides are later"):
+        time_split([2001, 2001])
 
 
-def test_negatives_share_no_landslide():
-    frame = places([0, 50], [0, 50], ["train", "test"], 0)
-    assert overlap_report(frame, 3)["shared_landslides"] == 0
-
-
-def test_no_test_places_is_an_error():
-    with pytest.raises(SampleError, match="0 test and 1 training places"):
-        overlap_report(places([0], [0], ["train"]), 3)
+def test_whole_groups_are_held_near_their_share():
+    group = rng(3).integers(0, 30, 900)
+    held = held_groups(group, 0.2, rng())
+    assert held.mean() == pytest.approx(0.2, abs=0.03)
+    assert not set(group[held]) & set(group[~held])
+    with pytest.raises(SampleError, match="are in one group"):
+        held_groups([4, 4, 4], 0.2, rng())

@@ -1,0 +1,130 @@
+"""The leakage meter measures what it says; a column that gives the label away is found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from lsm_core.errors import SampleError
+from lsm_core.leakage import giveaways
+from lsm_core.splits import overlap_report
+
+
+def places(rows, cols, split, landslide_id=0, **more):
+    frame = {"row": rows, "col": cols, "split": split, "landslide_id": landslide_id}
+    return pd.DataFrame(frame | more)
+
+
+def plane(rows=100, cols=120):
+    ds = xr.Dataset(
+        {"landslide": (("y", "x"), np.zeros((rows, cols), "uint8")),
+         "valid": (("y", "x"), np.ones((rows, cols), bool))},
+        {"y": 4e6 - 30.0 * np.arange(rows), "x": 5e5 + 30.0 * np.arange(cols)},
+    )  # fmt: skip
+    return ds.rio.write_crs(32643)
+
+
+def test_windows_overlap_exactly_when_closer_than_one_window():
+    for distance, share in ((12, 1.0), (13, 0.0)):
+        frame = places([0, 0], [0, distance], ["train", "test"])
+        report = overlap_report(frame, 13)
+        assert report["share"] == share
+    assert report["verdict"].startswith("clean")
+
+
+def test_the_meter_counts_shared_cells_and_landslides():
+    frame = places([5, 5, 9], [5, 5, 90], ["train", "test", "validation"], [7, 7, 8])
+    report = overlap_report(frame, 1)
+    assert (report["same_cell"], report["shared_landslides"], report["share"]) == (1, 1, 1.0)
+    assert report["verdict"] == "leaks: 1 landslides are in training and test"
+
+
+def test_negatives_share_no_landslide():
+    frame = places([0, 50], [0, 50], ["train", "test"], 0)
+    assert overlap_report(frame, 3)["shared_landslides"] == 0
+
+
+def test_no_test_places_is_an_error():
+    with pytest.raises(SampleError, match="0 test and 1 training places"):
+        overlap_report(places([0], [0], ["train"]), 3)
+
+
+def test_distances_of_test_and_map_are_counted_between_shared_edges():
+    r = np.random.default_rng(1)
+    frame = places(r.integers(0, 100, 300), r.integers(0, 120, 300),
+                   np.where(r.random(300) < 0.3, "test", "train"))  # fmt: skip
+    ds = plane()
+    report = overlap_report(frame, 5, ds)
+    test, seen = frame[frame["split"] == "test"], frame[frame["split"] == "train"]
+    by_hand = np.maximum(
+        abs(test["row"].to_numpy()[:, None] - seen["row"].to_numpy()),
+        abs(test["col"].to_numpy()[:, None] - seen["col"].to_numpy()),
+    ).min(axis=1)
+    drawn = report["distances"]
+    assert drawn["test"] == np.histogram(by_hand, drawn["edges"])[0].tolist()
+    assert sum(drawn["test"]) == len(test)
+    assert sum(drawn["map"]) == 100 * 120 // (100 * 120 // 5000)
+    assert len(drawn["edges"]) == len(drawn["test"]) + 1
+    assert report["nearest_cells"][2] == np.median(by_hand)
+    assert report["share"] == np.mean(by_hand < 5)
+    assert (report["unit"], report["cell_size"]) == ("cells", 30.0)
+
+
+def test_verdicts_on_distance():
+    corner = places([0, 0, 3], [0, 1, 3], ["train", "train", "test"])
+    report = overlap_report(corner, 1, plane())
+    assert report["verdict"].startswith("optimistic: ")
+    lattice = np.arange(0, 60, 4)
+    rows, cols = (v.ravel() for v in np.meshgrid(lattice, lattice))
+    even = places(np.append(rows, 99), np.append(cols, 119), ["train"] * rows.size + ["test"])
+    wide = overlap_report(even, 1, plane(60, 120))
+    assert wide["verdict"].startswith("clean: ")
+    assert wide["verdict"].endswith("a hard test")
+
+
+def test_exact_copies_are_counted_and_gaps_are_equal():
+    frame = places([0, 9, 50, 60, 70], [0, 9, 50, 60, 70], ["train"] * 2 + ["test"] * 3)
+    features = [[1.5, np.nan], [0.0, 2.0], [1.5, np.nan], [-0.0, 2.0], [1.5, 2.0]]
+    report = overlap_report(frame, 3, features=features)
+    assert report["duplicates"] == 2
+    assert report["verdict"].startswith("suspect: 2 test places")
+    assert "duplicates" not in overlap_report(frame, 3)
+
+
+def units(x, y):
+    n = len(x)
+    return xr.Dataset(
+        {"landslide": ("unit", np.zeros(n, "uint8")), "valid": ("unit", np.ones(n, bool))},
+        {"x": ("unit", np.asarray(x, float)), "y": ("unit", np.asarray(y, float))},
+    )
+
+
+def test_units_are_as_far_apart_as_their_points_and_overlap_only_themselves():
+    ds = units([0, 1, 300, 1000], [0, 0, 400, 0])
+    frame = places([0, 1, 2], 0, ["train", "test", "test"],
+                   x=[0.0, 1.0, 300.0], y=[0.0, 0.0, 400.0])  # fmt: skip
+    report = overlap_report(frame, 1, ds)
+    assert (report["share"], report["unit"]) == (0.0, "m")
+    assert report["nearest_cells"] == [1.0, 125.75, 250.5, 375.25, 500.0]
+    assert report["nearest_map_cells"][4] == 1000.0
+    again = overlap_report(frame.assign(row=[1, 1, 2]), 1, ds)
+    assert (again["share"], again["same_cell"]) == (0.5, 1)
+    nowhere = overlap_report(frame.assign(x=np.nan), 1, ds)
+    assert nowhere["nearest_cells"] is None
+    assert nowhere["verdict"].startswith("clean")
+
+
+def test_a_column_that_gives_the_label_away_is_named():
+    r = np.random.default_rng(1)
+    label = r.integers(0, 2, 500)
+    table = pd.DataFrame({
+        "slope": r.normal(size=500) + label,
+        "deposit": -10.0 * label + r.random(500),
+        "sheet": label * 10 + r.integers(0, 5, 500),
+        "lithology": r.integers(0, 5, 500),
+        "gap": np.nan,
+    })  # fmt: skip
+    found = giveaways(table, label, categorical=("sheet", "lithology"))
+    assert found == {"deposit": 1.0, "sheet": 1.0}
+    mixed = table.assign(sheet=np.where(table["sheet"] > 4, 4 - table["sheet"] % 5, 5))
+    assert "sheet" not in giveaways(mixed.assign(sheet=r.permutation(mixed["sheet"])), label)
