@@ -12,7 +12,13 @@ from lsm_core.models.baselines import fit_estimator
 
 NETWORKS = [card.name for card in models.MENU.values() if card.framework == "keras"]
 BASELINES = [card.name for card in models.MENU.values() if card.framework == "sklearn"]
-QUICK = {"random_forest": {"n_estimators": 20}, "logistic_regression": {}}
+QUICK = {
+    "random_forest": {"n_estimators": 20},
+    "gradient_boosting": {"max_iter": 20, "learning_rate": 0.3, "min_samples_leaf": 5},
+}
+CLASSES = [card.name for card in models.MENU.values() if card.eats == ("classes",)]
+# Nothing is drawn: convex fits, counts, and trees on all places and channels.
+SEEDLESS = ["logistic_regression", "gradient_boosting", "svm", *CLASSES]
 
 
 def places(shape, n=60, seed=0):
@@ -23,6 +29,12 @@ def places(shape, n=60, seed=0):
     middle = tuple(side // 2 for side in shape[:-1])
     x[(slice(None), *middle, 0)] = label + 0.1 * rng.random(n)
     return x, label
+
+
+def fare(name, n=60):
+    """Table samples as a baseline eats them: its values, or their classes."""
+    x, label = places((5,), n)
+    return (np.floor(2 * x), label) if name in CLASSES else (x, label)
 
 
 def plain(value):
@@ -64,8 +76,8 @@ def test_a_network_scores_learns_with_every_weight_and_knows_60_samples_by_heart
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_learns_60_samples_by_heart(name):
-    x, label = places((5,))
-    model = fit_estimator(models.build(name, (5,), seed=1, **QUICK[name]), x, label)
+    x, label = fare(name)
+    model = fit_estimator(models.build(name, (5,), seed=1, **QUICK.get(name, {})), x, label)
     probability = model.predict_proba(x)
     assert probability.shape == (60, 2)
     assert ((probability[:, 1] >= 0.5) == label).all()
@@ -74,7 +86,7 @@ def test_a_baseline_learns_60_samples_by_heart(name):
 @pytest.mark.parametrize("name", models.MENU)
 def test_the_seed_and_nothing_else_decides_the_model(name):
     shape = (7, 7, 1) if name in NETWORKS else (5,)
-    x, label = places(shape)
+    x, label = places(shape) if name in NETWORKS else fare(name)
 
     def scores(seed):
         model = models.build(name, shape, seed=seed, **QUICK.get(name, {}))
@@ -85,7 +97,7 @@ def test_the_seed_and_nothing_else_decides_the_model(name):
 
     first = scores(5)
     np.testing.assert_array_equal(first, scores(5))
-    if name != "logistic_regression":  # a convex fit: the seed has nothing to decide
+    if name not in SEEDLESS:
         assert (first != scores(6)).any()
 
 
@@ -168,13 +180,101 @@ def test_the_scaler_is_learnt_with_the_regression_and_from_nothing_else():
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
 
 
+def test_the_probability_of_the_svm_rises_with_its_distance_and_fits_it_to_unseen_places():
+    r = np.random.default_rng(2)
+    x = r.normal(size=(300, 3)).astype(np.float32)
+    label = (x[:, 0] + r.normal(size=300) > 0).astype(int)
+    model = fit_estimator(models.build("svm", (3,), C=100.0, gamma=10.0), x, label)
+    (fitted,) = model.calibrated_classifiers_
+    distance, score = fitted.estimator.decision_function(x), model.predict_proba(x)[:, 1]
+    assert (np.diff(score[np.argsort(distance)]) >= 0).all()
+    # a machine this free knows its own places by heart; the curve does not believe it
+    assert ((distance > 0) == label).mean() > 0.95
+    assert np.mean(np.abs(score - label)) > 0.2
+
+
+def test_boosting_keeps_no_places_back():
+    model = models.build("gradient_boosting", (2,), max_iter=7)
+    x, label = places((2,), n=12_000)  # by itself it would stop early above 10,000
+    assert fit_estimator(model, x, label).n_iter_ == 7
+
+
+# -------------------------------------------------------------------------- bivariate models
+
+
+def three_factors(n=500):
+    r = np.random.default_rng(4)
+    classes = r.integers(-1, 4, (n, 3))
+    label = (r.random(n) < 0.1 + 0.1 * np.maximum(classes, 0).sum(axis=1) / 2).astype(int)
+    classes[label == 1, 0] = np.maximum(classes[label == 1, 0], 1)  # class 0 has no landslide
+    return classes.astype(np.int16), label
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_bivariate_model_adds_up_what_the_tables_say(name):
+    """Place by place, from the tables: missing and unknown classes say nothing."""
+    from lsm_core import bivariate
+
+    x, label = three_factors()
+    model = fit_estimator(models.build(name, (3,)), x, label)
+    column = "w_plus" if name == "weights_of_evidence" else name
+    tables = [getattr(bivariate, name)(x[:, j], label)[column] for j in range(3)]
+    asked = np.vstack([x[:200], [[9, -1, 2], [-1, -1, -1]]])
+    neutral = float(name == "frequency_ratio")
+    said = [
+        [tables[j].get(c, neutral) if c >= 0 else neutral for j, c in enumerate(p)] for p in asked
+    ]
+    score = model.predict_proba(asked)[:, 1]
+    if name == "certainty_factor":
+        combined = np.array([in_parallel(place) for place in said])
+        np.testing.assert_allclose(model.evidence(asked), combined, atol=1e-12)
+        np.testing.assert_allclose(score, (1 + combined) / 2, atol=1e-12)
+        return
+    added = np.sum(said, axis=1)
+    np.testing.assert_allclose(model.evidence(asked), added, atol=1e-12)
+    odds = {
+        "frequency_ratio": added / 3,
+        "information_value": np.exp(added),
+        "weights_of_evidence": np.exp(added) * label.sum() / (label == 0).sum(),
+    }[name]
+    np.testing.assert_allclose(score, odds / (1 + odds), atol=1e-12)
+    assert ((score > 0) & (score < 1)).all()
+
+
+def in_parallel(factors):
+    """Certainty factors combined two by two."""
+    done = 0.0
+    for x in factors:
+        if done >= 0 and x >= 0:
+            done = done + x - done * x
+        elif done < 0 and x < 0:
+            done = done + x + done * x
+        else:
+            done = (done + x) / (1 - min(abs(done), abs(x)))
+    return done
+
+
+def test_one_factor_of_evidence_gives_the_share_of_landslides_in_the_class():
+    """Bayes' rule with one factor only counts."""
+    x, label = three_factors()
+    one = x[:, 1:2]
+    model = fit_estimator(models.build("weights_of_evidence", (1,)), one, label)
+    shares = [label[one[:, 0] == c].mean() for c in range(4)]
+    known = one[:, 0] >= 0
+    prior = label[known].mean() / (1 - label[known].mean()) / (label.mean() / (1 - label.mean()))
+    odds = np.array(shares) / (1 - np.array(shares)) / prior
+    score = model.predict_proba(np.arange(4)[:, None])[:, 1]
+    np.testing.assert_allclose(score, odds / (1 + odds), atol=1e-12)
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_never_load_a_network_library(name):
     loaded = run_alone(
         "import sys, numpy as np\n"
         "from lsm_core import models\n"
         "from lsm_core.models.baselines import fit_estimator\n"
-        f"fit_estimator(models.build('{name}', (2,), **{QUICK[name]}), np.eye(2), [0, 1])\n"
+        f"model = models.build('{name}', (2,), **{QUICK.get(name, {})})\n"
+        "fit_estimator(model, np.tile(np.eye(2), (9, 1)), [0, 1] * 9)\n"
         "print([m for m in ('keras', 'tensorflow', 'torch', 'jax') if m in sys.modules])"
     )
     assert loaded == "[]"
@@ -206,7 +306,7 @@ def test_a_baseline_says_what_it_cannot_learn_from():
 def test_the_menu_names_builders_that_exist():
     for name, card in models.MENU.items():
         assert card.name == name
-        assert set(card.eats) <= {"onehot", "window", "table"}
+        assert set(card.eats) <= {"onehot", "window", "table", "classes"}
         models.check_options(name, {})
 
 
@@ -236,7 +336,10 @@ def test_right_options_are_taken():
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("lsgh_net", (6, 6, 1)), ("lsgh_net", (13, 12, 1)), ("cnn", (13,)), ("random_forest", (3, 3))],
+    [
+        *(("lsgh_net", (6, 6, 1)), ("lsgh_net", (13, 12, 1)), ("cnn", (13,))),
+        *(("random_forest", (3, 3)), ("information_value", (3, 3, 1))),
+    ],
 )
 def test_shapes_a_model_does_not_take_are_refused(name, shape):
     with pytest.raises(RecipeError, match=r"set input.form"):

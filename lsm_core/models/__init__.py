@@ -32,7 +32,7 @@ class Card:
     note: str
 
 
-_IMAGES, _TABLE = ("onehot", "window"), ("table",)
+_IMAGES, _TABLE, _CLASSES = ("onehot", "window"), ("table",), ("classes",)
 
 MENU: dict[str, Card] = {
     card.name: card
@@ -81,6 +81,41 @@ MENU: dict[str, Card] = {
             builder="lsm_core.models.baselines:logistic_regression",
             smallest=1,
             note="on the standardised values of the cell itself",
+        ),
+        Card(
+            name="gradient_boosting",
+            title="Gradient boosting",
+            framework="sklearn",
+            eats=_TABLE,
+            builder="lsm_core.models.baselines:gradient_boosting",
+            smallest=1,
+            note="boosted trees on the binned values of the cell itself",
+        ),
+        Card(
+            name="svm",
+            title="Support vector machine",
+            framework="sklearn",
+            eats=_TABLE,
+            builder="lsm_core.models.baselines:svm",
+            smallest=1,
+            note="radial kernel on the standardised values of the cell; Platt's probability",
+        ),
+        *(
+            Card(
+                name=name,
+                title=title,
+                framework="sklearn",
+                eats=_CLASSES,
+                builder=f"lsm_core.models.bivariate:{name}",
+                smallest=1,
+                note=note,
+            )
+            for name, title, note in (
+                ("frequency_ratio", "Frequency ratio", "mean ratio of the cell's classes"),
+                ("information_value", "Information value", "sum over the cell's classes"),
+                ("certainty_factor", "Certainty factor", "combined over the cell's classes"),
+                ("weights_of_evidence", "Weights of evidence", "posterior of the cell's classes"),
+            )
         ),
     )
 }
@@ -154,11 +189,11 @@ def _builder(name: str) -> Callable[..., Any]:
 
 
 def check_shape(model: Card, shape: tuple[int, ...]) -> None:
-    if model.eats == _TABLE:
+    if model.eats in (_TABLE, _CLASSES):
         if len(shape) != 1:
             raise RecipeError(
                 f"{model.name} takes a table, shape (channel,), got {shape}: "
-                "set input.form to table"
+                f"set input.form to {model.eats[0]}"
             )
     elif len(shape) != 3 or shape[0] != shape[1] or shape[0] < model.smallest:
         raise RecipeError(
