@@ -168,6 +168,9 @@ def predict(
     name: Annotated[str, typer.Argument(help="A finished run.")],
     to: Annotated[Path, typer.Option(help="GeoTIFF to write.")],
     area: Annotated[str | None, typer.Option(help="Area to map; the run's by default.")] = None,
+    zones: Annotated[
+        Path | None, typer.Option(help="GeoTIFF of zones too, by the run's own limits.")
+    ] = None,
 ) -> None:
     """Map an area with a finished run's model."""
     from lsm_core import prediction, runs
@@ -185,8 +188,13 @@ def predict(
             ds,
             on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
         )
-        runs.write_map(to, grid_of(ds), strips)
+        bent = ((row, run.calibrator(block)) for row, block in strips)
+        runs.write_map(to, grid_of(ds), bent)
     print(f"map: {to}")
+    if zones:
+        cut = ((row, run.limits.zone(block)) for row, block in runs.read_strips(to))
+        runs.write_map(zones, grid_of(ds), cut, dtype="uint8")
+        print(f"zones: {zones}")
 
 
 @runs_app.callback()

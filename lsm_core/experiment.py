@@ -17,7 +17,7 @@ import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import metrics, models, prediction, runs, training, zoning
+from lsm_core import evaluation, metrics, models, prediction, runs, training
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, Stopped
 from lsm_core.grid import grid_of
@@ -132,8 +132,9 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     clock.lap("training")
 
     report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
-    scores = _score(model, plan)
+    scores, calibrator = evaluation.calibrated(_score(model, plan), plan.recipe.calibration)
     runs.write_table(path / "scores.parquet", scores)
+    runs.write_json(path / "calibration.json", calibrator.to_json())
     clock.lap("evaluating")
 
     report({"event": "stage", "stage": "mapping", "message": "mapping the whole area"})
@@ -144,16 +145,24 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
         on_progress=lambda done, total: report({"event": "map", "done": done, "total": total}),
         should_stop=should_stop,
     )
-    runs.write_map(path / "susceptibility.tif", grid_of(ds), strips)
+    bent = ((row, calibrator(block)) for row, block in strips)
+    runs.write_map(path / "susceptibility.tif", grid_of(ds), bent)
     runs.write_text(path / "susceptibility.qml", map_style())
     clock.lap("mapping")
 
     report({"event": "stage", "stage": "zoning", "message": "zones and landslide density"})
     index = np.concatenate([block for _, block in runs.read_strips(path / "susceptibility.tif")])
-    _zone(plan, index, path)
+    zoned = _zone(plan, index, path)
     clock.lap("zoning")
 
     judged = _judge(scores, plan)
+    prevalence = float(ds["landslide"].where(ds["valid"]).mean())
+    for more in (
+        evaluation.judge_places(scores, prevalence=prevalence),
+        evaluation.judge_map(index, scores, plan.test_ground),
+        zoned,
+    ):
+        judged |= more | {"warnings": judged.get("warnings", []) + more["warnings"]}
     judged["histogram"] = _histogram(index)
     judged["counts"] = plan.counts | {"cells mapped": int(np.isfinite(index).sum())}
     judged["filled"] = count_filled(ds, encoder)
@@ -293,30 +302,23 @@ def _histogram(index: NDArray[np.float32]) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "count": count.tolist()}
 
 
-def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> None:
-    """Zones by natural breaks as a map, and density tables by natural and by equal breaks."""
+def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> dict[str, Any]:
+    """Zones as the recipe wants them, as a map and as limits to apply elsewhere; density tables."""
     rng = np.random.default_rng(plan.recipe.seed)
-    natural = zoning.natural_breaks(index, 5, rng=rng)
-    equal = zoning.equal_breaks(index, 5)
-    by_natural = zoning.zone(index, natural)
-    runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, by_natural)], dtype="uint8")
-    runs.write_text(path / "zones.qml", zone_style())
-    zonings = {
-        "equal 0.2": (zoning.zone(index, equal, closed="left"), equal),
-        "natural": (by_natural, natural),
-    }
+    seen = evaluation.landslides_of(plan.samples, index.shape, "train", "validation")
+    limits, warnings = evaluation.zone_limits(index, plan.recipe.zoning, seen, rng)
+    zones = limits.zone(index)
+    runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, zones)], dtype="uint8")
+    runs.write_text(path / "zones.qml", zone_style(limits.k))
+    runs.write_json(path / "zones.json", limits.to_json())
     grounds = {"whole map": np.ones(index.shape, dtype=bool)}
     if plan.test_ground is not None:
         grounds["test blocks"] = plan.test_ground
-    landslides = landslide_count(plan.ds)
-    tables = [
-        zoning.density_table(np.where(ground, zones, 0), landslides, k=5).assign(
-            breaks=breaks, where=where, **{"from": edges[:-1], "to": edges[1:]}
-        )
-        for where, ground in grounds.items()
-        for breaks, (zones, edges) in zonings.items()
-    ]
-    runs.write_table(path / "density_table.csv", pd.concat(tables)[list(runs.DENSITY_COLUMNS)])
+    tables = evaluation.density_tables(index, landslide_count(plan.ds), grounds, limits, rng)
+    runs.write_table(path / "density_table.csv", tables[list(runs.DENSITY_COLUMNS)])
+    name = evaluation.chosen_name(limits)
+    statement = evaluation.reasonableness(tables, name)
+    return {"zoning": name, "reasonableness": statement, "warnings": warnings}
 
 
 def landslide_count(ds: xr.Dataset) -> NDArray[np.int64]:

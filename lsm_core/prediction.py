@@ -46,9 +46,10 @@ Ask = Callable[[], bool]
 
 
 def predict_samples(run: Run, samples: pd.DataFrame) -> NDArray[np.float32]:
-    """Scores of places (columns row, col) of the run's own study area, by the run's model."""
+    """Scores of places (columns row, col) of the run's own study area, as the run calibrates."""
     model, encoder = model_of(run)
-    return score_places(model, encoder, open_area(run.area_path), samples["row"], samples["col"])
+    ds = open_area(run.area_path)
+    return run.calibrator(score_places(model, encoder, ds, samples["row"], samples["col"]))
 
 
 def predict_map(
@@ -76,7 +77,7 @@ def predict_map(
     """
     model, encoder = model_of(run)
     strips = predict_strips(model, encoder, area, on_progress=on_progress, should_stop=should_stop)
-    scores = np.concatenate([block for _, block in strips])
+    scores = run.calibrator(np.concatenate([block for _, block in strips]))
     attrs = {"long_name": "landslide susceptibility", "units": "1", "run": run.id}
     if is_units(area):
         units = {"unit": area["unit"].values}

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lsm_core.recipe import Recipe
 from lsm_core.runs import LEVEL_COLOURS, LEVELS, SCORE_COLUMNS, Run
+from lsm_core.zoning import level_colours, level_names
 
 SHARES = ("share_of_cells", "share_of_landslides", "density")
 
@@ -102,11 +103,13 @@ def _zone_name(zone: dict[Any, Any]) -> str:
     return f"{zone['from']:.1f}-{zone['to']:.1f}" if equal else LEVELS[zone["zone"] - 1]
 
 
-def zone_style() -> str:
-    """A QGIS style for `zones.tif`: five named classes in colours safe for the colour-blind."""
+def zone_style(k: int = 5) -> str:
+    """A QGIS style for `zones.tif`: k named classes in colours safe for the colour-blind."""
     entries = "".join(
         f'<paletteEntry value="{i}" color="{colour}" label="{level}"/>'
-        for i, (level, colour) in enumerate(zip(LEVELS, LEVEL_COLOURS, strict=True), start=1)
+        for i, (level, colour) in enumerate(
+            zip(level_names(k), level_colours(k), strict=True), start=1
+        )
     )
     return _style("paletted", f"<colorPalette>{entries}</colorPalette>")
 

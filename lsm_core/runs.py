@@ -27,10 +27,13 @@ import psutil
 import rasterio
 import rasterio.shutil
 
+from lsm_core import zoning
+from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
 from lsm_core.grid import Grid
 from lsm_core.recipe import Recipe
 from lsm_core.study_area import workspace
+from lsm_core.zoning import Limits
 
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
 ALIVE = ("queued", "running")
@@ -39,8 +42,7 @@ PACKAGES = (
     *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy"),
     *("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
 )
-LEVELS = ("very low", "low", "moderate", "high", "very high")
-LEVEL_COLOURS = ("#2c7bb6", "#abd9e9", "#ffffbf", "#fdae61", "#d7191c")
+LEVELS, LEVEL_COLOURS = zoning.LEVELS, zoning.LEVEL_COLOURS
 DENSITY_COLUMNS = (
     *("breaks", "where", "zone", "from", "to", "cells", "share_of_cells"),
     *("landslides", "share_of_landslides", "density"),
@@ -91,6 +93,21 @@ class Run:
     @cached_property
     def density_table(self) -> pd.DataFrame:
         return pd.read_csv(self._file("density_table.csv"))
+
+    @cached_property
+    def calibrator(self) -> Calibrator:
+        """What turns the model's scores into those of this run; older runs leave them as are."""
+        path = self.path / "calibration.json"
+        return Calibrator.from_json(_read_json(path)) if path.exists() else Calibrator("none")
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The limits of the run's zones, to be applied to other maps too."""
+        if (self.path / "zones.json").exists():
+            return Limits.from_json(_read_json(self.path / "zones.json"))
+        table = self.density_table  # of an older run
+        own = table[(table["breaks"] == "natural") & (table["where"] == "whole map")]
+        return Limits("natural", (float(own["from"].iloc[0]), *own["to"].map(float)), "right")
 
     @property
     def map_path(self) -> Path:

@@ -50,6 +50,7 @@ def test_a_run_folder_is_complete(network):
         *("recipe.json", "area.json", "status.json", "progress.jsonl", "encoder.json"),
         *("samples.parquet", "scores.parquet", "metrics.json", "model", "susceptibility.tif"),
         *("susceptibility.qml", "zones.tif", "zones.qml", "density_table.csv", "versions.json"),
+        *("calibration.json", "zones.json"),
     }
     assert {p.name for p in network.path.iterdir()} == wanted
     assert network.state == "done"
@@ -184,3 +185,69 @@ def test_a_run_that_breaks_says_so(sample_workspace, tmp_path, monkeypatch):
     (failed,) = runs.list_runs(tmp_path)
     assert failed.status["state"] == "failed"
     assert failed.status["message"] == "OSError: no space left on device"
+
+
+def test_a_run_judges_its_map_and_thresholds(forest):
+    """Rates, Boyce index, thresholds, reliability and the statement on zones are in the run."""
+    m = forest.metrics
+    assert set(m["thresholds"]) == {"half", "youden", "f1", "cost", "share"}
+    assert m["thresholds"]["half"]["accuracy"] == m["scores"]["accuracy"]
+    assert m["thresholds"]["share"]["threshold"] != 0.5
+    assert 0 < m["rates"]["prediction"]["under"] < m["rates"]["success"]["under"] <= 1
+    assert -1 <= m["boyce"] <= 1
+    assert 0 <= m["reliability"]["test"]["error"] < 1
+    assert m["prior"]["half_becomes"] == pytest.approx(m["prior"]["area"], rel=0.1)
+    assert any("0.5 on the map" in line for line in m["warnings"])
+    assert m["zoning"] == "natural"
+    assert m["reasonableness"]["whole map"]["reasonable"] is True
+    with rasterio.open(forest.map_path) as one, rasterio.open(forest.zones_path) as two:
+        np.testing.assert_array_equal(forest.limits.zone(one.read(1)), two.read(1))
+
+
+@pytest.mark.parametrize("method", ["isotonic", "platt"])
+def test_calibration_and_zones_of_a_run_go_with_it(method, forest, sample_workspace, tmp_path):
+    """The map, the places and a later prediction agree; the model and its order stay the same."""
+    changes = [f"calibration={method}", "zoning={method: target, shares: [0.1, 0.3, 0.6]}"]
+    bent = run(FOREST, "sample", tmp_path, *changes)
+    assert bent.calibrator.method == method
+    test = bent.scores[bent.scores["split"] == "test"]
+    before = forest.scores[forest.scores["split"] == "test"]
+    np.testing.assert_array_equal(test["raw"], before["score"])
+    np.testing.assert_allclose(test["score"], bent.calibrator(before["score"].to_numpy()))
+    assert not np.allclose(test["score"], before["score"])
+    again = prediction.predict_samples(bent, test)
+    np.testing.assert_allclose(again, test["score"], atol=1e-6)
+    with rasterio.open(bent.map_path) as source:
+        index = source.read(1)
+    np.testing.assert_allclose(index[test["row"], test["col"]], test["score"], atol=1e-6)
+    ds = open_area(bent.area_path)
+    np.testing.assert_allclose(prediction.predict_map(bent, ds), index, atol=1e-6)
+    assert bent.metrics["zoning"] == "target, 3 zones"
+    assert bent.metrics["reliability"]["before"] == forest.metrics["reliability"]["test"]
+    with rasterio.open(bent.zones_path) as source:
+        zones = source.read(1)
+    np.testing.assert_array_equal(zones, bent.limits.zone(index))
+    slides = bent.samples[(bent.samples["label"] == 1) & (bent.samples["split"] != "test")]
+    held = np.bincount(zones[slides["row"], slides["col"]], minlength=4)[1:] / len(slides)
+    assert held[2] >= 0.6
+
+
+def test_test_labels_move_no_calibration_threshold_or_zone(forest, sample_workspace):
+    """With the labels of the test places shuffled, nothing that is learnt or chosen changes."""
+    from lsm_core import evaluation
+
+    places = forest.scores
+    test = places["split"] == "test"
+    moved = places.copy()
+    moved.loc[test, "label"] = places.loc[test, "label"].to_numpy()[::-1]
+    assert (moved["label"] != places["label"]).any()
+    for method in ("isotonic", "platt"):
+        one, other = (evaluation.calibrated(t, method)[1] for t in (places, moved))
+        assert one == other
+    one, other = (evaluation.judge_places(t)["thresholds"] for t in (places, moved))
+    assert {r: v["threshold"] for r, v in one.items()} == {
+        r: v["threshold"] for r, v in other.items()
+    }
+    assert one["youden"]["accuracy"] != other["youden"]["accuracy"]
+    seen = [evaluation.landslides_of(t, (400, 400), "train", "validation") for t in (places, moved)]
+    np.testing.assert_array_equal(*seen)
