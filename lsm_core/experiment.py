@@ -21,12 +21,14 @@ from lsm_core import evaluation, metrics, models, prediction, runs, training
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, Stopped
 from lsm_core.grid import grid_of
-from lsm_core.protocol import draw_places
+from lsm_core.leakage import giveaways
+from lsm_core.null_models import null_models, null_warnings
+from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import Recipe
 from lsm_core.report import map_style, zone_style
 from lsm_core.sampling import landslide_places
 from lsm_core.splits import overlap_report
-from lsm_core.study_area import area_path, open_area
+from lsm_core.study_area import area_path, factor_table, factors, open_area
 
 COMPILING = 20.0  # seconds before the first batch is learnt from
 BACKWARD = 4  # times the work of scoring a place that learning from it takes
@@ -270,10 +272,37 @@ def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
             "pr": _plain(metrics.pr_curve(label, score)),
             "roc": _plain(metrics.roc_curve(label, score)),
         },
-        "overlap": overlap_report(plan.samples, plan.recipe.window, plan.ds),
+        "overlap": _overlap(plan),
     }
+    held |= _null_models(plan, metrics.roc_auc(label, score))
     seen = {part: _areas(scores[scores["split"] == part]) for part in ("validation", "train")}
     return held | _areas(test) | seen
+
+
+def _overlap(plan: Plan) -> dict[str, Any]:
+    """The leakage meter, copies of a place's factor values among what it counts."""
+    samples = plan.samples
+    features = factor_table(plan.ds, samples["row"], samples["col"], plan.recipe.input.factors)
+    return overlap_report(samples, plan.recipe.window, plan.ds, features)
+
+
+def _null_models(plan: Plan, auc: float) -> dict[str, Any]:
+    """Slope alone and nearness alone on the test places; factors that give the label away."""
+    nulls = null_models(plan.ds, plan.samples)
+    train = scored(plan.samples, "train")
+    names = plan.recipe.input.factors or factors(plan.ds)
+    codes = tuple(n for n in names if plan.ds[n].attrs["kind"] == "categorical")
+    table = factor_table(plan.ds, train["row"], train["col"], names)
+    given = giveaways(table, train["label"], categorical=codes)
+    words = [
+        f"{name} alone tells landslides with AUC {auc:.3f}: was it made from the inventory?"
+        for name, auc in given.items()
+    ]
+    return {
+        "null_models": nulls,
+        "giveaways": given,
+        "warnings": null_warnings(auc, nulls) + words,
+    }
 
 
 def _defined(scores: dict[str, float]) -> dict[str, float | None]:
