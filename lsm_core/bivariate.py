@@ -171,7 +171,7 @@ def class_tables(encoder: Encoder, classes: ArrayLike, landslide: ArrayLike) -> 
     return pd.concat(tables, ignore_index=True)
 
 
-def factor_table(
+def factor_classes(
     ds: xr.Dataset, name: str, *, fit_on: pd.DataFrame | None, specs: Input | None = None
 ) -> pd.DataFrame:
     """All statistics of the classes of one factor of a study area, for looking at it.
@@ -225,6 +225,9 @@ def conditional_independence(classes: ArrayLike, landslide: ArrayLike) -> Indepe
     Wright 1989; P_k small). Combinations share weights, so their errors are not independent, and
     s(T) is too small rather than too large. ArcSDM squares N_k s(P_k) as here; EIS Toolkit adds up
     the s(P_k) themselves under the root, without the cells or the square, which is not a variance.
+
+    It is a test on the cells of an area. Among places drawn one to one, too much evidence for and
+    too much against even out, and T is near n whatever the factors.
 
     Parameters
     ----------

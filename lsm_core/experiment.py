@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core import evaluation, metrics, models, prediction, runs, training
+from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, Stopped
 from lsm_core.grid import grid_of
@@ -207,8 +208,10 @@ def _train(plan: Plan, path: Path, report: Report, should_stop: Ask) -> Any:
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
 
-        x = prediction.gather(encoder, plan.ds, train["row"], train["col"])
-        fit_estimator(model, x(np.arange(len(train))), train["label"])
+        x = prediction.gather(encoder, plan.ds, train["row"], train["col"])(np.arange(len(train)))
+        if encoder.form == "classes":
+            runs.write_table(path / "bivariate.csv", class_tables(encoder, x, train["label"]))
+        fit_estimator(model, x, train["label"])
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")

@@ -11,7 +11,7 @@ from lsm_core.bivariate import (
     class_tables,
     class_values,
     conditional_independence,
-    factor_table,
+    factor_classes,
     frequency_ratio,
     information_value,
     weights_of_evidence,
@@ -234,7 +234,7 @@ def test_the_table_of_a_factor_counts_training_places_and_no_others():
     places["label"] = ds["landslide"].to_numpy()[places["row"], places["col"]].astype(int)
     soft = pd.concat([places, places.head(7).assign(label=-1)])
     specs = Input(classes={"slope": (20.0, 40.0), "gone": (1.0,)})
-    table = factor_table(ds, "slope", fit_on=soft, specs=specs)
+    table = factor_classes(ds, "slope", fit_on=soft, specs=specs)
     assert table.attrs["counted"] == "600 training places"
     assert table["name"].tolist() == ["below 20", "20 to 40", "40 and above"]
     assert table["from"].fillna(-1).tolist() == [-1, 20, 40]
@@ -245,21 +245,21 @@ def test_the_table_of_a_factor_counts_training_places_and_no_others():
     wild = ds.copy(deep=True)
     wild["slope"].values[25:] = 1e6
     pd.testing.assert_frame_equal(
-        factor_table(wild, "slope", fit_on=places), factor_table(ds, "slope", fit_on=places)
+        factor_classes(wild, "slope", fit_on=places), factor_classes(ds, "slope", fit_on=places)
     )
-    assert len(factor_table(ds, "slope", fit_on=places)) == 10
+    assert len(factor_classes(ds, "slope", fit_on=places)) == 10
 
 
 def test_exploring_counts_all_valid_cells():
     ds = area()
-    table = factor_table(ds, "rock", fit_on=None)
+    table = factor_classes(ds, "rock", fit_on=None)
     assert table.attrs["counted"] == "1,170 valid cells, for exploration"
     assert table["name"].tolist() == ["Shale", "Marl", "Water"]
     assert table["landslides"].sum() == ds["landslide"].to_numpy()[1:].sum()
     assert table["cells"].tolist()[2] == 0
     assert table["frequency_ratio"].tolist()[2] == 1
     with pytest.raises(RecipeError, match="no factor 'roc'"):
-        factor_table(ds, "roc", fit_on=None)
+        factor_classes(ds, "roc", fit_on=None)
 
 
 def test_the_tables_of_all_factors_are_those_of_each():
@@ -272,7 +272,7 @@ def test_the_tables_of_all_factors_are_those_of_each():
     assert table["factor"].tolist() == ["slope"] * 10 + ["rock"] * 3
     pd.testing.assert_frame_equal(
         table[table["factor"] == "slope"],
-        factor_table(ds, "slope", fit_on=places, specs=Input(breaks="natural")),
+        factor_classes(ds, "slope", fit_on=places, specs=Input(breaks="natural")),
     )
 
 

@@ -9,6 +9,7 @@ import rasterio
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from lsm_core import experiment, prediction, runs
+from lsm_core.encoding import Encoder, encode
 from lsm_core.errors import RecipeError, Stopped
 from lsm_core.recipe import make_recipe
 from lsm_core.splits import overlap_report
@@ -124,6 +125,37 @@ def test_the_paper_protocol_splits_at_random(sample_workspace, tmp_path):
     hard = paper.samples[paper.samples["label"] >= 0]
     assert (hard["split"] == "test").mean() == pytest.approx(0.3, abs=0.01)
     assert set(paper.density_table["where"]) == {"whole map"}
+
+
+@pytest.mark.parametrize("protocol", ["honest", "paper"])
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("information_value", "information_value"), ("weights_of_evidence", "w_plus")],
+)
+def test_a_bivariate_run_maps_what_its_table_says(
+    name, column, protocol, sample_workspace, tmp_path
+):
+    """Every cell of the map: the values of its classes, from the stored table, added up."""
+    settings = {"name": name, "model": {"name": name}, "split": SPLIT}
+    settings["input"] = {"form": "classes", "breaks": {"method": "natural", "k": 6}}
+    done = run(settings, "sample", tmp_path, f"protocol={protocol}")
+    table = pd.read_csv(done.path / "bivariate.csv")
+    ds = open_area(done.area_path)
+    classes = encode(ds, Encoder.from_json(done.encoder))
+    evidence = np.zeros(ds["valid"].shape)
+    for factor, rows in table.groupby("factor", sort=False):
+        of = classes.sel(factor=factor).to_numpy()
+        evidence += np.where(of >= 0, rows[column].to_numpy()[np.maximum(of, 0)], 0)
+    train = done.samples[done.samples["split"] == "train"]
+    assert (table.groupby("factor")["cells"].sum() <= len(train)).all()
+    assert table.groupby("factor")["landslides"].sum()["slope"] == train["label"].sum()
+    if name == "weights_of_evidence":
+        evidence += np.log(train["label"].mean() / (1 - train["label"].mean()))
+    with rasterio.open(done.map_path) as source:
+        index = source.read(1)
+    valid = ds["valid"].to_numpy()
+    np.testing.assert_allclose(index[valid], 1 / (1 + np.exp(-evidence[valid])), atol=1e-6)
+    assert done.metrics["roc_auc"] > 0.6
 
 
 def test_a_window_network_trains_and_maps(sample_workspace, tmp_path):
