@@ -142,7 +142,7 @@ class Selection(Section):
     against: str | None = Field(None, description="built area to carry the model to, unlabelled")
     divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
     always: tuple[str, ...] = Field((), description="factors that no rule drops")
-    trees: int = Field(500, ge=10, description="of the forest that importance is measured in")
+    trees: int = Field(200, ge=10, description="of the forest that importance is measured in")
 
     @model_validator(mode="after")
     def _divergence_from_something(self) -> "Selection":
