@@ -48,7 +48,7 @@ def over(z: Any, reach: tuple[int, int], work: Work, *, layers: int, dtype: type
         return result[:, down : values.shape[0] - down, across : values.shape[1] - across]
 
     chunks = ((layers,), heights, widths)
-    meta = np.empty((0, 0, 0), dtype)
+    meta: NDArray = np.empty((0, 0, 0), dtype)
     return map_blocks(block, padded, dtype=dtype, new_axis=0, chunks=chunks, meta=meta)
 
 

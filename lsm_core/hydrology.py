@@ -7,8 +7,12 @@ Depressions are filled (Wang and Liu 2006, by pyflwdir); every cell drains to it
   same coordinates, NaN (False for streams) where the elevation is missing, and nowhere else.
 * Water leaves at the raster's edge and at the edge of missing elevations. Upslope area is therefore
   too small wherever the catchment reaches beyond the DEM: give it a margin to the divides.
-* Elevations count in steps of 1/1024 m, which makes the fill exact.
-* The whole raster is worked on at once, at about 55 bytes a cell: drainage has no tiles.
+* Specific catchment area is upslope area over the cell size, in m2 per m. Slope is that of
+  `terrain.slope` (Horn; edges and gaps as there), of the DEM before filling; its tangent counts as
+  at least 0.001.
+* Elevations count in steps of 1/1024 m, which makes the fill exact (up to 16 km).
+* The whole raster is worked on at once, at about 50 bytes a cell: what drains into a cell may lie
+  anywhere, so there are no tiles. A DEM of dask chunks is loaded whole; results are NumPy arrays.
 * D8 knows eight directions and never spreads: on smooth slopes flow runs in parallel lines.
 * Errors: no CRS or one in degrees (CrsError); not a north-up raster of one layer (GridError).
 
@@ -22,12 +26,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lsm_core.errors import AreaError, GridError
-from lsm_core.grid import Grid, grid_of, layer_of, same_grid
+from lsm_core.grid import Grid, layer_of, same_grid
+from lsm_core.halo import cores, in_bands
+from lsm_core.neighbourhood import factors
 
 # A flat cell would have an infinite wetness; 0.001 is 0.06 degrees, below what a DEM can tell.
 LEAST_TANGENT = 0.001
 
-MISSING = -9999.0
+STEPS_PER_METRE = 1024
 
 
 def flow_accumulation(dem: xr.DataArray) -> xr.DataArray:
@@ -40,37 +46,38 @@ def flow_accumulation(dem: xr.DataArray) -> xr.DataArray:
     >>> flow_accumulation(dem.rio.write_crs(32643))[:, 1].values
     array([1., 2., 3., 4., 5.], dtype=float32)
     """
-    z, grid = _elevation(dem)
-    area = np.full(z.shape, np.nan, dtype=np.float32)
-    here = np.isfinite(z)
-    if here.any():
-        cells = _directions(z, grid).upstream_area()
-        area[here] = cells[here] * (grid.step[0] * grid.step[1])
+    z, valid, grid = _elevation(dem)
+    if not valid.any():
+        return _labelled(dem, z, "flow_accumulation", "m2", "upslope area (D8)")
+    directions = _directions(z, grid)
+    del z  # it is wide, and so is what follows
+    area = directions.upstream_area().astype(np.float32)
+    area *= grid.step[0] * grid.step[1]
+    area[~valid] = np.nan
     return _labelled(dem, area, "flow_accumulation", "m2", "upslope area (D8)")
 
 
 def twi(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.DataArray:
     """Topographic wetness index: ln(specific catchment area / tan(slope)), area in m2 per m.
 
-    Beven and Kirkby (1979). Specific catchment area is `flow_accumulation` over the cell size; the
-    slope is Horn's, of the DEM before filling, its tangent at least 0.001. Beyond the raster's edge
-    the DEM is mirrored; a neighbour missing elsewhere counts as level with the cell. Edges, nodata
-    and errors as the module says.
+    Beven and Kirkby (1979). Area, slope and its floor, edges, nodata and errors as the module says.
 
     >>> fall = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(-fall, (5, 1)).T, {"y": -fall, "x": fall}, ("y", "x"))
     >>> np.exp(twi(dem.rio.write_crs(32643))[:, 1].values).round(3)
     array([1., 2., 3., 4., 5.], dtype=float32)
     """
-    catchment, tangent = _catchment_and_tangent(dem, accumulation)
-    return _labelled(dem, np.log(catchment / tangent), "twi", "1", "topographic wetness index")
+    index, tangent = _catchment_and_tangent(dem, accumulation)
+    index /= tangent
+    np.log(index, out=index)
+    return _labelled(dem, index, "twi", "1", "topographic wetness index")
 
 
 def spi(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.DataArray:
     """Stream power index: specific catchment area times tan(slope), in m2 per m.
 
-    Moore, Grayson and Ladson (1991). Area, slope and its floor as in `twi`. Heavily skewed: take
-    its logarithm for linear models. Edges, nodata and errors as the module says.
+    Moore, Grayson and Ladson (1991). Heavily skewed: take its logarithm for linear models. Area,
+    slope and its floor, edges, nodata and errors as the module says.
 
     >>> fall = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(-fall, (5, 1)).T, {"y": -fall, "x": fall}, ("y", "x"))
@@ -84,9 +91,9 @@ def spi(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.Da
 def sti(dem: xr.DataArray, *, accumulation: xr.DataArray | None = None) -> xr.DataArray:
     """Sediment transport index: (area / 22.13)^0.6 (sin(slope) / 0.0896)^1.3, without unit.
 
-    Moore and Burch (1986); area is the specific catchment area in m2 per m. Slope and its floor as
-    in `twi`. 1 on the standard plot of the soil loss equation (22.13 m at 9 %). Edges, nodata and
-    errors as the module says.
+    Moore and Burch (1986); area is the specific catchment area in m2 per m. 1 on the standard plot
+    of the soil loss equation (22.13 m at 9 %). Slope and its floor, edges, nodata and errors as the
+    module says.
 
     >>> fall = np.arange(5.0)
     >>> dem = xr.DataArray(np.tile(-fall, (5, 1)).T, {"y": -fall, "x": fall}, ("y", "x"))
@@ -120,7 +127,8 @@ def streams(
 def _directions(z: NDArray, grid: Grid) -> pyflwdir.FlwdirRaster:
     """Where each cell drains to."""
     filled, toward = pyflwdir.dem.fill_depressions(z, nodata=np.nan)
-    _steepest(filled, *grid.step, toward)
+    in_bands(z.shape[0], lambda a, b: _steepest(filled, a, b, *grid.step, toward), cores())
+    del filled
     return pyflwdir.from_array(toward, ftype="d8", check_ftype=False)
 
 
@@ -136,24 +144,29 @@ def _catchment_and_tangent(
     dem: xr.DataArray, accumulation: xr.DataArray | None
 ) -> tuple[NDArray, NDArray]:
     """Specific catchment area in m2 per m, and the tangent of the slope, at least the floor."""
-    catchment = _accumulation(dem, accumulation) / np.float32(grid_of(dem).cell_size)
-    z, grid = _elevation(dem)
-    # A ring of mirrored cells makes the differences at the raster's edge one-sided.
-    ring = np.pad(z, 1, mode="reflect", reflect_type="odd")
-    ring = np.where(np.isnan(ring), MISSING, ring)
-    steps = (grid.step[0], 0.0, 0.0, 0.0, -grid.step[1], 0.0)
-    tangent = pyflwdir.dem.slope(ring, nodata=MISSING, transform=steps)[1:-1, 1:-1]
-    return catchment, np.maximum(tangent, np.float32(LEAST_TANGENT))
+    upslope = _accumulation(dem, accumulation)
+    values, valid, grid = layer_of(dem)
+    if not valid.all() or values.dtype != np.float32:
+        values = np.where(valid, values.astype(np.float64), np.nan)
+    width, height = (np.full(grid.shape[0], side) for side in grid.step)
+    (tangent,) = factors(values, ["tangent"], width, height, cores=cores())
+    catchment = (upslope / np.float32(grid.cell_size)).astype(np.float32, copy=False)
+    return catchment, np.maximum(tangent, np.float32(LEAST_TANGENT), out=tangent)
 
 
-def _elevation(dem: xr.DataArray) -> tuple[NDArray, Grid]:
-    """Elevations (y, x) in float64 with NaN for nodata, in steps of 1/1024 m, and their grid.
+def _elevation(dem: xr.DataArray) -> tuple[NDArray, NDArray[np.bool_], Grid]:
+    """Elevations (y, x) in steps of 1/1024 m with NaN for nodata, where they are, and their grid.
 
     pyflwdir keeps its queue in float32 and adds what it fills: in these steps neither rounds, so a
     filled cell is exactly level with its outlet, and no two cells can drain into each other.
     """
     values, valid, grid = layer_of(dem)
-    return np.where(valid, np.round(values.astype(np.float64) * 1024) / 1024, np.nan), grid
+    z = np.full(grid.shape, np.nan, dtype=np.float32)
+    np.copyto(z, values, where=valid, casting="unsafe")
+    z *= STEPS_PER_METRE
+    np.rint(z, out=z)
+    z /= STEPS_PER_METRE
+    return z, valid, grid
 
 
 def _labelled(
@@ -169,7 +182,7 @@ def _labelled(
 
 
 @njit(nogil=True, cache=True)
-def _steepest(filled, width, height, toward):  # type: ignore[no-untyped-def]
+def _steepest(filled, first, last, width, height, toward):  # type: ignore[no-untyped-def]
     """Turn each cell to its steepest lower neighbour; on the rim, out of the DEM if none is lower.
 
     pyflwdir points every cell at the neighbour that flooded it first: the lowest, not the steepest,
@@ -179,7 +192,7 @@ def _steepest(filled, width, height, toward):  # type: ignore[no-untyped-def]
     rows, cols = filled.shape
     diagonal = np.hypot(width, height)
     codes = ((32, 64, 128), (16, 0, 1), (8, 4, 2))
-    for row in range(rows):
+    for row in range(first, last):
         for col in range(cols):
             here = filled[row, col]
             if here != here:

@@ -119,6 +119,8 @@ def ellipsoid_cells(dem: xr.DataArray) -> tuple[NDArray[np.float64], NDArray[np.
     if not grid.crs.is_geographic:
         raise GridError("the DEM is not in degrees: its cells are as wide as its coordinates say")
     ellipsoid = PyprojCRS.from_wkt(grid.crs.to_wkt()).ellipsoid
+    if ellipsoid is None:
+        raise GridError("the CRS of the DEM names no ellipsoid: reproject it (gdalwarp -t_srs)")
     radius, flat = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
     unit = grid.crs.units_factor[1]  # radians
     squashed = 1 - (flat / radius) ** 2

@@ -145,7 +145,7 @@ def test_turning_the_dem_turns_the_drainage(
 def test_no_water_is_lost_or_turns_in_circles(jacksboro: xr.DataArray, finer: float) -> None:
     """Real flats and depressions, in whole metres and not: what leaves is what fell, at the rim."""
     noise = finer * np.random.default_rng(0).random(jacksboro.shape)
-    z, grid = hydrology._elevation(jacksboro.astype("float64") + noise)
+    z, _, grid = hydrology._elevation(jacksboro.astype("float64") + noise)
     directions = hydrology._directions(z, grid)
     outlets = np.zeros(z.size, bool)
     outlets[directions.idxs_pit] = True
