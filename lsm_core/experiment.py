@@ -28,8 +28,19 @@ from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import Recipe
 from lsm_core.report import map_style, zone_style
 from lsm_core.sampling import landslide_places
+from lsm_core.screening import screen
+from lsm_core.selection import choose_factors, kept_input
 from lsm_core.splits import overlap_report
-from lsm_core.study_area import area_path, factor_table, factors, open_area
+from lsm_core.study_area import (
+    area_path,
+    factor_table,
+    factors,
+    is_units,
+    layer,
+    open_area,
+    shape_of,
+)
+from lsm_core.unit_scores import density_by_area, drawn, score_table
 
 COMPILING = 20.0  # seconds before the first batch is learnt from
 BACKWARD = 4  # times the work of scoring a place that learning from it takes
@@ -47,6 +58,7 @@ class Plan(NamedTuple):
     samples: pd.DataFrame
     test_ground: NDArray[np.bool_] | None
     counts: dict[str, int]
+    selection: dict[str, Any] | None = None  # which factors, and why not the others
 
 
 def run_experiment(
@@ -74,7 +86,7 @@ def run_experiment(
 
 
 def plan_run(recipe: Recipe) -> Plan:
-    """Open the area, check the model, draw the places and fit the encoder on those of training."""
+    """Open the area, check the model, draw the places; on those of training choose and encode."""
     if recipe.area is None:
         raise RecipeError("the recipe names no study area: give one with --area")
     card = models.card(recipe.model.name)
@@ -88,16 +100,29 @@ def plan_run(recipe: Recipe) -> Plan:
         raise RecipeError(f"{card.name} learns from hard labels: leave samples.heatmap out")
     path = area_path(recipe.area)
     ds = open_area(path)
+    if is_units(ds):
+        _fits_units(recipe)
     places = draw_places(ds, recipe)
     train = places.samples[places.samples["split"] == "train"]
-    encoder = fit_encoder(ds, recipe.input, fit_on=train)
+    chosen = choose_factors(ds, recipe, fit_on=train)
+    encoder = fit_encoder(ds, kept_input(recipe.input, chosen), fit_on=train)
     models.check_shape(card, encoder.input_shape)
     area = {
         "name": ds.attrs["name"],
         "path": str(path.resolve()),
         "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
     }
-    return Plan(recipe, ds, area, encoder, *places)
+    return Plan(recipe, ds, area, encoder, *places, selection=chosen)
+
+
+def _fits_units(recipe: Recipe) -> None:
+    if recipe.input.form == "window":
+        raise RecipeError(
+            f"{recipe.area} is made of units, which have no cells around them: set input.form to "
+            "table, classes or onehot, or run on an area with a grid"
+        )
+    if recipe.samples.heatmap:
+        raise RecipeError(f"{recipe.area} is made of units: leave samples.heatmap out")
 
 
 def carry_out(
@@ -130,6 +155,8 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     clock = _Clock()
     runs.write_table(path / "samples.parquet", plan.samples)
     runs.write_json(path / "encoder.json", encoder.to_json())
+    if plan.selection is not None:
+        runs.write_json(path / "selection.json", plan.selection)
 
     model = _train(plan, path, report, should_stop)
     clock.lap("training")
@@ -149,12 +176,16 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
         should_stop=should_stop,
     )
     bent = ((row, calibrator(block)) for row, block in strips)
-    runs.write_map(path / "susceptibility.tif", grid_of(ds), bent)
-    runs.write_text(path / "susceptibility.qml", map_style())
+    if is_units(ds):
+        index = np.concatenate([block for _, block in bent])
+    else:
+        runs.write_map(path / "susceptibility.tif", grid_of(ds), bent)
+        runs.write_text(path / "susceptibility.qml", map_style())
+        strips = runs.read_strips(path / "susceptibility.tif")
+        index = np.concatenate([block for _, block in strips])
     clock.lap("mapping")
 
     report({"event": "stage", "stage": "zoning", "message": "zones and landslide density"})
-    index = np.concatenate([block for _, block in runs.read_strips(path / "susceptibility.tif")])
     zoned = _zone(plan, index, path)
     clock.lap("zoning")
 
@@ -297,14 +328,13 @@ def _null_models(plan: Plan, auc: float) -> dict[str, Any]:
     codes = tuple(n for n in names if plan.ds[n].attrs["kind"] == "categorical")
     table = factor_table(plan.ds, train["row"], train["col"], names)
     given = giveaways(table, train["label"], categorical=codes)
-    words = [
-        f"{name} alone tells landslides with AUC {auc:.3f}: was it made from the inventory?"
-        for name, auc in given.items()
-    ]
+    kinds = {name: plan.ds[name].attrs["kind"] for name in names}
+    flags = screen(table, train["label"], kinds)
     return {
         "null_models": nulls,
         "giveaways": given,
-        "warnings": null_warnings(auc, nulls) + words,
+        "flags": [flag._asdict() for flag in flags],
+        "warnings": null_warnings(auc, nulls) + [flag.words for flag in flags],
     }
 
 
@@ -340,8 +370,11 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> dict[str, Any]:
     seen = evaluation.landslides_of(plan.samples, index.shape, "train", "validation")
     limits, warnings = evaluation.zone_limits(index, plan.recipe.zoning, seen, rng)
     zones = limits.zone(index)
-    runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, zones)], dtype="uint8")
-    runs.write_text(path / "zones.qml", zone_style(limits.k))
+    if is_units(plan.ds):
+        _write_units(plan, index, zones, limits.k, path)
+    else:
+        runs.write_map(path / "zones.tif", grid_of(plan.ds), [(0, zones)], dtype="uint8")
+        runs.write_text(path / "zones.qml", zone_style(limits.k))
     runs.write_json(path / "zones.json", limits.to_json())
     grounds = {"whole map": np.ones(index.shape, dtype=bool)}
     if plan.test_ground is not None:
@@ -353,9 +386,27 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> dict[str, Any]:
     return {"zoning": name, "reasonableness": statement, "warnings": warnings}
 
 
+def _write_units(
+    plan: Plan, index: NDArray[np.float32], zones: NDArray[np.uint8], k: int, path: Path
+) -> None:
+    """What stands for the map of units: their scores as a table, with shapes if they have any."""
+    table = score_table(plan.ds, index, zones, plan.samples)
+    runs.write_table(path / "susceptibility.csv", table)
+    shapes = drawn(table, Path(plan.area["path"]))
+    if shapes is not None:
+        runs.write_shapes(path / "susceptibility.gpkg", shapes)
+    if "area_m2" in table:
+        runs.write_table(path / "density_by_area.csv", density_by_area(table, k))
+
+
 def landslide_count(ds: xr.Dataset) -> NDArray[np.int64]:
-    """Landslides by the cell that holds their place: each counts once, whatever its size."""
+    """Landslides by the cell that holds their place: each counts once, whatever its size.
+
+    Of units, the landslides each holds, or 1 where their number is not known.
+    """
+    if "landslide_count" in ds:
+        return np.where(layer(ds, "valid"), layer(ds, "landslide_count"), 0).astype(np.int64)
     slides = landslide_places(ds)
-    count = np.zeros(ds["valid"].shape, dtype=np.int64)
+    count = np.zeros(shape_of(ds), dtype=np.int64)
     np.add.at(count, (slides["row"], slides["col"]), 1)
     return count

@@ -189,9 +189,9 @@ def _nobody_left(recipe: Recipe, name: str) -> str:
 def _evaluation_negatives(
     ds: xr.Dataset, recipe: Recipe, n: int, allowed: NDArray[np.bool_]
 ) -> pd.DataFrame:
-    """As many as test landslides, at random, whatever the recipe trains on."""
+    """As many as test landslides, at random, whatever the recipe trains on; of units, all."""
     rng = stream(recipe.split.seed, "evaluation negatives")
-    drawn = negatives(ds, "random", _at_most(ds, n, allowed), rng, allowed=allowed)
+    drawn = negatives(ds, "random", _own(ds, allowed, n), rng, allowed=allowed)
     return drawn.assign(split="test", origin="evaluation negative")
 
 
@@ -209,10 +209,13 @@ def _training_negatives(
     points = None
     if strategy.name == "own":
         points = read_points(strategy.options["file"], grid_of(ds).crs)
+    if strategy.name == "random" and is_units(ds):
+        own = _own(ds, allowed, n)
+        n = own if recipe.samples.units == "all" else min(n, own)
     drawn = negatives(
         ds,
         recipe.samples.negatives,
-        _at_most(ds, n, allowed) if strategy.name == "random" else n,
+        n,
         stream(recipe.seed, f"{name} negatives"),
         allowed=allowed,
         landslides=known,
@@ -223,11 +226,11 @@ def _training_negatives(
     return drawn
 
 
-def _at_most(ds: xr.Dataset, n: int, allowed: NDArray[np.bool_]) -> int:
-    """Units are few: where fewer are left than wanted, all of them are taken."""
+def _own(ds: xr.Dataset, allowed: NDArray[np.bool_], n: int) -> int:
+    """Units without a landslide are given, not drawn: all of them; of a map n cells are drawn."""
     if not is_units(ds):
         return n
-    return min(n, int((allowed & layer(ds, "valid") & (layer(ds, "landslide") == 0)).sum()))
+    return int((allowed & layer(ds, "valid") & (layer(ds, "landslide") == 0)).sum())
 
 
 # -------------------------------------------------------------------------------------- paper
@@ -241,10 +244,13 @@ def _paper(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
     """
     split, counts = recipe.split, dict[str, int]()
     n = round(len(slides) * recipe.samples.negatives_per_landslide)
-    usual = check_strategy(recipe.samples.negatives).name == "random" and n == len(slides)
+    given = is_units(ds) and recipe.samples.units == "all"
+    usual = check_strategy(recipe.samples.negatives).name == "random" and (
+        given or (n == len(slides) and not is_units(ds))
+    )
     anywhere = np.ones(layer(ds, "valid").shape, dtype=bool)
     rng = stream(split.seed, "negatives")
-    hard = pd.concat([slides, negatives(ds, "random", _at_most(ds, len(slides), anywhere), rng)])
+    hard = pd.concat([slides, negatives(ds, "random", _own(ds, anywhere, len(slides)), rng)])
     hard["split"] = _random_parts(recipe, hard)
     if not usual:
         hard = _other_negatives(ds, recipe, hard, counts)

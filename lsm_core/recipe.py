@@ -93,6 +93,9 @@ class Samples(Section):
 
     negatives: str | dict[str, Any] = "random"
     negatives_per_landslide: float = Field(1.0, gt=0)
+    units: Literal["all", "sampled"] = Field(
+        "all", description="of units: train on all without a landslide, or on so many as above"
+    )
     heatmap: Heatmap | None = None
 
 

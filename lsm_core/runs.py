@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ from lsm_core.grid import Grid
 from lsm_core.recipe import Recipe
 from lsm_core.study_area import workspace
 from lsm_core.zoning import Limits
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
 ALIVE = ("queued", "running")
@@ -108,6 +111,17 @@ class Run:
         table = self.density_table  # of an older run
         own = table[(table["breaks"] == "natural") & (table["where"] == "whole map")]
         return Limits("natural", (float(own["from"].iloc[0]), *own["to"].map(float)), "right")
+
+    @property
+    def has_map(self) -> bool:
+        """False of a run on units, which has `unit_scores` in place of a map."""
+        return not (self.path / "susceptibility.csv").exists()
+
+    @cached_property
+    def unit_scores(self) -> pd.DataFrame:
+        """Of a run on units: unit, label, split, score, zone, and x, y where they are known."""
+        table = pd.read_csv(self._file("susceptibility.csv"), keep_default_na=True)
+        return table.assign(split=table["split"].fillna(""))
 
     @property
     def map_path(self) -> Path:
@@ -255,6 +269,17 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         _replace(path, lambda part: table.to_csv(part, index=False))
     else:
         _replace(path, lambda part: table.to_parquet(part, index=False))
+
+
+def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
+    """Points or polygons with their columns, as a GeoPackage."""
+    # GDAL knows a format by its ending, and says so where it is another
+    part = path.with_name(f"unfinished.{path.name}")
+    try:
+        shapes.to_file(part, layer=path.stem, driver="GPKG")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_map(
