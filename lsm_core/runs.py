@@ -27,7 +27,7 @@ import psutil
 import rasterio
 import rasterio.shutil
 
-from lsm_core import zoning
+from lsm_core import side_by_side, zoning
 from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
 from lsm_core.grid import Grid
@@ -46,11 +46,12 @@ PACKAGES = (
     *("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
 )
 LEVELS, LEVEL_COLOURS = zoning.LEVELS, zoning.LEVEL_COLOURS
+SCORE_COLUMNS = side_by_side.SCORE_COLUMNS
+compare, compare_protocols = side_by_side.compare, side_by_side.compare_protocols
 DENSITY_COLUMNS = (
     *("breaks", "where", "zone", "from", "to", "cells", "share_of_cells"),
     *("landslides", "share_of_landslides", "density"),
 )
-SCORE_COLUMNS = ("accuracy", "precision", "specificity", "sensitivity", "f1", "mse", "ap", "auc")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         return _read_json(self.path / "metrics.json")
+
+    @cached_property
+    def selection(self) -> dict[str, Any] | None:
+        """Which factors were kept, and why not the others; None where the recipe chose none."""
+        path = self.path / "selection.json"
+        return _read_json(path) if path.is_file() else None
 
     @cached_property
     def encoder(self) -> dict[str, Any]:
@@ -356,60 +363,6 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     found = folder.glob("*/status.json") if folder.is_dir() else iter(())
     runs = [Run(p.parent.resolve()) for p in found if (p.parent / "recipe.json").is_file()]
     return sorted(runs, key=lambda run: (run.status["created"], run.id))
-
-
-def compare(runs: list[Run]) -> dict[str, pd.DataFrame]:
-    """The papers' tables for runs judged on the same test places.
-
-    Returns
-    -------
-    `scores` : one row a run: accuracy, precision, specificity, sensitivity, F1, MSE, AP, AUC, with
-        protocol, number of test places and prevalence (the AP of a model that knows nothing).
-    `zones` : one row a run and class: share of cells, share of landslides, landslide density, for
-        five 0.2 intervals and five natural-break classes.
-
-    Raises
-    ------
-    RunError : a run is not done, or the runs were tested on different places.
-    """
-    if not runs:
-        raise RunError("nothing to compare: name at least one run (see `lsm runs`)")
-    unfinished = [run.id for run in runs if run.state != "done"]
-    if unfinished:
-        raise RunError(f"not done, so nothing to compare: {', '.join(unfinished)}")
-    _same_test_places(runs)
-    scores = pd.DataFrame([_score_row(run) for run in runs])
-    scores = scores.astype(dict.fromkeys(SCORE_COLUMNS, "float64"))  # not defined: NaN
-    zones = pd.concat([run.density_table.assign(run=run.id) for run in runs], ignore_index=True)
-    zones = zones.assign(
-        model=zones["run"].map({run.id: run.recipe.name for run in runs}),
-        protocol=zones["run"].map({run.id: run.recipe.protocol for run in runs}),
-    )
-    return {"scores": scores, "zones": zones}
-
-
-def _same_test_places(runs: list[Run]) -> None:
-    first, *others = runs
-    for run in others:
-        if run.metrics["test_places"] != first.metrics["test_places"]:
-            raise RunError(
-                f"{run.id} ({run.recipe.protocol}, split seed {run.recipe.split.seed}) and "
-                f"{first.id} ({first.recipe.protocol}, split seed {first.recipe.split.seed}) were "
-                "tested on different places: rerun one with the other's area, protocol and split"
-            )
-
-
-def _score_row(run: Run) -> dict[str, Any]:
-    metrics = run.metrics
-    values = metrics["scores"] | {
-        "sensitivity": metrics["scores"]["recall"],
-        "ap": metrics["average_precision"],
-        "auc": metrics["roc_auc"],
-    }
-    head = {"run": run.id, "model": run.recipe.name, "protocol": run.recipe.protocol}
-    tail = {"test places": metrics["n"], "prevalence": metrics["scores"]["prevalence"]}
-    tail["overlap share"] = metrics["overlap"]["share"]
-    return head | {name: values[name] for name in SCORE_COLUMNS} | tail
 
 
 def hash_places(places: pd.DataFrame, area: str) -> str:
