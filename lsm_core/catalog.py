@@ -8,8 +8,6 @@ only the functions that need it do so.
 import difflib
 import hashlib
 import os
-import warnings
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,6 @@ from lsm_core.errors import CatalogError, CrsError, SourceError
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
-    import xarray as xr
     from hydromt import DataCatalog
 
 SIDECARS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -126,34 +123,6 @@ def fingerprints(
     return result
 
 
-def open_raster(
-    catalog: "DataCatalog", name: str, *, band: str | int | None = None
-) -> "xr.DataArray":
-    """One band (y, x) of a raster source: the first, or the one of this name or number (from 1).
-
-    The catalogue's `unit_mult` and `unit_add` are applied, and its `nodata` and `crs` where the
-    file states none. Rows stay as stored (`grid.align` turns them north up), nodata as it is.
-
-    Errors: a file that cannot be read (SourceError), no CRS (CrsError), no such band (SourceError).
-    """
-    import xarray as xr
-
-    entry = _entry(catalog, name, ("RasterDataset",))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Transform that is non-rectilinear")  # grid_of refuses it
-        data = _read(name, lambda: catalog.get_rasterdataset(name))
-    names = [data.name] if isinstance(data, xr.DataArray) else list(data.data_vars)
-    _check_units(entry, name, [str(n) for n in names])
-    raster = _band(data, name, band)
-    raster.attrs.pop("source_file", None)
-    raster = raster.squeeze(drop=True)
-    if raster.ndim != 2:
-        raise SourceError(f"{name} has dimensions {raster.dims}: store one map as its own raster")
-    if not {"y", "x"} & set(raster.dims) and "xc" not in raster.coords:
-        raster = raster.rename(dict(zip(raster.dims, ("y", "x"), strict=True)))
-    return raster.rename(name)
-
-
 def open_vector(catalog: "DataCatalog", name: str) -> "gpd.GeoDataFrame":
     """The features of a vector source, or the points of a table with coordinates, in their own CRS.
 
@@ -165,10 +134,10 @@ def open_vector(catalog: "DataCatalog", name: str) -> "gpd.GeoDataFrame":
     """
     import geopandas as gpd
 
-    entry = _entry(catalog, name, ("GeoDataFrame", "DataFrame"))
+    entry = entry_of(catalog, name, ("GeoDataFrame", "DataFrame"))
     if entry.data_type == "DataFrame":
-        return _points(_read(name, lambda: catalog.get_dataframe(name)), entry, name)
-    data = _read(name, lambda: catalog.get_geodataframe(name, handle_nodata=_no_error()))
+        return _points(reading(name, lambda: catalog.get_dataframe(name)), entry, name)
+    data = reading(name, lambda: catalog.get_geodataframe(name, handle_nodata=_no_error()))
     if data is None:  # HydroMT's word for a source without features
         return gpd.GeoDataFrame(geometry=[], crs=entry.metadata.crs)
     return data
@@ -179,38 +148,34 @@ def open_table(catalog: "DataCatalog", name: str) -> "pd.DataFrame | gpd.GeoData
 
     A byte-order mark before the first column's name is taken off.
     """
-    entry = _entry(catalog, name, ("GeoDataFrame", "DataFrame"))
+    entry = entry_of(catalog, name, ("GeoDataFrame", "DataFrame"))
     if entry.data_type == "GeoDataFrame" or entry.metadata.crs is not None:
         return open_vector(catalog, name)
-    table = _read(name, lambda: catalog.get_dataframe(name))
+    table = reading(name, lambda: catalog.get_dataframe(name))
     return table.rename(columns=lambda c: str(c).lstrip("\ufeff"))
 
 
-def category_names(path: str | Path, column: str | None = None) -> dict[int, str]:
-    """Code to name, from the attribute table in a raster's `.aux.xml`; empty where there is none.
+def entry_of(catalog: "DataCatalog", name: str, kinds: tuple[str, ...]) -> Any:
+    """The entry of this name, if it is of one of these `data_type`s; CatalogError if not."""
+    entry = source(catalog, name)
+    if entry.data_type not in kinds:
+        raise CatalogError(
+            f"{name} is a {entry.data_type} in the catalogue; a {' or '.join(kinds)} is needed"
+        )
+    return entry
 
-    `column` is the table's column of names; without one, the first column of text. Read with the
-    standard library: rasterio does not read attribute tables. A document that declares types or
-    entities is refused.
-    """
-    path = Path(f"{path}.aux.xml")
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if "<!" in text.replace("<!--", ""):
-        raise SourceError(f"{path} declares a document type or entities: delete it or save it anew")
+
+def reading(name: str, read: Callable[[], Any]) -> Any:
+    """What `read()` gives; whatever goes wrong becomes a SourceError or CrsError with the cure."""
     try:
-        table = ElementTree.fromstring(text).find(".//GDALRasterAttributeTable")
-    except ElementTree.ParseError as error:
-        raise SourceError(
-            f"{path} is not readable XML ({error}): delete it or save it anew"
-        ) from None
-    if table is None:
-        return {}
-    fields = [(f.findtext("Name") or "", f.findtext("Type")) for f in table.findall("FieldDefn")]
-    code, label = _columns(path, fields, column)
-    rows = [[cell.text or "" for cell in row.findall("F")] for row in table.findall("Row")]
-    return {int(float(row[code])): row[label].strip() for row in rows}
+        return read()
+    except Exception as error:  # HydroMT and the readers below it raise whatever they like
+        if "CRS not defined" in str(error):
+            raise CrsError(
+                f"{name} has no coordinate reference system (CRS): state it in the catalogue, "
+                "`metadata: {crs: 32643}`, or write it into the file (gdal_edit -a_srs, ogr2ogr)"
+            ) from error
+        raise SourceError(f"{name} cannot be read: {_one_line(error)}{_cure(error)}") from error
 
 
 def did_you_mean(name: str, names: list[str]) -> str:
@@ -249,70 +214,20 @@ def _parts(path: Path) -> list[tuple[str, Path]]:
     return [("", path)]
 
 
-def _entry(catalog: "DataCatalog", name: str, kinds: tuple[str, ...]) -> Any:
-    entry = source(catalog, name)
-    if entry.data_type not in kinds:
-        raise CatalogError(
-            f"{name} is a {entry.data_type} in the catalogue; a {' or '.join(kinds)} is needed"
+def _cure(error: Exception) -> str:
+    text = str(error)
+    if "HTTP" in text or "CURL" in text.upper() or "resolve host" in text:
+        return (
+            ": check the address in a browser and the network; the server must answer range "
+            "requests, or download the file and state its path"
         )
-    return entry
-
-
-def _read(name: str, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception as error:  # HydroMT and the readers below it raise whatever they like
-        if "CRS not defined" in str(error):
-            raise CrsError(
-                f"{name} has no coordinate reference system (CRS): state it in the catalogue, "
-                "`metadata: {crs: 32643}`, or write it into the file (gdal_edit -a_srs, ogr2ogr)"
-            ) from error
-        raise SourceError(f"{name} cannot be read: {_one_line(error)}") from error
+    return ""
 
 
 def _no_error() -> Any:
     from hydromt.error import NoDataStrategy
 
     return NoDataStrategy.IGNORE
-
-
-def _check_units(entry: Any, name: str, variables: list[str]) -> None:
-    """HydroMT passes over a unit given for a variable that does not exist: a wrong DEM."""
-    adapter = entry.data_adapter
-    strange = (set(adapter.unit_mult) | set(adapter.unit_add)) - set(variables) - {"time"}
-    if strange:
-        raise CatalogError(
-            f"{name}: unit_mult or unit_add names {', '.join(sorted(strange))}, but the file holds "
-            f"{', '.join(variables)}"
-        )
-
-
-def _band(data: "xr.DataArray | xr.Dataset", name: str, band: str | int | None) -> "xr.DataArray":
-    import xarray as xr
-
-    if isinstance(data, xr.Dataset):
-        bands = {str(n): data[n] for n in data.data_vars}
-    else:
-        across = [d for d in data.dims if d not in ("y", "x", "yc", "xc")]
-        if not across:
-            return data if band in (None, 1, data.name) else _no_band(name, band, [str(data.name)])
-        if len(across) > 1:
-            raise SourceError(f"{name} has dimensions {data.dims}: a raster of bands is needed")
-        count = data.sizes[across[0]]
-        labels: Any = data.attrs.get("long_name")
-        named = isinstance(labels, list | tuple) and len(labels) == count
-        if not named:
-            labels = [str(i + 1) for i in range(count)]
-        bands = {str(n): data.isel({across[0]: i}, drop=True) for i, n in enumerate(labels)}
-        for raster in bands.values():
-            raster.attrs.pop("long_name", None)
-    if band is None or (isinstance(band, int) and 1 <= band <= len(bands)):
-        return list(bands.values())[(band or 1) - 1]
-    return bands[str(band)] if str(band) in bands else _no_band(name, band, list(bands))
-
-
-def _no_band(name: str, band: str | int | None, names: list[str]) -> "xr.DataArray":
-    raise SourceError(f"{name} has no band {band!r}: {did_you_mean(str(band), names)}")
 
 
 def _points(table: "pd.DataFrame", entry: Any, name: str) -> "gpd.GeoDataFrame":
@@ -334,18 +249,3 @@ def _points(table: "pd.DataFrame", entry: Any, name: str) -> "gpd.GeoDataFrame":
     points = gpd.GeoSeries.from_xy(numbers[x], numbers[y], crs=entry.metadata.crs)
     points[numbers.isna().any(axis=1)] = None
     return gpd.GeoDataFrame(table, geometry=points)
-
-
-def _columns(
-    path: Path, fields: list[tuple[str, str | None]], column: str | None
-) -> tuple[int, int]:
-    """Positions of the code and of the name in an attribute table; type 2 is text."""
-    names = [name for name, _ in fields]
-    codes = [i for i, name in enumerate(names) if name.lower() == "value"]
-    texts = [i for i, (_, kind) in enumerate(fields) if kind == "2"]
-    if column is not None:
-        texts = [i for i, name in enumerate(names) if name == column]
-    if not codes or not texts:
-        wanted = column or "a column of text"
-        raise SourceError(f"{path} lacks VALUE or {wanted}: it holds {', '.join(names)}")
-    return codes[0], texts[0]

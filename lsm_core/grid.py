@@ -48,7 +48,7 @@ def grid_of(raster: xr.DataArray | xr.Dataset, *, projected: bool = True) -> Gri
 def as_float(raster: xr.DataArray) -> xr.DataArray:
     """Values as float32, north up, NaN wherever the raster states nodata."""
     raster = north_up(raster).transpose("y", "x")
-    values, valid = _values(raster)
+    values, valid = values_of(raster)
     result = raster.copy(data=np.where(valid, values, np.nan).astype("float32"))
     result.attrs = {k: v for k, v in raster.attrs.items() if k not in ("_FillValue", "nodata")}
     return result.drop_encoding()
@@ -68,7 +68,7 @@ def layer_of(
         raise GridError(
             f"one layer is needed, this has {dict(raster.sizes)}: select one, e.g. isel(band=0)"
         )
-    return *_values(raster, lazy), grid
+    return *values_of(raster, lazy), grid
 
 
 def north_up(raster: xr.DataArray) -> xr.DataArray:
@@ -116,7 +116,7 @@ def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
             "values between them: use nearest, or convert it to float first"
         )
     raster = north_up(raster)
-    values, valid = _values(raster)
+    values, valid = values_of(raster)
     source = grid_of(raster, projected=False)
     _check_overlap(raster, source, grid)
     offset = _offset(source, grid)
@@ -189,7 +189,7 @@ def _offset(a: Grid, b: Grid) -> tuple[int, int] | None:
     return (row, col) if max(map(abs, off)) <= TOLERANCE else None
 
 
-def _values(raster: xr.DataArray, lazy: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
+def values_of(raster: xr.DataArray, lazy: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (y, x), and where they are data: NaN, infinite and the stated nodata are not."""
     turned = raster.transpose("y", "x")
     values = turned.data if lazy else np.asarray(turned.values)

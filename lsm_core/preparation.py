@@ -19,7 +19,7 @@ from rasterio.features import rasterize
 from rasterio.warp import transform_bounds
 
 from lsm_core import catalog as sources
-from lsm_core import distance, hydrology, terrain
+from lsm_core import distance, hydrology, legend, rasters, terrain
 from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart, UnitsFile, read_area_file
 from lsm_core.errors import AreaError, CrsError, InventoryError, SourceError
 from lsm_core.grid import (
@@ -126,7 +126,7 @@ def _grid(
     spec = area.grid
     mask = sources.open_vector(catalog, spec.mask) if spec.mask else None
     if spec.like is not None:
-        grid = grid_of(north_up(sources.open_raster(catalog, spec.like)))
+        grid = grid_of(north_up(rasters.open_lattice(catalog, spec.like)))
         box = spec.extent or (_bounds_in(mask, grid.crs) if mask is not None else grid.bounds)
         top, left, bottom, right = grid.cover(box)
         rows, cols = grid.shape
@@ -158,7 +158,7 @@ def _grid_of_crs(area: AreaFile, catalog: "DataCatalog", mask: gpd.GeoDataFrame 
     if box is None:
         if area.dem is None:
             raise AreaError("the grid has no extent: state `extent`, `mask` or a `dem` to cover")
-        dem = grid_of(north_up(sources.open_raster(catalog, area.dem)), projected=False)
+        dem = grid_of(north_up(rasters.open_raster(catalog, area.dem)), projected=False)
         box = transform_bounds(dem.crs, crs, *dem.bounds)
     step = float(spec.resolution or 0)
     lattice = Grid((1, 1), Affine(step, 0, 0, 0, -step, 0), crs)
@@ -180,7 +180,7 @@ def _dem(area: AreaFile, catalog: "DataCatalog", grid: Grid) -> xr.DataArray | N
     """The DEM on the lattice of the grid, with as much beyond it as the factors can use."""
     if area.dem is None:
         return None
-    raster = as_float(sources.open_raster(catalog, area.dem))
+    raster = as_float(rasters.open_raster(catalog, area.dem))
     low, high = float(raster.min()), float(raster.max())
     if low < LOWEST or high > HIGHEST:
         raise SourceError(
@@ -208,7 +208,7 @@ def _doubt_feet(area: AreaFile, catalog: "DataCatalog", report: _Report) -> None
     """Say that elevations are taken as metres where the DEM's CRS is in another unit."""
     if area.dem is None or sources.source(catalog, area.dem).data_adapter.unit_mult:
         return
-    crs = sources.open_raster(catalog, area.dem).rio.crs
+    crs = rasters.open_raster(catalog, area.dem).rio.crs
     if crs.is_projected and crs.linear_units_factor[1] != 1:
         report(
             f"MIND: the CRS of {area.dem} is in {crs.linear_units}, its elevations are taken as "
@@ -217,11 +217,14 @@ def _doubt_feet(area: AreaFile, catalog: "DataCatalog", report: _Report) -> None
 
 
 def _one_pass(area: AreaFile, dem: xr.DataArray | None) -> xr.Dataset:
-    """The terrain factors of one pass, before they are cut to the grid."""
+    """Terrain factors of one pass and upslope area, each done once, before the cut to the grid."""
     names = {f.derive for f in area.factors if f.derive in terrain.FACTORS and f.radius is None}
-    if dem is None or not names:
+    if dem is None:
         return xr.Dataset()
-    return terrain.derive(dem, sorted(filter(None, names)))
+    plain = terrain.derive(dem, sorted(filter(None, names))) if names else xr.Dataset()
+    if any(f.derive in HYDROLOGY or f.stream_area for f in area.factors):
+        plain["flow_accumulation"] = hydrology.flow_accumulation(dem)
+    return plain
 
 
 def _factor(
@@ -240,7 +243,8 @@ def _factor(
         layer = align(_derived(spec, dem, plain), grid, "nearest")
         origin = f"derived from {area.dem}"
     elif spec.distance_to == "streams" and dem is not None:
-        streams = hydrology.streams(dem, spec.stream_area or 0)
+        upslope = plain["flow_accumulation"]
+        streams = hydrology.streams(dem, spec.stream_area or 0, accumulation=upslope)
         layer = distance.distance_to(streams, grid)
         origin = f"streams of {area.dem} that drain at least {spec.stream_area:g} m2"
     elif spec.density_of is not None:
@@ -262,8 +266,8 @@ def _factor(
 def _derived(spec: FactorPart, dem: xr.DataArray, plain: xr.Dataset) -> xr.DataArray:
     if spec.derive == "elevation":
         return dem.assign_attrs(kind="continuous", units="m", long_name="elevation")
-    if spec.derive in HYDROLOGY:
-        return getattr(hydrology, str(spec.derive))(dem)
+    if spec.derive in HYDROLOGY and spec.derive != "flow_accumulation":
+        return getattr(hydrology, spec.derive)(dem, accumulation=plain["flow_accumulation"])
     if spec.derive == "relief":
         return terrain.relief(dem, spec.window or 0)
     if spec.radius is not None:
@@ -275,7 +279,7 @@ def _derived(spec: FactorPart, dem: xr.DataArray, plain: xr.Dataset) -> xr.DataA
 def _from_raster(
     spec: FactorPart, catalog: "DataCatalog", grid: Grid, report: _Report
 ) -> xr.DataArray:
-    raster = sources.open_raster(catalog, str(spec.source), band=spec.band)
+    raster = rasters.open_raster(catalog, str(spec.source), band=spec.band)
     if spec.kind == "categorical":
         return _classes(spec, catalog, align(raster, grid, "nearest"), report)
     how = spec.how or ("bilinear" if spec.kind == "continuous" else "nearest")
@@ -298,7 +302,7 @@ def _classes(
             "a whole number from -32767 to 32767"
         )
     path = sources.local_path(sources.source(catalog, str(spec.source)))
-    known = spec.categories or (sources.category_names(path, spec.names) if path else {})
+    known = spec.categories or (legend.category_names(path, spec.names) if path else {})
     names = {int(c): known.get(int(c), f"class {int(c)}") for c in codes}
     nameless = [code for code in names if code not in known]
     if nameless:

@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from lsm_core.catalog import load_catalog, open_vector
-from lsm_core.distance import density_of, distance_to
+from lsm_core.distance import density_of, distance_classes, distance_to
 from lsm_core.errors import CrsError, SourceError
 from lsm_core.grid import Grid
 
@@ -131,6 +131,50 @@ def test_point_density():
     assert int((density > 0).sum()) == int((shapely.distance(CENTRES, points[0]) <= 100).sum())
 
 
+@pytest.mark.parametrize("kernel", ["uniform", "quartic", "gaussian"])
+def test_kernel_density_adds_up_to_the_points(kernel):
+    """Every point weighs 1: the density summed over the map is their number."""
+    rng = np.random.default_rng(4)
+    points = shapely.points(rng.uniform((500300, 3999500), (500600, 3999800), (25, 2)))
+    radius = 60 if kernel == "gaussian" else 200
+    density = density_of(frame(*points), GRID, radius, kernel=kernel)
+    assert density.attrs["units"] == "1/km2"
+    assert float(density.sum()) * 1e-4 == pytest.approx(25, rel=0.01)
+
+
+def test_kernels_as_published():
+    """A single point: the quartic and the Gaussian formula at every distance, 0 beyond."""
+    point = shapely.Point(500455, 3999655)
+    apart = shapely.distance(CENTRES, point) / 1000
+    quartic = 3 / (np.pi * 0.15**2) * np.clip(1 - (apart / 0.15) ** 2, 0, None) ** 2
+    found = density_of(frame(point), GRID, 150, kernel="quartic")
+    np.testing.assert_allclose(found, quartic, rtol=1e-5, atol=1e-6)
+    gauss = np.exp(-(apart**2) / (2 * 0.05**2)) / (2 * np.pi * 0.05**2)
+    found = density_of(frame(point), GRID, 50, kernel="gaussian").values
+    np.testing.assert_allclose(found, np.where(apart <= 0.2, gauss, 0), rtol=1e-3, atol=1e-6)
+
+
+def test_points_beyond_the_grid_count_in_a_density():
+    """A collapse 55 m west of the grid is felt inside."""
+    density = density_of(frame(shapely.Point(499945, 3999655)), GRID, 100, kernel="quartic")
+    assert float(density[34, 0]) > 0
+    assert float(density[34, 5]) == 0
+
+
+def test_distance_classes():
+    """Closed on the left, named, gaps kept."""
+    metres = distance_to(frame(shapely.LineString([(500000, 3990000), (500000, 4010000)])), GRID)
+    metres[0, 0] = np.nan
+    classes = distance_classes(metres, [105, 300])
+    assert classes[0, 0] == -32768
+    assert np.unique(classes[1, :10]).tolist() == [1]
+    assert int(classes[1, 10]) == 2  # 105 m
+    assert int(classes[1, 30]) == 3
+    assert classes.attrs["flag_meanings"] == "below_105_m 105-300_m 300_m_and_more"
+    with pytest.raises(SourceError, match="must rise"):
+        distance_classes(metres, [300, 100])
+
+
 def test_mistakes_are_named():
     square = shapely.box(500000, 3999900, 500100, 4000000)
     with pytest.raises(SourceError, match="no feature"):
@@ -141,3 +185,7 @@ def test_mistakes_are_named():
         density_of(frame(square), GRID, 100)
     with pytest.raises(SourceError, match="radius above 0"):
         density_of(frame(square.exterior), GRID, 0)
+    with pytest.raises(SourceError, match="none of uniform, quartic"):
+        density_of(frame(square.centroid), GRID, 100, kernel="round")
+    with pytest.raises(SourceError, match="a quartic density is of points"):
+        density_of(frame(square.exterior), GRID, 100, kernel="quartic")

@@ -8,10 +8,11 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from lsm_core import inventory
-from lsm_core.catalog import load_catalog, open_raster, open_vector
+from lsm_core.catalog import load_catalog, open_vector
 from lsm_core.errors import CrsError, InventoryError
 from lsm_core.grid import Grid, grid_of
 from lsm_core.inventory import lay_inventory
+from lsm_core.rasters import open_raster
 
 UTM = CRS.from_epsg(32643)
 GRID = Grid((6, 8), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
