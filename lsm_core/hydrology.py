@@ -126,10 +126,13 @@ def streams(
 
 def _directions(z: NDArray, grid: Grid) -> pyflwdir.FlwdirRaster:
     """Where each cell drains to."""
+    return pyflwdir.from_array(_codes(z, grid), ftype="d8", check_ftype=False)
+
+
+def _codes(z: NDArray, grid: Grid) -> NDArray[np.uint8]:
     filled, toward = pyflwdir.dem.fill_depressions(z, nodata=np.nan)
     in_bands(z.shape[0], lambda a, b: _steepest(filled, a, b, *grid.step, toward), cores())
-    del filled
-    return pyflwdir.from_array(toward, ftype="d8", check_ftype=False)
+    return toward
 
 
 def _accumulation(dem: xr.DataArray, accumulation: xr.DataArray | None) -> NDArray:
@@ -144,6 +147,7 @@ def _catchment_and_tangent(
     dem: xr.DataArray, accumulation: xr.DataArray | None
 ) -> tuple[NDArray, NDArray]:
     """Specific catchment area in m2 per m, and the tangent of the slope, at least the floor."""
+    dem = dem.compute()  # a lazy one would be read twice
     upslope = _accumulation(dem, accumulation)
     values, valid, grid = layer_of(dem)
     if not valid.all() or values.dtype != np.float32:
