@@ -80,7 +80,7 @@ def dates_at(ds: xr.Dataset, split: Split, places: pd.DataFrame) -> NDArray[np.f
 
 def _days(values: ArrayLike, split: Split) -> NDArray[np.float64]:
     try:
-        when = pd.to_datetime(pd.Series(np.asarray(values)))
+        when = pd.to_datetime(pd.Series(np.asarray(values)), format="ISO8601")
     except (ValueError, TypeError) as error:
         raise SampleError(
             f"split.column {split.column} or split.cutoff is not a date: {str(error)[:120]}; write "

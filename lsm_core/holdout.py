@@ -2,8 +2,10 @@
 
 Landslides get their parts from `splits` and `folds`, by the recipe's method. The ground of a part
 is where its places without a landslide are drawn: with blocks, the cells of its blocks; with every
-other method, the cells whose nearest landslide is of that part. Units are split as they are, with a
-landslide or without, so that the ground of a part is its own units.
+other method, the cells whose nearest landslide is of that part. (Where the tested are scattered
+among the others, this ground lies away from training landslides by its making, which favours a
+model that knows nearness alone.) Units are split as they are, with a landslide or without, so that
+the ground of a part is its own units.
 """
 
 import math

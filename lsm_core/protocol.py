@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lsm_core.columns import groups_at
 from lsm_core.errors import SampleError
 from lsm_core.folds import random_folds
 from lsm_core.grid import grid_of
@@ -98,7 +99,8 @@ def nested_splits(
     Tables like `samples`, with `split` train or validation: every place with a hard label that is
     not tested checks in one of them. Places of the other folds nearer to a checking place than the
     recipe's gap are left out (`frame.attrs["removed"]` counts them), soft samples of a landslide
-    that checks too. Under `paper` places are split at random, with no gap.
+    that checks too. Where the rule cannot be repeated (date, column, fewer areas or years than
+    folds) blocks are held out. Under `paper` places are split at random, with no gap.
     """
     seen = samples[samples["split"] != "test"]
     hard = seen[seen["label"] >= 0]
@@ -134,6 +136,11 @@ def _nested_folds(
     placed = np.isfinite(hard[["x", "y"]].to_numpy(dtype=float)).all()
     if recipe.protocol == "paper" or not placed:
         return random_folds(hard["label"], folds, rng)
+    if recipe.method in ("area", "image"):
+        groups = groups_at(ds, recipe.split, hard[hard["label"] == 1])
+        if len(np.unique(groups)) < folds:  # too few areas or years are left
+            split = recipe.split.model_copy(update={"method": "blocks"})
+            recipe = recipe.model_copy(update={"split": split})
     if is_units(ds) or recipe.method in ("blocks", "date", "column"):
         return fold_numbers(ds, recipe, hard, folds, "nested")
     slides = hard[hard["label"] == 1]

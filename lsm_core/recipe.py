@@ -9,11 +9,12 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lsm_core.errors import RecipeError
 
@@ -59,6 +60,11 @@ class Split(Section):
     cutoff: float | str | None = Field(None, description="last date that trains (date)")
     folds: int | None = Field(None, ge=2)
     fold: int = Field(1, ge=1)
+
+    @field_validator("cutoff", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value  # as YAML reads 2006-10-08
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Split":

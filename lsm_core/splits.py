@@ -179,7 +179,8 @@ def held_groups(group: ArrayLike, share: float, rng: np.random.Generator) -> NDA
     ------
     SampleError : there is one group only.
     """
-    counts = pd.Series(np.asarray(group)).value_counts().sort_index()
+    number = np.unique(np.asarray(group), return_inverse=True)[1]
+    counts = pd.Series(np.bincount(number))
     if len(counts) < 2:
         raise SampleError(
             "all landslides are in one group (block, cluster, area or year), so that nothing is "
@@ -191,7 +192,7 @@ def held_groups(group: ArrayLike, share: float, rng: np.random.Generator) -> NDA
     )
     if not len(rest):
         raise SampleError("the groups held out leave nothing to train on: lower split.test")
-    return np.asarray(pd.Series(np.asarray(group)).map(part) == "held")
+    return (part == "held").to_numpy()[number]
 
 
 def near(rows: ArrayLike, cols: ArrayLike, shape: tuple[int, int], cells: int) -> NDArray[np.bool_]:
