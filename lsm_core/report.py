@@ -23,6 +23,21 @@ def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
     return "\n".join(lines + [f"  {name}: {n:,}" for name, n in counts.items()])
 
 
+def selection_in_words(selection: dict[str, Any] | None) -> str:
+    """Which factors a run keeps, and why not the others; empty where the recipe has no selection.
+
+    >>> dropped = {"relief": "dropped: |r| = 0.91 with slope"}
+    >>> print(selection_in_words({"kept": ["slope"], "dropped": dropped, "places": 812}))
+    factors chosen on 812 training places: slope
+      relief dropped: |r| = 0.91 with slope
+    """
+    if selection is None:
+        return ""
+    head = f"factors chosen on {selection['places']:,} training places: "
+    lines = [f"  {name} {why}" for name, why in selection["dropped"].items()]
+    return "\n".join([head + ", ".join(selection["kept"]), *lines])
+
+
 def result_in_words(run: Run) -> str:
     """The result of one run in a few lines."""
     m = run.metrics

@@ -19,7 +19,7 @@ from lsm_core.errors import RecipeError
 from lsm_core.factor_tables import cyclic_of, factor_table, shared_factors, some_places
 from lsm_core.importance import forest_importance, mutual_information
 from lsm_core.logistic import univariate_logistic
-from lsm_core.recipe import Recipe, Selection
+from lsm_core.recipe import Input, Recipe, Selection
 from lsm_core.study_area import area_path, open_area
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "factor_table",
     "forest_importance",
     "keep_factors",
+    "kept_input",
     "kl_divergence",
     "mutual_information",
     "pairs_above",
@@ -172,6 +173,20 @@ def choose_factors(
         "rules": rules.model_dump(mode="json"),
         "evidence": choice.evidence,
     }
+
+
+def kept_input(specs: Input, choice: dict[str, Any] | None) -> Input:
+    """The recipe's input with the factors chosen; class limits of those dropped go with them.
+
+    >>> specs = Input(classes={"slope": (10, 20), "aspect": (90, 180)})
+    >>> specs = kept_input(specs, {"kept": ["slope"], "dropped": {"aspect": "dropped: ..."}})
+    >>> specs.factors, list(specs.classes)
+    (('slope',), ['slope'])
+    """
+    if choice is None:
+        return specs
+    classes = {name: v for name, v in specs.classes.items() if name not in choice["dropped"]}
+    return specs.model_copy(update={"factors": tuple(choice["kept"]), "classes": classes})
 
 
 # -------------------------------------------------------------------------------------- rules

@@ -248,3 +248,22 @@ def test_against_an_area_by_name_and_units(run_parts):
 
 def test_every_tool_can_be_had_from_the_room():
     assert all(callable(getattr(selection, name)) for name in selection.__all__)
+
+
+def test_a_run_keeps_its_choice_and_learns_from_no_other_factor(run_parts, tmp_path):
+    """The folder says what was kept and why; the encoder knows nothing else; without it no file."""
+    from lsm_core import experiment
+
+    _, recipe, _ = run_parts
+    changes = {"n_estimators": 20}
+    recipe = recipe.model_copy(
+        update={"model": recipe.model.model_copy(update={"options": changes})}
+    )
+    run = experiment.run_experiment(recipe, tmp_path)
+    made = json.loads((run.path / "selection.json").read_text())
+    assert made == run.selection
+    assert made["dropped"]
+    assert [f["name"] for f in run.encoder["factors"]] == made["kept"]
+    plain = recipe.model_copy(update={"selection": None})
+    path = experiment.run_experiment(plain, tmp_path).path
+    assert not (path / "selection.json").exists()
