@@ -86,7 +86,8 @@ def _days(values: ArrayLike, split: Split) -> NDArray[np.float64]:
             f"split.column {split.column} or split.cutoff is not a date: {str(error)[:120]}; write "
             "dates as 2006-10-08, or years as numbers"
         ) from None
-    return ((when - pd.Timestamp(1970, 1, 1)) / pd.Timedelta(days=1)).to_numpy(dtype=float)
+    days = (when - pd.Timestamp(1970, 1, 1)) / pd.Timedelta(days=1)
+    return np.asarray(days, dtype=np.float64)
 
 
 def cutoff_of(ds: xr.Dataset, split: Split, places: pd.DataFrame) -> float | None:

@@ -90,7 +90,8 @@ def read_points(path: Path | str, crs: CRS) -> pd.DataFrame:
         raise SourceError(
             f"{path} has columns {', '.join(map(str, table.columns))}: x and y needed"
         )
-    frame = frame[np.isfinite(frame).all(axis=1)].reset_index(drop=True)
+    here = np.isfinite(frame.to_numpy(dtype=float)).all(axis=1)
+    frame = pd.DataFrame(frame[here]).reset_index(drop=True)
     frame.attrs["left_out"] = len(table) - len(frame)
     if frame.empty:
         raise SourceError(f"{path} holds no point with finite x and y")

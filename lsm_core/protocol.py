@@ -30,7 +30,6 @@ from lsm_core.holdout import (
 from lsm_core.inventory import read_points
 from lsm_core.recipe import Heatmap, Recipe
 from lsm_core.sampling import (
-    check_strategy,
     gaussian_heatmap,
     heatmap_samples,
     landslide_places,
@@ -38,6 +37,7 @@ from lsm_core.sampling import (
     negatives,
 )
 from lsm_core.splits import PARTS, random_split, stratified_split
+from lsm_core.strategy import check_strategy
 from lsm_core.study_area import is_units, layer
 
 __all__ = ["Places", "block_metres", "draw_places", "nested_splits", "scored"]

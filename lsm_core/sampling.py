@@ -6,41 +6,27 @@ number of the unit, and 0), x, y (float64, units of the CRS; NaN for units witho
 it was chosen).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
 
-from lsm_core.catalog import did_you_mean
-from lsm_core.errors import RecipeError, SampleError
+from lsm_core.errors import SampleError
 from lsm_core.grid import grid_of
 from lsm_core.heat import gaussian_heatmap, nearest_point
+from lsm_core.strategy import GROUND, cells_of, check_strategy, draw_matched, xy_at
+from lsm_core.study_area import is_units, layer
 
 __all__ = [
-    "STRATEGIES",
-    "check_strategy",
     "gaussian_heatmap",
     "heatmap_samples",
     "landslide_places",
     "nearest_point",
     "negatives",
 ]
-
-# Ways to draw negatives, with their options and what these are unless a recipe says otherwise; an
-# option without a usual value (None) must be given.
-STRATEGIES: dict[str, dict[str, Any]] = {
-    "random": {},
-    "beyond_buffer": {"metres": 500.0},
-    "below_slope": {"degrees": 10.0, "factor": "slope"},
-    "low_heat": {"heat": 0.1, "diameter": 13.0},
-    "matched": {"factor": None},
-    "own": {"file": None},
-}
 
 
 def heatmap_samples(
@@ -96,45 +82,6 @@ def heatmap_samples(
     return _places(rows, cols, x, y, -1, value[rows, cols], owner, origin)
 
 
-class Strategy(NamedTuple):
-    """A way to draw negatives and its options, the usual ones filled in."""
-
-    name: str
-    options: dict[str, Any]
-
-
-def check_strategy(chosen: str | Mapping[str, Any]) -> Strategy:
-    """The strategy that a recipe names: `random`, or `{strategy: beyond_buffer, metres: 500}`.
-
-    Raises
-    ------
-    RecipeError : unknown strategy or option (near names are said), one that is missing, or one
-        that is not a number above 0 where a number is needed.
-
-    >>> check_strategy({"strategy": "beyond_buffer", "metres": 300})
-    Strategy(name='beyond_buffer', options={'metres': 300.0})
-    """
-    given = {"strategy": chosen} if isinstance(chosen, str) else dict(chosen)
-    name = str(given.pop("strategy", ""))
-    if name not in STRATEGIES:
-        raise RecipeError(
-            f"no way to draw negatives is called {name!r}: {did_you_mean(name, list(STRATEGIES))}"
-        )
-    usual = STRATEGIES[name]
-    for option, value in given.items():
-        if option not in usual:
-            known = did_you_mean(str(option), list(usual)) if usual else "it has no options"
-            raise RecipeError(f"negatives {name} have no option {option!r}: {known}")
-        if isinstance(usual[option], float):
-            given[option] = _above_zero(value, f"samples.negatives.{option}")
-    missing = [o for o, value in (usual | given).items() if value is None]
-    if missing:
-        raise RecipeError(
-            f"negatives {name} need {missing[0]}: {{strategy: {name}, {missing[0]}: ...}}"
-        )
-    return Strategy(name, usual | given)
-
-
 def negatives(
     ds: xr.Dataset,
     strategy: str | Mapping[str, Any],
@@ -150,7 +97,7 @@ def negatives(
     Parameters
     ----------
     ds : study area, of a grid or of units. strategy : how they are drawn, by name or with options
-        (see `STRATEGIES`); every cell that qualifies has the same chance.
+        (see `strategy.STRATEGIES`); every cell that qualifies has the same chance.
         `random` : any such cell. `beyond_buffer` : more than `metres` from a landslide's cells.
         `below_slope` : where `factor`, slope, is below `degrees`. `low_heat` : where the heat of
         the landslides, with circles of `diameter` cells, is below `heat`. `matched` : the
@@ -173,17 +120,15 @@ def negatives(
         strategy, option or factor.
     """
     name, options = check_strategy(strategy)
-    free = _plane(ds, "valid").astype(bool) & (_plane(ds, "landslide") == 0)
+    free = layer(ds, "valid").astype(bool) & (layer(ds, "landslide") == 0)
     if allowed is not None:
         free &= np.asarray(allowed, dtype=bool)
     known = landslide_places(ds) if landslides is None else landslides
     left_out = 0
     if name == "own":
-        cells, left_out = _cells_of(ds, points, free)
+        cells, left_out = cells_of(ds, points, free)
     else:
-        cells = np.flatnonzero(
-            free & _GROUND[name](ds, known, options) if name in _GROUND else free
-        )
+        cells = np.flatnonzero(free & GROUND[name](ds, known, options) if name in GROUND else free)
     if name == "random" and n > len(cells):
         raise SampleError(
             f"{n} places without a landslide were asked for, but only {len(cells)} cells of "
@@ -191,7 +136,7 @@ def negatives(
             "ground they may come from"
         )
     if name == "matched":
-        drawn = _draw_matched(_factor(ds, options["factor"]), known, cells, n, rng)
+        drawn = draw_matched(ds, options["factor"], known, cells, n, rng)
     else:
         drawn = rng.choice(cells, min(n, len(cells)), replace=False)
     if n and not len(drawn):
@@ -200,7 +145,7 @@ def negatives(
             "valid, outside landslides and allowed will do: loosen its options"
         )
     rows, cols = np.unravel_index(drawn, free.shape)
-    frame = _places(rows, cols, *_xy(ds, rows, cols), 0, 0, 0, "negative")
+    frame = _places(rows, cols, *xy_at(ds, rows, cols), 0, 0, 0, "negative")
     frame.attrs |= {"not_drawn": n - len(drawn), "left_out": left_out}
     return frame
 
@@ -220,7 +165,7 @@ def landslide_places(ds: xr.Dataset) -> pd.DataFrame:
     ------
     SampleError : none is left.
     """
-    if ds["landslide"].ndim == 1:
+    if is_units(ds):
         return _landslide_units(ds)
     grid = grid_of(ds)
     x, y = ds["place_x"].to_numpy(), ds["place_y"].to_numpy()
@@ -246,104 +191,9 @@ def _landslide_units(ds: xr.Dataset) -> pd.DataFrame:
     if not rows.size:
         raise SampleError(f"none of {int(held.sum())} units with a landslide has all its factors")
     cols = np.zeros_like(rows)
-    frame = _places(rows, cols, *_xy(ds, rows, cols), 1, 1, rows + 1, "landslide")
+    frame = _places(rows, cols, *xy_at(ds, rows, cols), 1, 1, rows + 1, "landslide")
     frame.attrs["left_out"] = int(held.sum()) - len(rows)
     return frame
-
-
-# --------------------------------------------------------------------------------- strategies
-
-
-def _beyond_buffer(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
-    if ds["landslide"].ndim == 1:
-        xy = np.column_stack(_xy(ds, np.arange(ds["landslide"].size), 0))
-        return (cKDTree(known[["x", "y"]]).query(xy)[0] > options["metres"])[:, None]
-    grid = grid_of(ds)
-    cells = np.isin(ds["landslide_id"].to_numpy(), known["landslide_id"])
-    cells[known["row"], known["col"]] = True  # landslides that share a cell own none
-    height, width = grid.step[1], grid.step[0]
-    return distance_transform_edt(~cells, sampling=(height, width)) > options["metres"]
-
-
-def _below_slope(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
-    slope = _factor(ds, options["factor"])
-    return _plane(ds, slope.name) < options["degrees"]
-
-
-def _low_heat(ds: xr.Dataset, known: pd.DataFrame, options: dict[str, Any]) -> NDArray:
-    if ds["landslide"].ndim == 1:
-        raise RecipeError("negatives low_heat need a map; of units draw them beyond_buffer")
-    grid = grid_of(ds)
-    radius = options["diameter"] / 2 * grid.cell_size
-    return gaussian_heatmap(known[["x", "y"]], grid, radius).to_numpy() < options["heat"]
-
-
-_GROUND: dict[str, Callable[[xr.Dataset, pd.DataFrame, dict[str, Any]], NDArray]] = {
-    "beyond_buffer": _beyond_buffer,
-    "below_slope": _below_slope,
-    "low_heat": _low_heat,
-}
-
-
-def _draw_matched(
-    factor: xr.DataArray, known: pd.DataFrame, cells: NDArray, n: int, rng: np.random.Generator
-) -> NDArray:
-    """Cells whose categories have the landslides' shares (largest remainder); n or fewer."""
-    if factor.attrs.get("kind") != "categorical":
-        raise RecipeError(f"negatives matched need a categorical factor; {factor.name} is not")
-    value = factor.to_numpy().reshape(factor.shape if factor.ndim == 2 else (-1, 1))
-    own = value[known["row"], known["col"]]
-    codes, count = np.unique(own[own != factor.attrs.get("nodata")], return_counts=True)
-    exact = n * count / max(1, count.sum())
-    quota = np.floor(exact).astype(int)
-    quota[np.argsort(quota - exact, kind="stable")[: n - quota.sum()]] += 1
-    of = value.ravel()[cells]
-    drawn = [
-        rng.choice(cells[of == code], min(wanted, int((of == code).sum())), replace=False)
-        for code, wanted in zip(codes, quota, strict=True)
-    ]
-    return np.concatenate(drawn) if drawn else cells[:0]
-
-
-def _cells_of(
-    ds: xr.Dataset, points: pd.DataFrame | None, free: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], int]:
-    """Different free cells that hold a person's own points, and how many points gave none."""
-    if points is None or ds["landslide"].ndim == 1:
-        raise SampleError("negatives own need points with x and y, and a study area on a grid")
-    rows, cols = grid_of(ds).rowcol(points["x"], points["y"])
-    inside = (rows >= 0) & (rows < free.shape[0]) & (cols >= 0) & (cols < free.shape[1])
-    inside[inside] = free[rows[inside], cols[inside]]
-    cells = np.unique(rows[inside] * free.shape[1] + cols[inside])
-    return cells, len(points) - len(cells)
-
-
-def _factor(ds: xr.Dataset, name: str) -> xr.DataArray:
-    known = [str(n) for n in ds.data_vars if "kind" in ds[n].attrs]
-    if name not in known:
-        raise RecipeError(f"the area has no factor {name!r}: {did_you_mean(name, known)}")
-    return ds[name]
-
-
-def _plane(ds: xr.Dataset, name: Any) -> NDArray:
-    """A layer as rows and columns; of units, one column."""
-    values = ds[name].to_numpy()
-    return values if values.ndim == 2 else values[:, None]
-
-
-def _xy(ds: xr.Dataset, rows: ArrayLike, cols: ArrayLike) -> tuple[NDArray, NDArray]:
-    """Centres of cells; points of units, NaN where they have none."""
-    if ds["landslide"].ndim == 2:
-        return ds["x"].to_numpy()[cols], ds["y"].to_numpy()[rows]
-    nowhere = np.full(ds["landslide"].shape, np.nan)
-    x, y = (ds[c].to_numpy() if c in ds.variables else nowhere for c in ("x", "y"))
-    return x[rows], y[rows]
-
-
-def _above_zero(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise RecipeError(f"{name} is {value!r}: give a number above 0")
-    return float(value)
 
 
 def _in_words(options: dict[str, Any]) -> str:

@@ -12,13 +12,13 @@ from rasterio.crs import CRS
 from lsm_core.errors import RecipeError, SampleError
 from lsm_core.grid import Grid
 from lsm_core.sampling import (
-    check_strategy,
     gaussian_heatmap,
     heatmap_samples,
     landslide_places,
     nearest_point,
     negatives,
 )
+from lsm_core.strategy import check_strategy
 
 METRES = CRS.from_epsg(32643)
 FEET = CRS.from_epsg(2263)  # New York, US survey feet
