@@ -4,27 +4,25 @@
 """
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import rioxarray  # noqa: F401  (gives every DataArray its `.rio`)
 import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.warp import Resampling, reproject, transform, transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from lsm_core.errors import CrsError, GridError
 from lsm_core.lattice import TOLERANCE as TOLERANCE
 from lsm_core.lattice import Bounds, crs_name
 from lsm_core.lattice import Grid as Grid
 from lsm_core.lattice import check_projected as check_projected
-
-How = Literal["nearest", "bilinear", "cubic", "average"]
-
-INTEGER_NODATA = -32768
+from lsm_core.resampling import INTEGER_NODATA as INTEGER_NODATA
+from lsm_core.resampling import How as How
+from lsm_core.resampling import free_value, limits, sampled, shifted, warped
 
 
 def grid_of(raster: xr.DataArray | xr.Dataset, *, projected: bool = True) -> Grid:
@@ -95,6 +93,90 @@ def same_grid(a: Grid | xr.DataArray | xr.Dataset, b: Grid | xr.DataArray | xr.D
     return a.shape == b.shape and _offset(a, b) == (0, 0)
 
 
+def differs(a: Grid, b: Grid) -> str:
+    """In words, how two grids differ; empty where they are one (corners within 0.01 of a cell).
+
+    >>> grid = Grid((2, 3), Affine(10, 0, 500000, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> shifted = Grid((2, 3), Affine(10, 0, 500005, 0, -10, 4000000), CRS.from_epsg(32643))
+    >>> differs(grid, shifted)
+    'corners lie 5 m apart'
+    """
+    if same_grid(a, b):
+        return ""
+    if a.crs != b.crs:
+        return f"CRS {crs_name(a.crs)}, not {crs_name(b.crs)}"
+    if a.shape != b.shape:
+        return f"{a.shape[0]} x {a.shape[1]} cells, not {b.shape[0]} x {b.shape[1]}"
+    return f"corners lie {apart(a, b):.3g} m apart"
+
+
+def apart(a: Grid, b: Grid) -> float:
+    """Metres between the corners of two grids of one CRS and shape, at the corner farthest off."""
+    return max(abs(p - q) for p, q in zip(a.bounds, b.bounds, strict=True)) * a.metres_per_unit
+
+
+def join(layers: Mapping[str, xr.DataArray]) -> xr.Dataset:
+    """Rasters that share a grid (`same_grid`) as one Dataset, on the coordinates of the first.
+
+    xarray alone would compare coordinates to the last bit, and make gaps of the 0.1 mm by which
+    rasters of one source differ. Nothing is resampled.
+
+    Errors: a raster on another grid (GridError: how it differs, and the call that lays it).
+
+    >>> axis = np.arange(3.0)
+    >>> a = xr.DataArray(np.ones((3, 3)), {"y": -axis, "x": axis}, ("y", "x")).rio.write_crs(32643)
+    >>> b = a.assign_coords(x=a.x + 1e-4)
+    >>> dict(join({"a": a, "b": b}).sizes)
+    {'y': 3, 'x': 3}
+    """
+    names = list(layers)
+    first = layers[names[0]]
+    grid, result = grid_of(first), {}
+    for name, layer in layers.items():
+        other = grid_of(layer)
+        if not same_grid(other, grid):
+            how = "bilinear" if np.issubdtype(layer.dtype, np.floating) else "nearest"
+            call = f"grid.align({name}, grid_of({names[0]}), {how!r})"
+            raise GridError(
+                f"{name} lies on another grid than {names[0]}: {differs(other, grid)}. Lay it with "
+                f"{call}, or as a file: {_warp(grid, how)}"
+            )
+        result[name] = layer.drop_vars("spatial_ref").assign_coords(y=first["y"], x=first["x"])
+    return xr.Dataset(result).rio.write_crs(grid.crs)
+
+
+def _warp(grid: Grid, how: str) -> str:
+    """The command that lays a file on a grid."""
+    left, bottom, right, top = (f"{edge:.12g}" for edge in grid.bounds)
+    rows, cols = grid.shape
+    method = "near" if how == "nearest" else how
+    return (
+        f"gdalwarp -t_srs {shlex.quote(crs_name(grid.crs))} -te {left} {bottom} {right} {top} "
+        f"-ts {cols} {rows} -r {method} IN.tif OUT.tif"
+    )
+
+
+def crop(raster: xr.DataArray, grid: Grid, *, margin: int = 4) -> xr.DataArray:
+    """The part of a raster (y, x), lazily, that laying it on a grid can use; north up.
+
+    `margin` cells of the raster are kept around the grid, and enough for cells of the grid that are
+    larger. A raster that does not overlap the grid comes back whole, for `align` to refuse.
+    """
+    raster = north_up(raster)
+    source = grid_of(raster, projected=False)
+    box = transform_bounds(grid.crs, source.crs, *grid.bounds)
+    if not np.isfinite(box).all():
+        return raster
+    top, left, bottom, right = source.cover(box)
+    tall, wide = (bottom - top) // grid.shape[0], (right - left) // grid.shape[1]
+    keep = {
+        "y": slice(max(0, top - margin - tall), max(0, bottom + margin + tall)),
+        "x": slice(max(0, left - margin - wide), max(0, right + margin + wide)),
+    }
+    part = raster.isel(keep)
+    return part if min(part.sizes["y"], part.sizes["x"]) > 1 else raster
+
+
 def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
     """Lay a raster (y, x) on a grid: crop, pad or warp.
 
@@ -116,16 +198,17 @@ def align(raster: xr.DataArray, grid: Grid, how: How) -> xr.DataArray:
             "values between them: use nearest, or convert it to float first"
         )
     raster = north_up(raster)
+    _check_overlap(raster, grid_of(raster, projected=False), grid)
+    raster = crop(raster, grid)
     values, valid = values_of(raster)
     source = grid_of(raster, projected=False)
-    _check_overlap(raster, source, grid)
     offset = _offset(source, grid)
     if offset is not None:
-        values, valid = _shifted(values, offset, grid.shape), _shifted(valid, offset, grid.shape)
+        values, valid = shifted(values, offset, grid.shape), shifted(valid, offset, grid.shape)
     elif how in ("nearest", "bilinear"):
-        values, valid = _sampled(values, valid, source, grid, how == "bilinear")
+        values, valid = sampled(values, valid, source, grid, how == "bilinear")
     else:
-        values, valid = _warped(values, valid, source, grid, how)
+        values, valid = warped(values, valid, source, grid, how)
     return _labelled(raster, values, valid, grid)
 
 
@@ -198,14 +281,10 @@ def values_of(raster: xr.DataArray, lazy: bool = False) -> tuple[NDArray, NDArra
     for nodata in filter(np.isfinite, stated):
         # as float64, -3.4e38 is not its float32: compare in the raster's type, if that holds it
         if values.dtype.kind == "f" or (
-            values.dtype.kind in "iu" and int(nodata) in range(*_limits(values.dtype))
+            values.dtype.kind in "iu" and int(nodata) in range(*limits(values.dtype))
         ):
             valid &= values != np.asarray(nodata).astype(values.dtype)
     return values, valid
-
-
-def _limits(dtype: np.dtype) -> tuple[int, int]:
-    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max) + 1
 
 
 def _check_overlap(raster: xr.DataArray, source: Grid, grid: Grid) -> None:
@@ -224,71 +303,6 @@ def _box(bounds: Bounds) -> str:
     return f"x {left:.6g} to {right:.6g}, y {bottom:.7g} to {top:.7g}"
 
 
-def _shifted(values: NDArray, offset: tuple[int, int], shape: tuple[int, int]) -> NDArray:
-    """Copy whole cells; beyond the source the result is zero (False)."""
-    result = np.zeros(shape, values.dtype)
-    starts = [max(0, -o) for o in offset]
-    stops = [min(n, size - o) for n, size, o in zip(shape, values.shape, offset, strict=True)]
-    here = tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
-    there = tuple(slice(a + o, b + o) for a, b, o in zip(starts, stops, offset, strict=True))
-    result[here] = values[there]
-    return result
-
-
-def _sampled(
-    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, bilinear: bool
-) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Values at the cells' centres: of the source cell there, or between the four centres around.
-
-    Not left to GDAL's warper. Given a nodata value, it moves integers that equal it by one; and its
-    bilinear kernel widens with the target's cells, which ripples the slopes of a warped DEM by some
-    per cent, where interpolation keeps a plane a plane. A cell is valid if the source cell there
-    is; neighbours without data do not count.
-    """
-    result, inside = np.zeros(grid.shape, values.dtype), np.zeros(grid.shape, bool)
-    back = Transformer.from_crs(grid.crs.to_wkt(), source.crs.to_wkt(), always_xy=True)
-    to_cells = ~source.transform
-    for row in range(grid.shape[0]):
-        x, y = back.transform(grid.x, np.full(grid.shape[1], grid.y[row]))
-        col_at, row_at = to_cells * (x, y)
-        here = (row_at >= 0) & (row_at < source.shape[0])
-        here &= (col_at >= 0) & (col_at < source.shape[1])
-        rows, cols = row_at[here].astype(int), col_at[here].astype(int)
-        inside[row, here] = valid[rows, cols]
-        if bilinear:
-            result[row, here] = _between(values, valid, row_at[here] - 0.5, col_at[here] - 0.5)
-        else:
-            result[row, here] = values[rows, cols]
-    return result, inside
-
-
-def _between(values: NDArray, valid: NDArray, row_at: NDArray, col_at: NDArray) -> NDArray:
-    """Bilinear mean of the valid ones among the four cells around; 0 where there is none."""
-    first_row, first_col = np.floor(row_at), np.floor(col_at)
-    total, weights = np.zeros(row_at.shape), np.zeros(row_at.shape)
-    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        rows = np.clip(first_row + down, 0, values.shape[0] - 1).astype(int)
-        cols = np.clip(first_col + right, 0, values.shape[1] - 1).astype(int)
-        weight = abs(1 - down - (row_at - first_row)) * abs(1 - right - (col_at - first_col))
-        weight = weight * valid[rows, cols]
-        total += np.where(weight > 0, weight * values[rows, cols], 0)
-        weights += weight
-    return total / np.where(weights > 0, weights, 1)
-
-
-def _warped(
-    values: NDArray, valid: NDArray[np.bool_], source: Grid, grid: Grid, how: How
-) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Cubic or average by GDAL's warper (placed within 1/8 of a cell), NaN where no data are."""
-    result = np.full(grid.shape, np.nan, values.dtype)
-    reproject(
-        np.where(valid, values, np.nan), result, src_transform=source.transform,
-        src_crs=source.crs, dst_transform=grid.transform, dst_crs=grid.crs, src_nodata=np.nan,
-        dst_nodata=np.nan, resampling=Resampling[how],
-    )  # fmt: skip
-    return result, np.isfinite(result)
-
-
 def _labelled(
     raster: xr.DataArray, values: NDArray, valid: NDArray[np.bool_], grid: Grid
 ) -> xr.DataArray:
@@ -297,18 +311,8 @@ def _labelled(
         values = np.where(valid, values, np.nan).astype(values.dtype)
     else:
         values = values.astype("int8") if values.dtype == bool else values
-        nodata = _free_value(values, valid)
+        nodata = free_value(values, valid)
         values = np.where(valid, values, nodata).astype(values.dtype)
         attrs["nodata"] = nodata
     result = xr.DataArray(values, {"y": grid.y, "x": grid.x}, ("y", "x"), raster.name, attrs)
     return result.rio.write_crs(grid.crs)
-
-
-def _free_value(values: NDArray, valid: NDArray[np.bool_]) -> int:
-    """An integer that the type can hold and that no valid cell holds."""
-    low, high = _limits(values.dtype)
-    used = set(np.unique(values[valid]).tolist())
-    for value in (INTEGER_NODATA, low, high - 1):
-        if value in range(low, high) and value not in used:
-            return value
-    raise GridError(f"the raster uses both ends of {values.dtype}: store it in a wider type")

@@ -10,7 +10,17 @@ from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject
 
 from lsm_core.errors import CrsError, GridError
-from lsm_core.grid import Grid, align, as_float, grid_of, north_up, same_grid
+from lsm_core.grid import (
+    Grid,
+    align,
+    as_float,
+    crop,
+    differs,
+    grid_of,
+    join,
+    north_up,
+    same_grid,
+)
 
 UTM = CRS.from_epsg(32643)
 GRID = Grid((6, 8), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
@@ -215,3 +225,78 @@ def test_integers_are_not_averaged():
         align(raster(GRID, np.ones(GRID.shape, "int16")), GRID, "bilinear")
     with pytest.raises(GridError, match="how='mode' is none of nearest"):
         align(raster(GRID), GRID, "mode")
+
+
+# --- joining, cropping --------------------------------------------------------------------------
+
+
+def test_join_forgives_rounding_and_names_the_command():
+    """0.1 mm apart: one Dataset without gaps. Half a cell, another CRS or shape: words and cure."""
+    a, b = raster(GRID), raster(GRID, np.ones(GRID.shape, "int16"))
+    nudged = b.assign_coords(x=b.x + 1e-4, y=b.y - 1e-4)
+    joined = join({"a": a, "b": nudged})
+    assert joined.sizes == {"y": 6, "x": 8}
+    assert joined.b.dtype == "int16"
+    np.testing.assert_array_equal(joined.x, a.x)
+    assert grid_of(joined) == GRID
+    with pytest.raises(GridError, match=r"b lies on another grid than a: corners lie 5 m apart.*"
+                       r"grid\.align\(b, grid_of\(a\), 'nearest'\).*gdalwarp -t_srs EPSG:32643 "
+                       r"-te 500000 3999940 500080 4000000 -ts 8 6 -r near IN"):  # fmt: skip
+        join({"a": a, "b": b.assign_coords(x=b.x + 5)})
+    with pytest.raises(GridError, match=r"6 x 7 cells, not 6 x 8.*'bilinear'"):
+        join({"a": a, "b": a[:, :7]})
+    with pytest.raises(GridError, match="CRS EPSG:32642, not EPSG:32643"):
+        join({"a": a, "b": a.drop_vars("spatial_ref").rio.write_crs(32642)})
+
+
+def test_balakot_layers_join(shared_data):
+    """The real rasters, under 0.1 mm apart, joined without a gap; xarray alone would make some."""
+    layers = {
+        n: rioxarray.open_rasterio(shared_data / "balakot" / f"{n}.tif").squeeze(drop=True)
+        for n in ("AW3D30", "Geology", "Landcover")
+    }
+    grids = [grid_of(layer) for layer in layers.values()]
+    assert grids[0] != grids[1]
+    assert [differs(g, grids[0]) for g in grids] == ["", "", ""]
+    joined = join(layers)
+    assert dict(joined.sizes) == {"y": 987, "x": 826}
+    for name, layer in layers.items():
+        np.testing.assert_array_equal(joined[name], layer)
+
+
+@pytest.mark.parametrize("how", ["nearest", "bilinear", "cubic", "average"])
+def test_no_phantom_nodata_inside(how):
+    """A raster full of data warped to a grid within it: every cell has data, whatever the way."""
+    source = Grid((300, 300), Affine(0.001, 0, 73, 0, -0.001, 35), CRS.from_epsg(4326))
+    values = np.random.default_rng(0).uniform(1, 2, source.shape).astype("float32")
+    for cell in (20, 250):
+        count = 20000 // cell
+        inner = Grid((count, count), Affine(cell, 0, 322000, 0, -cell, 3870000), UTM)
+        laid = align(raster(source, values, -9999.0), inner, how)
+        assert np.isfinite(laid).all()
+        assert 0.7 < float(laid.min()) <= float(laid.max()) < 2.3  # cubic overshoots
+
+
+def test_a_full_integer_raster_keeps_every_value():
+    """No nodata stated: 0 and the type's ends are data, and come through a warp inside."""
+    values = np.random.default_rng(0).choice([0, 1, 254], (80, 80)).astype("uint8")
+    source = Grid((80, 80), Affine(30, 0, 500000, 0, -30, 4000000), UTM)
+    inner = Grid((50, 50), Affine(40, 0, 500100, 0, -40, 3999900), UTM)
+    laid = align(raster(source, values), inner, "nearest")
+    assert laid.attrs["nodata"] not in (0, 1, 254)
+    assert set(np.unique(laid)) == {0, 1, 254}
+
+
+@pytest.mark.parametrize("how", ["nearest", "bilinear", "cubic", "average"])
+@pytest.mark.parametrize("cell", [7.0, 45.0])
+def test_cropping_first_changes_nothing(how, cell):
+    """The crop of a larger raster, turned south or not, gives what the whole gives."""
+    values = np.random.default_rng(1).normal(size=(200, 220)).cumsum(axis=0)
+    source = Grid((200, 220), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
+    whole = raster(source, values)
+    grid = Grid((12, 14), Affine(cell, 0, 500703, 0, -cell, 3999201), UTM)
+    part = crop(whole.isel(y=slice(None, None, -1)), grid)
+    assert part.size < whole.size / 4
+    np.testing.assert_allclose(align(part, grid, how), align(whole, grid, how), atol=1e-6)
+    expected = align(whole.isel(y=slice(20, 190), x=slice(20, 200)), grid, how)
+    np.testing.assert_allclose(align(part, grid, how), expected, atol=1e-6)
