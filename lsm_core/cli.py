@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
+from lsm_core.factor_commands import factors
 
 if TYPE_CHECKING:
     from lsm_core.recipe import Recipe
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
 app.add_typer(runs_app, name="runs", invoke_without_command=True)
+app.command()(factors)
 
 DEMO = ("random_forest", "cnn", "lsgh_net")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
@@ -83,6 +85,7 @@ def run(
     plan = experiment.plan_run(chosen)
     if not as_json:
         print(report.plan_in_words(chosen, plan.counts))
+        print(report.selection_in_words(plan.selection), end="\n" if plan.selection else "")
     path = create_run(chosen, plan.area, into or runs_folder())
     _work(plan, path, as_json)
 
@@ -144,30 +147,50 @@ def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
 def compare(
     names: RunNames,
     to: Annotated[
-        Path | None, typer.Option(help="A folder to write the tables to, as CSV.")
+        Path | None, typer.Option(help="A folder to write the tables to, as CSV and JSON.")
     ] = None,
+    protocols: Annotated[
+        bool, typer.Option("--protocols", help="Random against spatial, with the gap.")
+    ] = False,
+    draws: Annotated[int, typer.Option(min=0, help="Bootstrap samples; 0: no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """The papers' tables for runs judged on the same test places."""
-    from lsm_core import report, runs
+    """Tables for runs judged on the same test places, with intervals, tests and leakage."""
+    from lsm_core import comparison_report, runs
 
-    tables = runs.compare([runs.open_run(name) for name in names])
+    chosen = [runs.open_run(name) for name in names]
+    if protocols:
+        tables = {"protocols": runs.compare_protocols(chosen, draws=draws, seed=seed)}
+        words = comparison_report.protocols_in_words(tables["protocols"], draws)
+    else:
+        tables = runs.compare(chosen, draws=draws, seed=seed)
+        words = comparison_report.tables_in_words(tables, draws)
+    text = {name: comparison_report.records(table) for name, table in tables.items()}
     if to:
         to.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             runs.write_table(to / f"{name}.csv", table)
-    if as_json:
-        text = {name: table.to_dict(orient="records") for name, table in tables.items()}
-        print(json.dumps(text, indent=1))
-        return
-    print(report.tables_in_words(tables))
+        runs.write_json(to / "comparison.json", text)
+        if protocols:
+            from lsm_core import figures
+
+            runs.write_text(
+                to / "protocols.html", figures.page_of(figures.protocols_of(tables["protocols"]))
+            )
+    print(json.dumps(text, indent=1) if as_json else words)
 
 
 @app.command()
 def predict(
     name: Annotated[str, typer.Argument(help="A finished run.")],
-    to: Annotated[Path, typer.Option(help="GeoTIFF to write.")],
+    to: Annotated[
+        Path, typer.Option(help="GeoTIFF to write; of units a .gpkg, .csv or .parquet file.")
+    ],
     area: Annotated[str | None, typer.Option(help="Area to map; the run's by default.")] = None,
+    units: Annotated[
+        Path | None, typer.Option(help="Polygons to sum the map up by (slope units), to a .gpkg.")
+    ] = None,
     zones: Annotated[
         Path | None, typer.Option(help="GeoTIFF of zones too, by the run's own limits.")
     ] = None,
@@ -175,11 +198,15 @@ def predict(
     """Map an area with a finished run's model."""
     from lsm_core import prediction, runs
     from lsm_core.grid import grid_of
-    from lsm_core.study_area import area_path, open_area
+    from lsm_core.study_area import area_path, is_units, open_area
 
     _quiet_networks()
     run = runs.open_run(name)
-    ds = open_area(area_path(area) if area else run.area_path)
+    path = area_path(area) if area else run.area_path
+    ds = open_area(path)
+    if units is not None or is_units(ds):
+        _predict_units(run, ds, path, to, units)
+        return
     model, encoder = prediction.model_of(run)
     with _bars(False) as follow:
         strips = prediction.predict_strips(
@@ -195,6 +222,27 @@ def predict(
         cut = ((row, run.limits.zone(block)) for row, block in runs.read_strips(to))
         runs.write_map(zones, grid_of(ds), cut, dtype="uint8")
         print(f"zones: {zones}")
+
+
+def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | None) -> None:
+    """A table of units scored, or a map summed up by polygons and judged at that support."""
+    from lsm_core import report, unit_prediction
+    from lsm_core.catalog import read_polygons
+
+    if polygons is None:
+        table = unit_prediction.predict_table(run, ds, path, to)
+        print(f"{len(table):,} units, {int(table['score'].notna().sum()):,} with a score: {to}")
+        return
+    with _bars(False) as follow:
+        judged = unit_prediction.predict_polygons(
+            run,
+            ds,
+            read_polygons(polygons),
+            to,
+            on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
+        )
+    print(report.units_in_words(judged))
+    print(f"units: {to}")
 
 
 @runs_app.callback()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
+from lsm_core import study_area
 from lsm_core.errors import RecipeError, SampleError
-from lsm_core.study_area import categories, factors
+from lsm_core.study_area import categories, factors, shape_of
 
 
 def factor_table(
@@ -20,9 +20,11 @@ def factor_table(
 ) -> pd.DataFrame:
     """Factors at places: one row a place (in its order and with its index), one column a factor.
 
-    Continuous and cyclic factors are float64, missing values NaN; a flat cell has no aspect. Codes
-    become pandas categories by name, with the code behind it where two codes have one name; a code
-    without a name, or that of nodata, is missing.
+    As `study_area.factor_table`, with categories by their names in place of codes.
+
+    Continuous and cyclic factors are float64, missing values NaN; a flat cell has no aspect. Names
+    are pandas categories, with the code behind where two codes have one name; a code without a name
+    is missing.
 
     Parameters
     ----------
@@ -39,9 +41,11 @@ def factor_table(
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise RecipeError(f"the area has no factor {unknown[0]!r}; it has {', '.join(known)}")
-    at = _cells(ds, places)
-    columns = {name: _column(ds[name], at) for name in names or known}
-    return pd.DataFrame(columns).set_index(places.index)
+    _check_places(ds, places)
+    made = study_area.factor_table(ds, places["row"], places["col"], names or known)
+    for name in [n for n in made if ds[n].attrs["kind"] == "categorical"]:
+        made[name] = _named(made[name], categories(ds[name]))
+    return made.set_index(places.index)
 
 
 def cyclic_of(ds: xr.Dataset) -> list[str]:
@@ -88,28 +92,18 @@ def _name(ds: xr.Dataset) -> str:
     return str(ds.attrs.get("name", "the other area"))
 
 
-def _cells(ds: xr.Dataset, places: pd.DataFrame) -> dict[str, xr.DataArray]:
-    """Where the places are, along the dimensions of the area."""
-    dims = {"unit": "row"} if "unit" in ds.dims else {"y": "row", "x": "col"}
-    for dim, column in dims.items():
-        n, index = ds.sizes[dim], places[column]
-        off = int(((index < 0) | (index >= n)).sum())
+def _check_places(ds: xr.Dataset, places: pd.DataFrame) -> None:
+    for column, n in zip(("row", "col"), shape_of(ds), strict=True):
+        off = int(((places[column] < 0) | (places[column] >= n)).sum())
         if off:
             raise SampleError(
                 f"{off} of {len(places)} places have a {column} outside 0 to {n - 1}: they belong "
                 "to another area"
             )
-    return {
-        dim: xr.DataArray(places[column].to_numpy(), dims="place") for dim, column in dims.items()
-    }
 
 
-def _column(da: xr.DataArray, at: dict[str, xr.DataArray]) -> pd.Series | NDArray:
-    values = da.isel(at).to_numpy()
-    if da.attrs["kind"] != "categorical":
-        return values.astype(float)
-    names = categories(da)
+def _named(codes: pd.Series, names: dict[int, str]) -> pd.Series:
     said = list(names.values())
-    labels = [n if said.count(n) == 1 else f"{n} ({c})" for c, n in names.items()]
-    order = pd.Index(list(names)).get_indexer(pd.Index(values))
+    labels = [n if said.count(n) == 1 else f"{n} ({code})" for code, n in names.items()]
+    order = pd.Index(list(names), dtype=float).get_indexer(pd.Index(codes))
     return pd.Series(pd.Categorical.from_codes(order, categories=pd.Index(labels)))
