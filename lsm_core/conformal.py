@@ -4,7 +4,7 @@ Split conformal prediction (Vovk, Gammerman & Shafer 2005; Lei et al. 2018) on t
 answer: a label is kept where one minus its probability is no larger than a threshold, which is a
 corrected quantile of the same number over calibration places that the model never learnt from. If
 calibration places and a new place are exchangeable, the set holds the truth with a probability of
-at least 1 - alpha. Places near each other are not: with `block`, the exchangeable things are blocks.
+at least 1 - alpha. Places near each other are not; with `block`, blocks are what is exchangeable.
 """
 
 from dataclasses import asdict, dataclass
@@ -136,16 +136,20 @@ def sets(score: ArrayLike, fitted: Conformal) -> NDArray[np.uint8]:
     return np.where(np.isnan(score), 0, code).astype(np.uint8)
 
 
-def covered(label: ArrayLike, score: ArrayLike, fitted: Conformal) -> NDArray[np.bool_]:
-    """Whether each place's set holds its label."""
-    label, code = np.asarray(label), sets(score, fitted)
+def covered(label: ArrayLike, code: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each place's set, a code of `SETS`, holds its label."""
+    label, code = np.asarray(label), np.asarray(code)
     return (code == BOTH) | (code == np.where(label == 1, LANDSLIDE, STABLE))
 
 
 def coverage(
-    label: ArrayLike, score: ArrayLike, fitted: Conformal, block: ArrayLike
+    label: ArrayLike, code: ArrayLike, block: ArrayLike, alpha: float = 0.1
 ) -> dict[str, Any]:
     """Empirical coverage of places that neither training nor calibration has seen.
+
+    Parameters
+    ----------
+    label, code, block : (place,), each place's label, set (code of `SETS`) and block.
 
     Returns
     -------
@@ -154,9 +158,8 @@ def coverage(
         (block, places, coverage). `by_block` : minimum, quartiles and maximum of these.
         `blocks_below` : share of blocks whose coverage is below 1 - alpha.
     """
-    label, block = np.asarray(label), np.asarray(block)
-    held = covered(label, score, fitted)
-    code = sets(score, fitted)
+    label, code, block = np.asarray(label), np.asarray(code), np.asarray(block)
+    held = covered(label, code)
     table = pd.DataFrame({"block": block, "held": held}).groupby("block")["held"]
     per_block = table.agg(["size", "mean"])
     return {
@@ -165,7 +168,7 @@ def coverage(
         "others": _mean(held[label == 0]),
         "sets": {name: float(np.mean(code == number)) for number, name in SETS.items()},
         "by_block": np.quantile(per_block["mean"], (0, 0.25, 0.5, 0.75, 1)).tolist(),
-        "blocks_below": float(np.mean(per_block["mean"] < 1 - fitted.alpha)),
+        "blocks_below": float(np.mean(per_block["mean"] < 1 - alpha)),
         "blocks": [
             {"block": int(number), "places": int(n), "coverage": float(share)}
             for number, n, share in per_block.itertuples()

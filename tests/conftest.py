@@ -1,8 +1,10 @@
 """What several test files share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -29,3 +31,62 @@ def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
             sample.ds, study_area.area_path(sample_area.NAME), inventory=sample.inventory
         )
         yield folder
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Callable[..., Any]:
+    """A made-up run, ready to be explained: `slope` and the rock `shale` make landslides.
+
+    `noise` and `aspect` have no say. `planted(form, model)` gives an `effects.Subject`; the model
+    is one that scores, or a function from what is seen of training places and labels to one.
+    """
+    return lambda form, model, size=5: _planted(tmp_path, form, model, size)
+
+
+def _planted(path: Path, form: str, model: Any, size: int) -> Any:
+    import numpy as np
+    import pandas as pd
+    import rioxarray  # noqa: F401
+    import xarray as xr
+
+    from lsm_core.effects import Subject
+    from lsm_core.encoding import fit_encoder
+    from lsm_core.recipe import Input, make_recipe
+
+    rng = np.random.default_rng(5)
+    side = 60
+    slope, noise = (rng.normal(20, 6, (side, side)).astype("float32") for _ in range(2))
+    rock = rng.choice([1, 2, 7], (side, side)).astype("int16")
+    aspect = rng.uniform(0, 360, (side, side)).astype("float32")
+    chance = 1 / (1 + np.exp(-(0.5 * (slope - 20) + 3 * (rock == 2) - 1)))
+    legend = {"flag_values": [1, 2, 7], "flag_meanings": "sand shale lime", "nodata": -32768}
+    layers = {
+        "noise": (noise, {"kind": "continuous", "units": "m"}),
+        "slope": (slope, {"kind": "continuous", "units": "degrees"}),
+        "rock": (rock, {"kind": "categorical", "units": "1"} | legend),
+        "aspect": (aspect, {"kind": "cyclic", "units": "degrees"}),
+        "landslide": ((rng.random((side, side)) < chance).astype("uint8"), {}),
+        "valid": (rng.random((side, side)) > 0.05, {}),
+    }
+    coords = {"y": 30.0 * np.arange(side)[::-1], "x": 30.0 * np.arange(side)}
+    ds = xr.Dataset({n: (("y", "x"), v, a) for n, (v, a) in layers.items()}, coords)
+    ds = ds.rio.write_crs("EPSG:32643")
+    rows, cols = np.nonzero(ds["valid"].to_numpy())
+    some = rng.permutation(len(rows))[:1200]
+    samples = pd.DataFrame({"row": rows[some], "col": cols[some]})
+    samples["label"] = ds["landslide"].to_numpy()[samples["row"], samples["col"]].astype(int)
+    samples["block"] = samples["row"] // 6 * 10 + samples["col"] // 6
+    samples["split"] = np.where(
+        samples["col"] < 30, "train", np.where(samples["col"] < 42, "validation", "test")
+    )
+    train = samples[samples["split"] == "train"]
+    encoder = fit_encoder(ds, Input(form=form, size=size, quantiles=4), fit_on=train)  # type: ignore[arg-type]
+    recipe = make_recipe({"name": "planted", "model": {"name": "random_forest"}})
+    run = SimpleNamespace(id="planted", path=path, samples=samples, recipe=recipe)
+    subject = Subject(run, None, encoder, ds)  # type: ignore[arg-type]
+    if not (hasattr(model, "predict_proba") or hasattr(model, "predict_on_batch")):
+        model = model(subject.seen(train["row"], train["col"]), train["label"].to_numpy())
+    subject.model = model
+    scored = subject.score(subject.seen(samples["row"], samples["col"]))
+    run.scores = samples.assign(score=scored)
+    return subject

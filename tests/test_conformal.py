@@ -21,6 +21,16 @@ def draw(rng, n, prevalence=0.5, shy=0.0):
     return label, 1 / (1 + np.exp(shy - rng.normal(1.5 * (2 * label - 1), 1.5)))
 
 
+def held(new, fitted):
+    label, score = new
+    return covered(label, sets(score, fitted))
+
+
+def judge(new, fitted):
+    label, score = new
+    return coverage(label, sets(score, fitted), np.zeros(len(label)))
+
+
 def test_the_threshold_is_the_corrected_order_statistic():
     strange = np.random.default_rng(0).random(57)
     fitted = calibrate(np.ones(57, int), 1 - strange, alpha=0.13, class_conditional=False)
@@ -36,7 +46,7 @@ def test_coverage_on_exchangeable_places_lies_in_its_exact_distribution():
     for _ in range(400):
         label, score = draw(rng, 150)
         fitted = calibrate(label, score, alpha=0.1, class_conditional=False)
-        shares.append(covered(*draw(rng, 400), fitted).mean())
+        shares.append(held(draw(rng, 400), fitted).mean())
     wanted = np.ceil(151 * 0.9) / 151
     error = np.sqrt(0.1 * 0.9 * (1 / 150 + 1 / 400) / 400)
     assert abs(np.mean(shares) - wanted) < 3.5 * error
@@ -46,11 +56,11 @@ def test_each_class_is_covered_whatever_the_prevalence_of_the_map():
     rng = np.random.default_rng(2)
     known, new = draw(rng, 4000, shy=1.5), draw(rng, 20000, prevalence=0.02, shy=1.5)
     fitted = calibrate(*known, alpha=0.1, class_conditional=True)
-    found = coverage(*new, fitted, np.zeros(20000))
+    found = judge(new, fitted)
     assert 0.87 < found["landslides"] < 0.93
     assert 0.885 < found["others"] < 0.915
     pooled = calibrate(*known, alpha=0.1, class_conditional=False)
-    assert coverage(*new, pooled, np.zeros(20000))["landslides"] < 0.85
+    assert judge(new, pooled)["landslides"] < 0.85
 
 
 def test_blocks_that_differ_are_covered_by_block_and_not_by_place():
@@ -66,7 +76,7 @@ def test_blocks_that_differ_are_covered_by_block_and_not_by_place():
         label = np.ones(len(block), int)
         for found, given in ((by_block, block), (by_place, None)):
             fitted = calibrate(label, 1 - strange, alpha=0.2, block=given, class_conditional=False)
-            found.append(covered(np.ones(50, int), 1 - new, fitted).mean())
+            found.append(held((np.ones(50, int), 1 - new), fitted).mean())
     assert np.mean(by_block) > 0.8
     assert np.mean(by_place) < 0.77
 
@@ -94,14 +104,13 @@ def test_the_four_sets_and_gaps():
 
 
 def test_coverage_is_told_by_block():
-    fitted = Conformal(0.1, 0.5, 0.4, "place", True, 9, 9)
-    label, score = [1, 1, 0, 0], [0.9, 0.2, 0.1, 0.9]
-    found = coverage(label, score, fitted, [7, 7, 7, 9])
+    found = coverage([1, 1, 0, 0], [2, 1, 3, 4], [7, 7, 7, 9])
     assert found["coverage"] == 0.5
     assert [b["coverage"] for b in found["blocks"]] == [pytest.approx(2 / 3), 0.0]
     assert found["blocks_below"] == 1.0
-    assert sum(found["sets"].values()) == 1.0
-    assert coverage([0], [0.1], fitted, [1])["landslides"] is None
+    assert coverage([1, 1, 0, 0], [2, 1, 3, 4], [7, 7, 7, 9], alpha=0.5)["blocks_below"] == 0.5
+    assert found["sets"] == {"no landslide": 0.25, "landslide": 0.25, "both": 0.25, "none": 0.25}
+    assert coverage([0], [1], [1])["landslides"] is None
 
 
 def test_mistakes_are_named():
