@@ -157,7 +157,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Tables for runs judged on the same test places, with intervals, tests and leakage."""
-    from lsm_core import comparison_report, runs
+    from lsm_core import comparison_report, report, runs
 
     chosen = [runs.open_run(name) for name in names]
     if protocols:
@@ -166,6 +166,10 @@ def compare(
     else:
         tables = runs.compare(chosen, draws=draws, seed=seed)
         words = comparison_report.tables_in_words(tables, draws)
+    choices = report.choices_of(chosen)
+    if len(choices):
+        tables["factors"] = choices
+        words += "\n\n" + "\n".join(report.choice_in_words(run) for run in chosen)
     text = {name: comparison_report.records(table) for name, table in tables.items()}
     if to:
         to.mkdir(parents=True, exist_ok=True)
@@ -175,9 +179,8 @@ def compare(
         if protocols:
             from lsm_core import figures
 
-            runs.write_text(
-                to / "protocols.html", figures.page_of(figures.protocols_of(tables["protocols"]))
-            )
+            drawn = figures.page_of(figures.protocols_of(tables["protocols"]), "protocols")
+            runs.write_text(to / "protocols.html", drawn)
     print(json.dumps(text, indent=1) if as_json else words)
 
 

@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lsm_core.recipe import Recipe
-from lsm_core.runs import LEVEL_COLOURS, LEVELS, SCORE_COLUMNS, Run
+from lsm_core.runs import LEVEL_COLOURS, Run
 from lsm_core.zoning import level_colours, level_names
-
-SHARES = ("share_of_cells", "share_of_landslides", "density")
 
 
 def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
@@ -38,6 +36,27 @@ def selection_in_words(selection: dict[str, Any] | None) -> str:
     return "\n".join([head + ", ".join(selection["kept"]), *lines])
 
 
+def choice_in_words(run: Run) -> str:
+    """Which factors a run learnt from, and why not from others."""
+    if run.selection is None:
+        return f"{run.id}: no selection of factors"
+    return f"{run.id}: {selection_in_words(run.selection)}"
+
+
+def choices_of(runs: list[Run]) -> pd.DataFrame:
+    """One row a run and factor: kept, or why it was dropped; empty where no run chose factors."""
+    rows = [
+        {"run": run.id, "factor": name, "decision": decision}
+        for run in runs
+        if run.selection
+        for name, decision in [
+            *((name, "kept") for name in run.selection["kept"]),
+            *run.selection["dropped"].items(),
+        ]
+    ]
+    return pd.DataFrame(rows, columns=["run", "factor", "decision"])
+
+
 def result_in_words(run: Run) -> str:
     """The result of one run in a few lines."""
     m = run.metrics
@@ -48,6 +67,8 @@ def result_in_words(run: Run) -> str:
             f"AP {m['average_precision']:.3f}  AUC {m['roc_auc']:.3f}  "
             f"accuracy {m['scores']['accuracy']:.3f}  F1 {m['scores']['f1']:.3f}",
             f"leakage: {m['overlap']['verdict']}",
+            *(f"zones, {where}: {s['words']}" for where, s in m.get("reasonableness", {}).items()),
+            *(f"warning: {line}" for line in m.get("warnings", [])),
             f"seconds: {'  '.join(f'{k} {v:.0f}' for k, v in m['seconds'].items())}",
             f"run folder: {run.path}",
         ]
@@ -76,48 +97,6 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def tables_in_words(tables: dict[str, pd.DataFrame]) -> str:
-    """The papers' tables as text: scores first, then each zoning."""
-    scores = tables["scores"]
-    n, prevalence = scores["test places"].iloc[0], scores["prevalence"].iloc[0]
-    protocol = scores["protocol"].iloc[0]
-    head = (
-        f"Scores ({protocol} protocol, {n:,} test places, prevalence {prevalence:.2f}, "
-        "threshold 0.5, of the landslide class)"
-    )
-    wide = scores.set_index(_labels(scores))[[*SCORE_COLUMNS, "overlap share"]]
-    parts = [f"{head}\n{wide.to_string(float_format='{:.4f}'.format)}"]
-    for (breaks, where), zones in tables["zones"].groupby(["breaks", "where"], sort=False):
-        title = f"Zoning by {breaks}, {where} ({protocol} protocol; a landslide is counted once)"
-        parts.append(f"{title}\n{_zone_table(zones).to_string(float_format='{:.2f}'.format)}")
-    return "\n\n".join(parts)
-
-
-def _labels(table: pd.DataFrame) -> pd.Index:
-    """The model's name, or the run's where two runs have one model."""
-    unique = table.drop_duplicates("run")["model"].is_unique
-    return pd.Index(table["model" if unique else "run"], name="")
-
-
-def _zone_table(zones: pd.DataFrame) -> pd.DataFrame:
-    """One row a model and measure, one column a zone, in per cent."""
-    rows = {}
-    names = _labels(zones)
-    for name in dict.fromkeys(names):
-        own = zones[names == name].sort_values("zone")
-        for measure in SHARES:
-            rows[name, measure.replace("_", " ") + " %"] = (100 * own[measure]).to_numpy()
-        columns = [_zone_name(zone) for zone in own.to_dict(orient="records")]
-    index = pd.MultiIndex.from_tuples(rows)
-    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
-
-
-def _zone_name(zone: dict[Any, Any]) -> str:
-    """Its limits, or its level where the limits are each map's own."""
-    equal = zone["breaks"] == "equal 0.2"
-    return f"{zone['from']:.1f}-{zone['to']:.1f}" if equal else LEVELS[zone["zone"] - 1]
-
-
 def zone_style(k: int = 5) -> str:
     """A QGIS style for `zones.tif`: k named classes in colours safe for the colour-blind."""
     entries = "".join(
@@ -144,3 +123,22 @@ def map_style() -> str:
 def _style(kind: str, inside: str) -> str:
     renderer = f'<rasterrenderer type="{kind}" band="1" opacity="1">{inside}</rasterrenderer>'
     return f'<qgis version="3.28"><pipe>{renderer}</pipe></qgis>\n'
+
+
+def units_in_words(judged: dict[str, pd.DataFrame]) -> str:
+    """How well scores find the units that hold a landslide, by the way they were summed up."""
+    if not judged:
+        return "the units cannot be judged: those with a score are of one class only"
+    parts = []
+    for name, table in judged.items():
+        first = table.iloc[0]
+        title = (
+            f"{name}: {first['units']:,} with a score, {first['landslide_units']:,} of them hold a "
+            f"landslide (AP of a model that knows nothing: {first['prevalence']:.3f})"
+        )
+        shown = table.set_index("score")[["average_precision", "roc_auc"]].rename_axis(None)
+        shown.columns = ["AP", "AUC"]
+        parts.append(f"{title}\n{shown.to_string(float_format='{:.3f}'.format)}")
+    if "all units" in judged and "held-out units" in judged:
+        parts.append("all units: the model was trained on some of them")
+    return "\n".join(parts)

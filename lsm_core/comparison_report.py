@@ -1,0 +1,186 @@
+"""Comparisons in words: the tables `lsm compare` prints. Each says its protocol and its leakage."""
+
+from typing import Any
+
+import pandas as pd
+
+from lsm_core.runs import SCORE_COLUMNS
+from lsm_core.zoning import level_names, reasonableness
+
+SHARES = ("share_of_cells", "share_of_landslides", "density")
+PRINTED = ("natural", "equal 0.2")  # of the density tables every run has; the rest goes to CSV
+INDEPENDENT = (
+    "DeLong and McNemar take test places as independent; neighbours are not, so their p-values are "
+    "too small: decide by the bootstrap."
+)
+
+
+def tables_in_words(tables: dict[str, pd.DataFrame], draws: int = 0) -> str:
+    """The tables of `runs.compare` as text: scores first, then tests, then each zoning."""
+    scores = tables["scores"]
+    n, prevalence = scores["test places"].iloc[0], scores["prevalence"].iloc[0]
+    terms = _terms(scores)
+    head = (
+        f"Scores ({terms}; {n:,} test places, prevalence {prevalence:.2f}, which is the AP of a "
+        "model that knows nothing; threshold 0.5, of the landslide class)"
+    )
+    wide = scores.set_index(_labels(scores))[[*SCORE_COLUMNS, "overlap share"]]
+    parts = [f"{head}\n{wide.to_string(float_format='{:.4f}'.format)}", _leakage(scores)]
+    if "models" in tables:
+        parts += _judged(tables, terms, draws)
+    kept = tables["zones"]["breaks"].isin(PRINTED) | tables["zones"]["breaks"].str.contains(",")
+    for (breaks, where), zones in tables["zones"][kept].groupby(["breaks", "where"], sort=False):
+        title = f"Zoning by {breaks}, {where} ({terms}; a landslide is counted once)"
+        table = _zone_table(zones).to_string(float_format="{:.2f}".format)
+        parts.append("\n".join([title, table, *_statements(zones)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _terms(scores: pd.DataFrame) -> str:
+    """Protocol and overlap: the terms under which a table's numbers were had."""
+    shares = scores["overlap share"]
+    if not shares.max() > 0:
+        overlap = "no test window overlaps a training window"
+    else:
+        overlap = f"{100 * shares.max():.1f}% of test windows overlap training windows"
+        if shares.min() < shares.max():
+            overlap = f"{100 * shares.min():.1f} to {overlap}"
+    return f"{' and '.join(dict.fromkeys(scores['protocol']))} protocol, {overlap}"
+
+
+def _leakage(scores: pd.DataFrame) -> str:
+    """The verdict of each run, or of all where they have one."""
+    verdicts = dict.fromkeys(scores["overlap verdict"])
+    if len(verdicts) == 1:
+        return f"leakage, all runs: {next(iter(verdicts))}"
+    pairs = zip(_labels(scores), scores["overlap verdict"], strict=True)
+    return "\n".join(f"leakage, {name}: {verdict}" for name, verdict in pairs)
+
+
+def _judged(tables: dict[str, pd.DataFrame], terms: str, draws: int) -> list[str]:
+    models = tables["models"]
+    shown = pd.DataFrame({"runs": models["runs"].to_numpy()}, index=pd.Index(models["model"]))
+    for name in ("ap", "auc"):
+        shown[name.upper()] = _with_limits(models, name)
+        if models[f"{name} sd"].notna().any():
+            shown[f"{name.upper()} sd over runs"] = models[f"{name} sd"].round(4).to_numpy()
+        shown[f"{name.upper()} rank"] = models[f"{name} rank"].to_numpy()
+    shown.index.name = ""
+    nulls = tables["nulls"]
+    for null in nulls.to_dict(orient="records"):
+        row = {"runs": null["runs"], "AP": f"{null['ap']:.4f}", "AUC": f"{null['auc']:.4f}"}
+        shown.loc[null["null model"]] = pd.Series(row)
+    title = (
+        f"Models with 95% intervals ({terms}; {draws:,} bootstrap samples of whole blocks; ranks "
+        "change only where the interval of a difference leaves 0 out)"
+    )
+    parts = [f"{title}\n{shown.to_string(na_rep='')}"]
+    if len(tables["pairs"]):
+        title = f"Pairs ({terms}; p-values adjusted by Holm over the pairs)"
+        parts.append(f"{title}\n{_pairs(tables['pairs'])}\n{INDEPENDENT}")
+    if len(tables["thresholds"]):
+        columns = ["threshold", "accuracy", "precision", "recall", "specificity", "f1", "kappa"]
+        rows = tables["thresholds"]
+        index = pd.MultiIndex.from_arrays([_labels(rows), rows["rule"]], names=["", ""])
+        table = rows[columns].set_index(index).astype("float64")
+        title = f"At thresholds chosen on validation places ({terms}; scores of the test places)"
+        parts.append(f"{title}\n{table.to_string(float_format='{:.4f}'.format)}")
+    return parts
+
+
+def _with_limits(table: pd.DataFrame, name: str, places: int = 4) -> list[str]:
+    """Value and limits; the value alone where there are no limits."""
+    columns = table[[name, f"{name} low", f"{name} high"]].itertuples(index=False)
+    return [
+        f"{value:.{places}f}"
+        if pd.isna(low)
+        else f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+        for value, low, high in columns
+    ]
+
+
+def _pairs(pairs: pd.DataFrame) -> str:
+    columns: dict[str, Any] = {}
+    for name in ("ap", "auc"):
+        renamed = pairs.rename(columns={f"{name} difference": name})
+        columns[f"{name.upper()} difference"] = _with_limits(renamed, name)
+        columns[f"{name.upper()} p"] = pairs[f"{name} p holm"].to_numpy()
+    more = {
+        "DeLong p": "delong p holm",
+        "McNemar p": "mcnemar p holm",
+        "Wilcoxon p": "wilcoxon p holm",
+        "corrected t p": "corrected t p holm",
+    }
+    had = {to: name for to, name in more.items() if pairs[name].notna().any()}
+    columns |= {to: pairs[name].to_numpy() for to, name in had.items()}
+    index = pd.Index([f"{a} - {b}" for a, b in zip(pairs["a"], pairs["b"], strict=True)])
+    return pd.DataFrame(columns, index=index).to_string(
+        float_format=lambda p: f"{p:.4f}" if p >= 0.0001 else "< 0.0001", na_rep=""
+    )
+
+
+def protocols_in_words(table: pd.DataFrame, draws: int) -> str:
+    """The table of `runs.compare_protocols` as text."""
+    measured = table.assign(**{name: table.get(name) for name in _INTERVALS if name not in table})
+    shown = measured[["model", "method", "metric"]].reset_index(drop=True)
+    shown["metric"] = shown["metric"].str.upper()
+    for side in ("random", "spatial", "gap"):
+        shown[side] = _with_limits(measured, side, 3)
+    for side in ("random", "spatial"):
+        share = 100 * pd.to_numeric(measured[f"{side} overlap"])
+        shown[f"overlap, {side}"] = [f"{s:.1f}%" if pd.notna(s) else "" for s in share]
+    title = (
+        "Random (paper protocol) against spatial (honest protocol) evaluation, 95% intervals of "
+        f"{draws:,} bootstrap samples of whole blocks; gap = random - spatial, each side drawn on "
+        "its own; overlap: share of test windows that overlap a training window"
+    )
+    return f"{title}\n{shown.to_string(index=False)}"
+
+
+_INTERVALS = (
+    *("random low", "random high", "spatial low", "spatial high", "gap low", "gap high"),
+    *("random overlap", "spatial overlap"),
+)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON: what is not defined, or endless, is None."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [
+        {str(k): None if v in (float("inf"), float("-inf")) else v for k, v in row.items()}
+        for row in plain.to_dict(orient="records")
+    ]
+
+
+def _labels(table: pd.DataFrame) -> pd.Index:
+    """The model's name, or the run's where two runs have one model."""
+    unique = table.drop_duplicates("run")["model"].is_unique
+    return pd.Index(table["model" if unique else "run"], name="")
+
+
+def _zone_table(zones: pd.DataFrame) -> pd.DataFrame:
+    """One row a model and measure, one column a zone, in per cent."""
+    rows = {}
+    names = _labels(zones)
+    columns: list[str] = []
+    for name in dict.fromkeys(names):
+        own = zones[names == name].sort_values("zone")
+        for measure in SHARES:
+            rows[name, measure.replace("_", " ") + " %"] = (100 * own[measure]).to_numpy()
+        columns = [_zone_name(zone, len(own)) for zone in own.to_dict(orient="records")]
+    return pd.DataFrame(list(rows.values()), pd.MultiIndex.from_tuples(rows), columns)
+
+
+def _zone_name(zone: dict[Any, Any], k: int) -> str:
+    """Its limits, or its level where the limits are each map's own."""
+    equal = zone["breaks"] == "equal 0.2"
+    return f"{zone['from']:.1f}-{zone['to']:.1f}" if equal else level_names(k)[zone["zone"] - 1]
+
+
+def _statements(zones: pd.DataFrame) -> list[str]:
+    """What each run's zones say, and whether that is what zones of susceptibility should say."""
+    names = _labels(zones)
+    return [
+        f"{name}: {reasonableness(zones[names == name].sort_values('zone'))['words']}"
+        for name in dict.fromkeys(names)
+    ]

@@ -1,0 +1,78 @@
+"""How figures look: colours, dashes, letters, frames, and what titles and legends say.
+
+Colours are safe for the colour-blind (Okabe and Ito), and lines differ in dash too.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lsm_core.runs import Run
+
+RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("solid", "dashed", "dotdash", "dotted")
+SIZES = {"title": "10.5pt", "labels": "10pt", "ticks": "9pt", "legend": "9pt"}
+
+
+def labels_of(runs: Sequence[Run]) -> list[str]:
+    """A label a run: title and protocol; the folder's name too where two would be the same."""
+    short = [f"{run.title} ({run.recipe.protocol})" for run in runs]
+    return [
+        label if short.count(label) == 1 else f"{label}, {run.id}"
+        for label, run in zip(short, runs, strict=True)
+    ]
+
+
+def title_of(runs: Sequence[Run], what: str) -> str:
+    """What is drawn, and below it: area, protocol, test places and their overlap with training.
+
+    Where runs differ in one of these, the title says so by listing both.
+    """
+    areas = listed(run.area["name"] for run in runs)
+    protocols = listed(run.recipe.protocol for run in runs)
+    places = listed(f"{run.metrics['n']:,}" for run in runs)
+    overlap = listed(f"{100 * run.metrics['overlap']['share']:.1f}%" for run in runs)
+    where = f"{areas}, {protocols} protocol, {places} test places, {overlap} of them overlap"
+    return f"{what}\n{where} training"
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Different values, each once, in their order."""
+    return " / ".join(dict.fromkeys(str(value) for value in values))
+
+
+def line_style(i: int) -> dict[str, Any]:
+    """Colour and dash of the i-th line of a plot."""
+    return {
+        "color": RUN_COLOURS[i % len(RUN_COLOURS)],
+        "line_dash": DASHES[i % len(DASHES)],
+        "line_width": 2,
+    }
+
+
+def frame() -> dict[str, Any]:
+    """Options of a plot: as wide as there is room, letters as everywhere, no logo."""
+    return {
+        "responsive": True,
+        "min_width": 300,
+        "height": 360,
+        "fontsize": SIZES,
+        "show_grid": True,
+        "gridstyle": {"grid_line_alpha": 0.4},
+        "legend_opts": {
+            "background_fill_alpha": 0.75,
+            "padding": 4,
+            "spacing": 0,
+            "label_height": 14,
+            "glyph_height": 14,
+            "label_text_font_size": SIZES["legend"],
+        },
+        "active_tools": [],
+        "hooks": [bare],
+    }
+
+
+def bare(plot: Any, element: Any) -> None:
+    """No logo; and a plot of fixed frame takes what room it needs: to Bokeh, no sizing mode."""
+    plot.state.toolbar.logo = None
+    if plot.state.sizing_mode == "fixed":
+        plot.state.sizing_mode = None
