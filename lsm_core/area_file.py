@@ -3,21 +3,36 @@
 `areas/balakot.yaml` shows every key of a grid, `areas/hongkong.yaml` those of a table.
 """
 
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from lsm_core import terrain
+from lsm_core import distance, stations, terrain
 from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import AreaError
 from lsm_core.grid import How
+from lsm_core.imagery import INDICES
 
 HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
 NEEDS = {"slope_position": "radius", "relief": "window"}
-DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY)
-RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y")
+DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY, *INDICES)
+RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y", "image")
+
+
+# YAML reads an unquoted 2023-04-28 as a date, which JSON does not know.
+When = Annotated[
+    str | int, BeforeValidator(lambda v: v.isoformat()[:10] if isinstance(v, date) else v)
+]
 
 
 class _Part(BaseModel):
@@ -46,25 +61,68 @@ class GridPart(_Part):
         return self
 
 
+class RasterPart(_Part):
+    """One map of a raster source: `dem: SOURCE` is short for `dem: {source: SOURCE}`."""
+
+    source: str
+    band: str | int | None = None
+    time: When | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"source": value} if isinstance(value, str) else value
+
+
+class ImagePart(_Part):
+    """Bands of a raster, kept as `image` (band, y, x); `scale` and `offset` make reflectance.
+
+    `bands` lists the source's bands, or names them: {red: B04, nir: B08}.
+    """
+
+    source: str
+    bands: list[str] | dict[str, str | int] = Field(min_length=1)
+    time: When | None = None
+    scale: float = Field(1.0, gt=0)
+    offset: float = 0.0
+    how: Literal["nearest", "bilinear", "cubic", "average"] = "bilinear"
+
+
 class InventoryPart(_Part):
-    """`where` keeps the features whose fields have these values."""
+    """`where` keeps the features whose fields have these values.
+
+    Of a raster mask (`band`, `time`) each patch of cells that touch is a landslide: by their
+    corners too, unless `corners: false`; `fewest` is the least number of cells.
+    """
 
     source: str
     where: dict[str, bool | int | float | str] = {}
+    band: str | int | None = None
+    time: When | None = None
+    corners: bool = True
+    fewest: int = Field(1, ge=1)
 
 
 class FactorPart(_Part):
-    """One factor, from exactly one of derive, source, distance_to and density_of."""
+    """One factor, from exactly one of derive, source, distance_to, density_of and interpolate."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     derive: str | None = None
     source: str | None = None
     distance_to: str | None = None
     density_of: str | None = None
+    interpolate: str | None = None
+    field: str | None = None
+    method: stations.Kernel | None = None
+    smoothing: float | None = Field(None, ge=0)
+    least: float | None = None
+    kernel: distance.Kernel | None = None
+    edges: list[float] | None = None
     radius: float | None = Field(None, gt=0)
     window: int | None = Field(None, gt=1)
     stream_area: float | None = Field(None, gt=0)
     band: str | int | None = None
+    time: When | None = None
     how: How | None = None
     kind: Literal["continuous", "categorical", "cyclic"] = "continuous"
     units: str | None = None
@@ -81,9 +139,10 @@ class FactorPart(_Part):
     def _one_origin(self) -> "FactorPart":
         allowed = {
             "derive": {"radius", "window"},
-            "source": {"band", "how", "kind", "units", "names", "categories"},
-            "distance_to": {"stream_area"},
-            "density_of": {"radius"},
+            "source": {"band", "time", "field", "how", "kind", "units", "names", "categories"},
+            "distance_to": {"stream_area", "edges"},
+            "density_of": {"radius", "kernel", "edges"},
+            "interpolate": {"field", "method", "smoothing", "least", "units"},
         }
         origins = [key for key in allowed if getattr(self, key) is not None]
         if len(origins) != 1:
@@ -100,7 +159,9 @@ class FactorPart(_Part):
         if self.derive is not None:
             if self.derive not in DERIVED:
                 near = did_you_mean(self.derive, list(DERIVED))
-                raise ValueError(f"no factor {self.derive!r} is derived from a DEM: {near}")
+                raise ValueError(
+                    f"no factor {self.derive!r} is derived from a DEM or image: {near}"
+                )
             wanted = {NEEDS.get(self.derive, "")} | ({"radius"} if self.derive == "tpi" else set())
             given = {key for key in ("radius", "window") if getattr(self, key) is not None}
             if given - wanted or set(NEEDS.get(self.derive, "").split()) - given:
@@ -108,6 +169,8 @@ class FactorPart(_Part):
                 raise ValueError(f"{self.derive} takes {needs}")
         if self.density_of is not None and self.radius is None:
             raise ValueError("density_of needs a radius in metres")
+        if self.interpolate is not None and self.field is None:
+            raise ValueError("interpolate needs the `field` that holds the stations' readings")
         if (self.distance_to == "streams") != (self.stream_area is not None):
             raise ValueError(
                 "`distance_to: streams` goes with `stream_area` (m2), and only with it"
@@ -122,7 +185,8 @@ class AreaFile(_Part):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     title: str = ""
     grid: GridPart
-    dem: str | None = None
+    dem: RasterPart | None = None
+    image: ImagePart | None = None
     inventory: InventoryPart
     factors: list[FactorPart] = Field(min_length=1)
 
@@ -132,8 +196,15 @@ class AreaFile(_Part):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two factors are called {', '.join(twice)}")
-        if self.dem is None and any(f.derive or f.stream_area for f in self.factors):
+        derived = {f.derive for f in self.factors if f.derive}
+        streams = any(f.stream_area for f in self.factors)
+        if self.dem is None and (streams or derived - set(INDICES)):
             raise ValueError("factors are derived from a DEM, but no `dem: SOURCE` is stated")
+        if self.image is None and derived & set(INDICES):
+            raise ValueError(
+                f"{', '.join(sorted(derived & set(INDICES)))} is derived from an image: state "
+                "`image: {source: SOURCE, bands: {red: B04, nir: B08}, scale: 0.0001}`"
+            )
         return self
 
 
@@ -240,6 +311,8 @@ def _in_words(error: Any) -> str:
             "units": UnitsPart,
             "grid": GridPart,
             "inventory": InventoryPart,
+            "dem": RasterPart,
+            "image": ImagePart,
             "factors": FactorPart,
         }
         part = parts.get(where[0], AreaFile) if len(where) > 1 else AreaFile

@@ -110,6 +110,18 @@ def differs(a: Grid, b: Grid) -> str:
     return f"corners lie {apart(a, b):.3g} m apart"
 
 
+def fit_of(raster: xr.DataArray, grid: Grid, how: str) -> str:
+    """In words, how a raster comes to lie on a grid, for a report."""
+    source = grid_of(north_up(raster), projected=False)
+    if same_grid(source, grid):
+        return f"on the area's grid (corners within {max(1000 * apart(source, grid), 0.01):.2g} mm)"
+    if _offset(source, grid) is not None:
+        return "on the area's cells, cut to it"
+    unit = "degrees" if source.crs.is_geographic else "m"
+    size = abs(source.transform.a) if unit == "degrees" else source.cell_size
+    return f"laid on the grid by {how}, from cells of {size:.4g} {unit} ({crs_name(source.crs)})"
+
+
 def apart(a: Grid, b: Grid) -> float:
     """Metres between the corners of two grids of one CRS and shape, at the corner farthest off."""
     return max(abs(p - q) for p, q in zip(a.bounds, b.bounds, strict=True)) * a.metres_per_unit
