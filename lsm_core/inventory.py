@@ -81,7 +81,7 @@ def read_points(path: Path | str, crs: CRS) -> pd.DataFrame:
     if isinstance(table, gpd.GeoDataFrame):
         if table.crs is None:
             raise CrsError(f"{path} has no CRS: write it into the file (ogr2ogr -a_srs)")
-        inside = table.geometry[~table.geometry.is_empty & table.geometry.notna()]
+        inside = table.geometry[~(table.geometry.is_empty | table.geometry.isna())]
         inside = inside.to_crs(crs).representative_point()
         frame = pd.DataFrame({"x": inside.x, "y": inside.y})
     elif {"x", "y"} <= set(table.columns):

@@ -2,6 +2,7 @@
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from affine import Affine
@@ -9,9 +10,9 @@ from rasterio.crs import CRS
 
 from lsm_core import inventory
 from lsm_core.catalog import load_catalog, open_vector
-from lsm_core.errors import CrsError, InventoryError
+from lsm_core.errors import CrsError, InventoryError, SourceError
 from lsm_core.grid import Grid, grid_of
-from lsm_core.inventory import lay_inventory
+from lsm_core.inventory import lay_inventory, read_points
 from lsm_core.rasters import open_raster
 
 UTM = CRS.from_epsg(32643)
@@ -161,3 +162,31 @@ def test_inventory_mistakes():
         lay_inventory(frame(cells(0, 0)), GRID, ALL & False)
     with pytest.raises(CrsError, match="inventory has no CRS"):
         lay_inventory(frame(cells(0, 0), crs=None), GRID, ALL)
+
+
+def test_points_of_ones_own_from_a_table_and_from_a_vector_file(tmp_path):
+    table = pd.DataFrame({"name": list("abc"), "x": [500010, "?", 500020], "y": [1.0, 2.0, 3.5]})
+    table.to_csv(tmp_path / "own.csv", index=False)
+    points = read_points(tmp_path / "own.csv", UTM)
+    assert points.to_dict("list") == {"x": [500010.0, 500020.0], "y": [1.0, 3.5]}
+    assert points.attrs["left_out"] == 1
+    degrees = frame(shapely.Point(75, 36), shapely.Point(), crs=4326)
+    degrees.to_file(tmp_path / "own.gpkg")
+    found = read_points(str(tmp_path / "own.gpkg"), UTM)
+    assert found.attrs["left_out"] == 1
+    assert found["x"].item() == pytest.approx(500000, abs=0.01)  # on the zone's central meridian
+    assert found["y"].item() == pytest.approx(3983948.45, abs=0.01)
+
+
+def test_points_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(SourceError, match="no points at"):
+        read_points(tmp_path / "own.csv", UTM)
+    (tmp_path / "own.csv").write_text("east,north\n1,2\n")
+    with pytest.raises(SourceError, match="has columns east, north: x and y needed"):
+        read_points(tmp_path / "own.csv", UTM)
+    (tmp_path / "own.csv").write_text("x,y\n,2\n")
+    with pytest.raises(SourceError, match="no point with finite"):
+        read_points(tmp_path / "own.csv", UTM)
+    (tmp_path / "own.gpkg").write_text("nothing")
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_points(tmp_path / "own.gpkg", UTM)

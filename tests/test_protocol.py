@@ -116,6 +116,63 @@ def test_test_places_follow_the_split_alone(protocol):
     assert not plain.reset_index(drop=True).equals(other.reset_index(drop=True))
 
 
+@pytest.mark.parametrize("protocol", ["honest", "paper"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"strategy": "beyond_buffer", "metres": 120},
+        {"strategy": "low_heat", "diameter": 5},
+        {"strategy": "below_slope", "degrees": 20},
+        {"strategy": "matched", "factor": "rock"},
+        "own",
+    ],
+    ids=str,
+)
+def test_another_strategy_of_negatives_changes_training_and_no_test_place(
+    protocol, strategy, tmp_path
+):
+    rng = np.random.default_rng(3)
+    ds = area()
+    shape = ds["valid"].shape
+    ds["slope"] = ("y", "x"), rng.uniform(0, 40, shape), {"kind": "continuous"}
+    ds["rock"] = ("y", "x"), rng.integers(0, 3, shape).astype("int16"), {"kind": "categorical"}
+    if strategy == "own":
+        points = {"x": rng.uniform(500000, 508400, 900), "y": rng.uniform(3991000, 4000000, 900)}
+        pd.DataFrame(points).to_csv(tmp_path / "stable.csv", index=False)
+        strategy = {"strategy": "own", "file": str(tmp_path / "stable.csv")}
+    usual = recipe(f"protocol={protocol}")
+    other = recipe(f"protocol={protocol}", samples={"negatives": strategy})
+    more = recipe(f"protocol={protocol}", "samples.negatives_per_landslide=2")
+    one, two, three = (draw_places(ds, r).samples for r in (usual, other, more))
+
+    def part(samples, name, label=None):
+        own = scored(samples, name)
+        own = own if label is None else own[own["label"] == label]
+        return own[["row", "col", "label"]].reset_index(drop=True)
+
+    pd.testing.assert_frame_equal(part(one, "test"), part(two, "test"))
+    pd.testing.assert_frame_equal(part(one, "test"), part(three, "test"))
+    for name in ("train", "validation"):
+        pd.testing.assert_frame_equal(part(one, name, 1), part(two, name, 1))
+        assert not part(one, name, 0).equals(part(two, name, 0))
+        assert len(part(three, name, 0)) == 2 * len(part(three, name, 1))
+    assert overlap_report(two, 1)["same_cell"] == 0
+    assert not two[two["label"] == 0].duplicated(["row", "col"]).any()
+
+
+def test_negatives_that_could_not_be_drawn_are_counted():
+    ds = area()
+    ds["slope"] = ("y", "x"), np.full(ds["valid"].shape, 50.0), {"kind": "continuous"}
+    ds["slope"][:, ::40] = 1.0
+    chosen = recipe(
+        "samples.negatives={strategy: below_slope}", "samples.negatives_per_landslide=9"
+    )
+    samples, _, counts = draw_places(ds, chosen)
+    for name in ("train", "validation"):
+        drawn = scored(samples, name)["label"].value_counts()
+        assert counts[f"{name}: negatives that could not be drawn"] == 9 * drawn[1] - drawn[0] > 0
+
+
 def test_same_recipe_same_places_and_other_seed_other_training():
     ds = area()
     one, again = (draw_places(ds, recipe(samples=HEAT)).samples for _ in range(2))
