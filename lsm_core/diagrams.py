@@ -51,7 +51,7 @@ def reliability_of(runs: Sequence[Run]) -> hv.Overlay:
     right = _dotted([(0, 0), (1, 1)], "predicted probability", "share of landslides", "right")
     return hv.Overlay([*lines, right]).opts(
         title=title_of(runs, "Reliability of the test places"),
-        legend_position="top_left",
+        legend_position="bottom_right",
         xlim=(0, 1),
         ylim=(0, 1.02),
         **frame(),
@@ -122,7 +122,8 @@ def leakage_of(run: Run) -> hv.Overlay:
     if unit == "cells" and window > 1:
         reach = _dotted([(window, 0), (window, 100)], x, y, f"window of {window} cells")
         lines.append(reach)
-    title = f"{run.title}, {run.recipe.protocol} protocol\n{overlap['verdict']}"
+    verdict = overlap["verdict"].replace("; ", ";\n")
+    title = f"{run.title}, {run.recipe.protocol} protocol\n{verdict}"
     return hv.Overlay(lines).opts(
         title=title, legend_position="bottom_right", ylim=(0, 102), **frame(), backend="bokeh"
     )
@@ -166,7 +167,7 @@ def protocols_of(table: pd.DataFrame, metric: str = "auc") -> hv.Overlay:
     return hv.Overlay(layers).opts(
         title=f"{x}: random against spatial evaluation\n"
         f"gap = random - spatial, 95% intervals; split: {listed(own['method'])}",
-        legend_position="bottom_left",
+        legend_position="top",
         xlim=(min(float(lowest), chance or 1.0) - 0.02, 1.0),
         ylim=(-0.7, len(own) - 0.3),
         yticks=ticks,

@@ -211,9 +211,26 @@ def protocol_table(
     for one in random:
         for method, other in spatial:
             if names[one.model] == names[other.model]:
-                rows += [_gap(names[one.model], method, name, one, other) for name in JUDGED]
+                label = _pair_name(
+                    one, other, random, [j for m, j in spatial if m == method], names
+                )
+                rows += [_gap(label, method, name, one, other) for name in JUDGED]
     rows += _null_gaps(random, spatial)
     return pd.DataFrame(rows)
+
+
+def _pair_name(
+    one: Judged,
+    other: Judged,
+    random: Iterable[Judged],
+    spatial: Iterable[Judged],
+    names: dict[str, str],
+) -> str:
+    """The recipe's name; with the runs', where several on a side have it."""
+    name = names[one.model]
+    sides = ((one, random), (other, spatial))
+    more = [j.model for j, some in sides if sum(names[s.model] == name for s in some) > 1]
+    return ", ".join([name, *more])
 
 
 def _gap(model: str, method: str, name: str, one: Judged, other: Judged) -> dict[str, Any]:

@@ -198,3 +198,10 @@ def test_protocols_that_cannot_be_put_side_by_side_are_refused(tmp_path):
         runs.compare_protocols([one, two])
     with pytest.raises(RunError, match="name at least one run"):
         runs.compare_protocols([])
+
+
+def test_two_recipes_of_one_name_are_told_apart_under_both_protocols(tmp_path):
+    paper = new_run(tmp_path, "a", 1.0, "protocol=paper")
+    honest = [new_run(tmp_path, "a", 0.5), new_run(tmp_path, "a", 0.4, "training.epochs=3")]
+    table = runs.compare_protocols([paper, *honest], draws=20)
+    assert table["model"].unique().tolist() == [f"a, {run.id}" for run in honest]

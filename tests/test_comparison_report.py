@@ -1,0 +1,69 @@
+"""What `lsm compare` prints: terms and leakage with every table, intervals, tests, statements."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_scoreboard import new_run
+
+from lsm_core import runs
+from lsm_core.comparison_report import protocols_in_words, records, tables_in_words
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    null = {"slope": {"average_precision": 0.61, "roc_auc": 0.62}}
+    two = [new_run(folder, "good", 1.2, nulls=null), new_run(folder, "poor", 0.2, noise=2)]
+    return runs.compare(two, draws=50)
+
+
+def test_every_table_says_protocol_and_overlap(tables):
+    heads = [part.splitlines()[0] for part in tables_in_words(tables, 50).split("\n\n")]
+    titles = [h for h in heads if not h.startswith("leakage")]
+    assert len(titles) == 5
+    assert all("honest protocol, no test window overlaps a training window" in h for h in titles)
+    assert "leakage, all runs: as it is" in heads
+
+
+def test_intervals_nulls_tests_and_statements_are_printed(tables):
+    text = tables_in_words(tables, 50)
+    good = tables["models"].iloc[0]
+    assert f"{good['ap']:.4f} [{good['ap low']:.4f}, {good['ap high']:.4f}]" in text
+    assert "slope alone" in text
+    assert "0.6100" in text
+    assert "good - poor" in text
+    assert "decide by the bootstrap" in text
+    assert "youden" in text
+    assert "good: not reasonable: " in text
+    assert "Wilcoxon" not in text.split("Pairs")[1].splitlines()[1]
+
+
+def test_overlap_is_said_where_there_is_some(tmp_path):
+    one = new_run(tmp_path, "a", 1.0, "protocol=paper")
+    text = tables_in_words(runs.compare([one]))
+    assert "paper protocol, 25.0% of test windows overlap training windows" in text
+    assert "Pairs" not in text
+
+
+def test_json_has_no_number_that_is_none(tables):
+    text = {name: records(table) for name, table in tables.items()}
+    again = json.loads(json.dumps(text, allow_nan=False))
+    assert again["pairs"][0]["wilcoxon p"] is None
+    assert again["models"][0]["ap"] == tables["models"]["ap"].iloc[0]
+    assert records(pd.DataFrame({"x": [float("inf"), 1.5]})) == [{"x": None}, {"x": 1.5}]
+
+
+def test_protocols_in_words(tmp_path):
+    null = {"distance": {"average_precision": 0.9, "roc_auc": 0.9}}
+    pair = [
+        new_run(tmp_path, "a", 1.5, "protocol=paper", nulls=null),
+        new_run(tmp_path, "a", 0.5, nulls=null),
+    ]
+    table = runs.compare_protocols(pair, draws=50)
+    text = protocols_in_words(table, 50)
+    row = table.iloc[0]
+    assert f"{row['gap']:.3f} [{row['gap low']:.3f}, {row['gap high']:.3f}]" in text
+    assert "25.0%" in text
+    assert "nearness to training landslides alone" in text
+    assert "nan" not in text
