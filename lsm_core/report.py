@@ -13,10 +13,12 @@ from lsm_core.zoning import level_colours, level_names
 def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
     """What a run is about to do, with every count of what was drawn and left out."""
     protocol = {
-        "honest": f"honest protocol: whole blocks are tested, training places at least "
+        "honest": f"honest protocol: {TESTED[recipe.method]} tested, training places at least "
         f"{recipe.apart} cells away",
-        "paper": "paper protocol: random split, as published",
+        "paper": f"paper protocol: {recipe.method} split, as published",
     }[recipe.protocol]
+    if recipe.split.folds:
+        protocol += f"; fold {recipe.split.fold} of {recipe.split.folds}"
     lines = [f"{recipe.title or recipe.name} on {recipe.area}, size {recipe.size}", protocol]
     return "\n".join(lines + [f"  {name}: {n:,}" for name, n in counts.items()])
 
