@@ -178,6 +178,15 @@ def reading(name: str, read: Callable[[], Any]) -> Any:
         raise SourceError(f"{name} cannot be read: {_one_line(error)}{_cure(error)}") from error
 
 
+def read_polygons(path: str | Path) -> "gpd.GeoDataFrame":
+    """Polygons of a vector file that is in no catalogue, such as slope units to sum a map up by."""
+    import geopandas as gpd
+
+    if not Path(path).is_file():
+        raise SourceError(f"no file at {path}: give a GeoPackage, Shapefile or GeoJSON of polygons")
+    return reading(str(path), lambda: gpd.read_file(path))
+
+
 def did_you_mean(name: str, names: list[str]) -> str:
     """The near names, or all of them, as the end of an error message.
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lsm_core import evaluation, metrics, models, prediction, runs, training
 from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
-from lsm_core.errors import LsmError, RecipeError, Stopped
+from lsm_core.errors import LsmError, RecipeError, SampleError, Stopped
 from lsm_core.grid import grid_of
 from lsm_core.leakage import giveaways
 from lsm_core.null_models import null_models, null_warnings
@@ -30,7 +30,7 @@ from lsm_core.report import map_style, zone_style
 from lsm_core.sampling import landslide_places
 from lsm_core.screening import screen
 from lsm_core.selection import choose_factors, kept_input
-from lsm_core.splits import overlap_report
+from lsm_core.splits import PARTS, overlap_report
 from lsm_core.study_area import (
     area_path,
     factor_table,
@@ -103,6 +103,7 @@ def plan_run(recipe: Recipe) -> Plan:
     if is_units(ds):
         _fits_units(recipe)
     places = draw_places(ds, recipe)
+    _both_classes(places.samples)
     train = places.samples[places.samples["split"] == "train"]
     chosen = choose_factors(ds, recipe, fit_on=train)
     encoder = fit_encoder(ds, kept_input(recipe.input, chosen), fit_on=train)
@@ -113,6 +114,18 @@ def plan_run(recipe: Recipe) -> Plan:
         "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
     }
     return Plan(recipe, ds, area, encoder, *places, selection=chosen)
+
+
+def _both_classes(samples: pd.DataFrame) -> None:
+    """Units are split as they are: a small part may have caught no landslide."""
+    for part in PARTS:
+        label = scored(samples, part)["label"]
+        if label.nunique() < 2:
+            raise SampleError(
+                f"the {part} part has {len(label)} places, {int(label.sum())} of them landslides: "
+                "both are needed; enlarge it (split.test, split.validation), make split.block "
+                "smaller, or take another split.seed"
+            )
 
 
 def _fits_units(recipe: Recipe) -> None:
