@@ -9,6 +9,19 @@ from lsm_core.recipe import Recipe
 from lsm_core.runs import LEVEL_COLOURS, Run
 from lsm_core.zoning import level_colours, level_names
 
+TESTED = {
+    "blocks": "whole blocks are",
+    "clusters": "whole clusters are",
+    "knndm": "a fold as far from the others as the map from the landslides is",
+    "area": "whole areas are",
+    "image": "whole years of the images are",
+    "date": "the latest landslides are",
+    "column": "what a column says is",
+    "random": "landslides at random are",
+    "stratified": "landslides at random, by strata, are",
+    "buffered": "landslides at random are",
+}
+
 
 def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
     """What a run is about to do, with every count of what was drawn and left out."""
