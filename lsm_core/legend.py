@@ -11,6 +11,7 @@ import rasterio
 from lsm_core.errors import SourceError
 
 UNKNOWN = "#808080"
+NO_TABLE = (".nc", ".nc4", ".h5", ".hdf", ".zarr")
 
 
 class Legend(NamedTuple):
@@ -176,10 +177,12 @@ def _colour_file(path: Path) -> Legend:
 
 
 def _colour_table(path: Path) -> dict[int, str]:
+    if path.is_dir() or path.suffix.lower() in NO_TABLE:
+        return {}
     try:
         with rasterio.open(path) as file:
             return {code: _hex(*rgba[:3]) for code, rgba in file.colormap(1).items()}
-    except (rasterio.RasterioIOError, ValueError):  # no raster of GDAL's, or no table in it
+    except (rasterio.RasterioIOError, ValueError):  # no raster, or no table in it
         return {}
 
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 
 from lsm_core.catalog import did_you_mean, entry_of, local_path, reading, source
 from lsm_core.errors import CatalogError, SourceError
@@ -75,7 +75,8 @@ def open_image(
     wanted = dict(bands) if isinstance(bands, Mapping) else {band: band for band in bands}
     data = _at(_opened(catalog, name), name, time)
     maps = [_band(data, name, band).squeeze(drop=True) for band in wanted.values()]
-    image = xr.concat(maps, pd.Index(list(wanted), name="band"), combine_attrs="override")
+    names = xr.DataArray(np.array(list(wanted), dtype=str), dims="band", name="band")
+    image = xr.concat(maps, names, combine_attrs="override")
     return image.rename(name)
 
 
