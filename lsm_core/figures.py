@@ -7,13 +7,14 @@ the colour-blind (Okabe and Ito for runs, viridis for susceptibility), and lines
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import holoviews as hv
 import holoviews.plotting.bokeh  # without it there is no backend to style for
 import numpy as np
 import pandas as pd
-from bokeh.embed import file_html
+from bokeh.embed import components
 from bokeh.models import BasicTicker
 from bokeh.resources import INLINE
 from numpy.typing import NDArray
@@ -307,4 +308,6 @@ def learning_of(
 
 def page_of(plot: Any, title: str = "") -> str:
     """A plot as a page of HTML that needs nothing from the outside."""
-    return file_html(hv.render(plot, backend="bokeh"), INLINE, title or "figure")
+    script, place = components(hv.render(plot, backend="bokeh"))
+    head = f'<meta charset="utf-8"><title>{escape(title or "figure")}</title>{INLINE.render()}'
+    return f"<!DOCTYPE html><html><head>{head}</head><body>{place}{script}</body></html>"

@@ -211,9 +211,8 @@ def protocol_table(
     for one in random:
         for method, other in spatial:
             if names[one.model] == names[other.model]:
-                label = _pair_name(
-                    one, other, random, [j for m, j in spatial if m == method], names
-                )
+                own = [j for m, j in spatial if m == method]
+                label = _pair_name(one, other, random, own, names)
                 rows += [_gap(label, method, name, one, other) for name in JUDGED]
     rows += _null_gaps(random, spatial)
     return pd.DataFrame(rows)
