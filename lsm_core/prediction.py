@@ -37,8 +37,6 @@ PLAIN = "model.json"  # of models of ours that are a few numbers
 TRUSTED = [  # beyond scikit-learn's own public types
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
 ]
 
 Progress = Callable[[int, int], None]

@@ -180,13 +180,30 @@ def test_the_scaler_is_learnt_with_the_regression_and_from_nothing_else():
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
 
 
+def test_the_support_vector_machine_is_that_of_scikit_learn():
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    r = np.random.default_rng(2)
+    x = r.normal([5, 3500, 0], [1, 40, 1e-3], (5000, 3)).astype(np.float32)
+    label = (x[:, 0] - 5 + r.normal(size=5000) > 0).astype(int)
+    train = slice(400)
+    scaled = StandardScaler().fit(x[train].astype(float)).transform(x.astype(float))
+    theirs = CalibratedClassifierCV(SVC(gamma=1 / 3), ensemble=False, cv=5)
+    theirs.fit(scaled[train], label[train])
+    ours = fit_estimator(models.build("svm", (3,)), x[train], label[train])
+    distance = theirs.calibrated_classifiers_[0].estimator.decision_function(scaled)
+    np.testing.assert_allclose(ours.decision_function(x), distance, atol=1e-4)
+    np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(scaled), atol=1e-4)
+
+
 def test_the_probability_of_the_svm_rises_with_its_distance_and_fits_it_to_unseen_places():
     r = np.random.default_rng(2)
     x = r.normal(size=(300, 3)).astype(np.float32)
     label = (x[:, 0] + r.normal(size=300) > 0).astype(int)
     model = fit_estimator(models.build("svm", (3,), C=100.0, gamma=10.0), x, label)
-    (fitted,) = model.calibrated_classifiers_
-    distance, score = fitted.estimator.decision_function(x), model.predict_proba(x)[:, 1]
+    distance, score = model.decision_function(x), model.predict_proba(x)[:, 1]
     assert (np.diff(score[np.argsort(distance)]) >= 0).all()
     # a machine this free knows its own places by heart; the curve does not believe it
     assert ((distance > 0) == label).mean() > 0.95
@@ -252,6 +269,18 @@ def in_parallel(factors):
         else:
             done = (done + x) / (1 - min(abs(done), abs(x)))
     return done
+
+
+def test_certainty_factors_in_parallel_are_weights_of_evidence():
+    """1 / (1 - CF) above 0 and 1 + CF below are the likelihood ratio (Heckerman 1986)."""
+    x, label = three_factors()
+    x = np.maximum(x, 0)
+    cf, woe = (
+        fit_estimator(models.build(name, (3,)), x, label)
+        for name in ("certainty_factor", "weights_of_evidence")
+    )
+    added = -np.sign(cf.evidence(x)) * np.log1p(-np.abs(cf.evidence(x)))
+    np.testing.assert_allclose(added, woe.evidence(x), atol=1e-9)
 
 
 def test_one_factor_of_evidence_gives_the_share_of_landslides_in_the_class():

@@ -96,7 +96,7 @@ MENU: dict[str, Card] = {
             title="Support vector machine",
             framework="sklearn",
             eats=_TABLE,
-            builder="lsm_core.models.baselines:svm",
+            builder="lsm_core.models.support_vectors:svm",
             smallest=1,
             note="radial kernel on the standardised values of the cell; Platt's probability",
         ),

@@ -1,4 +1,4 @@
-"""Baselines on the values of the cell itself: forest, regression, boosting, support vectors.
+"""Baselines on the values of the cell itself: random forest, logistic regression, boosting.
 
 None loads a network library. All learn from hard labels and score with the probability of class 1.
 """
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from lsm_core.errors import RecipeError, SampleError
 
@@ -75,25 +73,6 @@ def gradient_boosting(
         early_stopping=False,
         random_state=seed,
     )
-
-
-def svm(
-    input_shape: tuple[int, ...],
-    *,
-    C: float = 1.0,
-    gamma: str | float = "scale",
-    folds: int = 5,
-    seed: int | None = None,
-) -> CalibratedClassifierCV:
-    """A support vector machine with a radial kernel on standardised values, unfitted.
-
-    Its score is Platt's (1999): a logistic curve of the distance from the boundary, rising with it,
-    fitted to distances that `folds` machines give for places they did not learn from. The machine
-    that scores has learnt from all. Those folds are cut without regard to space, so the curve may
-    be too steep; the order of the scores does not depend on it. Nothing is drawn.
-    """
-    machine = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma, cache_size=500))
-    return CalibratedClassifierCV(machine, method="sigmoid", cv=folds, ensemble=False)
 
 
 def fit_estimator(model: Any, x: ArrayLike, label: ArrayLike) -> Any:

@@ -17,6 +17,10 @@ How many negatives were sampled for each landslide is the prior. It enters the f
 information value and the certainty factor of every class (at 1:1 no ratio is above 2), and the
 posterior probability as one summand; w_plus and the ranking of places by it do not depend on it.
 
+Certainty factors and weights of evidence rank places alike: 1 / (1 - CF) above 0 and 1 + CF below
+are the likelihood ratio whose logarithm w_plus is, so that the parallel rule adds up w_plus
+(Heckerman 1986). Where no value is missing they differ in the squashing alone.
+
 A class that no training place had, and a missing value, say nothing: the ratio 1, else 0.
 """
 
@@ -64,6 +68,25 @@ class SumOfClasses:
         """(place, 2): 1 - score and score in (0, 1), which rises with the evidence."""
         score = self._squashed(self.evidence(x))
         return np.stack([1 - score, score], axis=1)
+
+    def terms(self, x: ArrayLike) -> tuple[NDArray[np.float64], float, str, NDArray[np.float64]]:
+        """What each class adds, (place, factor); the base it adds to, the scale, and the whole.
+
+        The scale is that on which the model adds: log-odds; for the frequency ratio the mean
+        ratio, of which a class gives what it has above 1; for certainty factors -ln(1 - |CF|),
+        with the sign of CF.
+        """
+        values, score = self._values_of(x), self.predict_proba(x)[:, 1]
+        if self.statistic == "frequency_ratio":
+            share = (values - 1) / values.shape[1]
+            return share, 1.0, "mean ratio", score / (1 - score)
+        if self.statistic == "certainty_factor":
+            whole = 2 * score - 1
+            added = -np.sign(values) * np.log1p(-np.abs(values))
+            return added, 0.0, "certainty", -np.sign(whole) * np.log1p(-np.abs(whole))
+        odds = self.prior / (1 - self.prior)
+        base = float(np.log(odds)) if self.statistic == "weights_of_evidence" else 0.0
+        return values, base, "log-odds", np.log(score / (1 - score))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` makes the same model of them."""
