@@ -309,5 +309,6 @@ def learning_of(
 def page_of(plot: Any, title: str = "") -> str:
     """A plot as a page of HTML that needs nothing from the outside."""
     script, place = components(hv.render(plot, backend="bokeh"))
-    head = f'<meta charset="utf-8"><title>{escape(title or "figure")}</title>{INLINE.render()}'
+    library = "".join(f"<script>{text}</script>" for text in INLINE.js_raw)  # no file to fetch
+    head = f'<meta charset="utf-8"><title>{escape(title or "figure")}</title>{library}'
     return f"<!DOCTYPE html><html><head>{head}</head><body>{place}{script}</body></html>"
