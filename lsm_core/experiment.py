@@ -7,20 +7,18 @@ user can make is found before the run folder is made.
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import evaluation, metrics, models, prediction, runs, training
-from lsm_core.bivariate import class_tables
+from lsm_core import evaluation, metrics, models, prediction, runs
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, SampleError, Stopped
+from lsm_core.fitting import Ask, Report, fit_model
 from lsm_core.grid import grid_of
 from lsm_core.leakage import giveaways
 from lsm_core.null_models import null_models, null_warnings
@@ -41,11 +39,6 @@ from lsm_core.study_area import (
     shape_of,
 )
 from lsm_core.unit_scores import density_by_area, drawn, score_table
-
-COMPILING = 20.0  # seconds before the first batch is learnt from
-BACKWARD = 4  # times the work of scoring a place that learning from it takes
-Report = Callable[[dict[str, Any]], None]
-Ask = Callable[[], bool]
 
 
 class Plan(NamedTuple):
@@ -171,7 +164,7 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     if plan.selection is not None:
         runs.write_json(path / "selection.json", plan.selection)
 
-    model = _train(plan, path, report, should_stop)
+    model = fit_model(plan.recipe, ds, encoder, plan.samples, path, report, should_stop)
     clock.lap("training")
 
     report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
@@ -228,70 +221,6 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = round(now - self._last, 2)
         self._last = now
-
-
-# ----------------------------------------------------------------------------------- training
-
-
-def _train(plan: Plan, path: Path, report: Report, should_stop: Ask) -> Any:
-    """Build, fit and store the model; a stop leaves the best weights so far in the folder."""
-    recipe, encoder = plan.recipe, plan.encoder
-    name, options = recipe.model.name, recipe.model.options
-    train, check = (plan.samples[plan.samples["split"] == part] for part in ("train", "validation"))
-    message = f"building {name} for {len(train):,} training places"
-    report({"event": "stage", "stage": "training", "message": message})
-    model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
-    if models.card(name).framework == "keras":
-        feed = training.Feed(
-            _batches(plan, train, recipe.training.batch, shuffle=True),
-            _batches(plan, check, prediction.BATCH, shuffle=False),
-        )
-        forecast = _forecast(model, feed, plan)
-        report({"event": "stage", "stage": "training", "message": forecast})
-        training.fit(model, feed, recipe.training, report, should_stop)
-    else:
-        from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
-
-        x = prediction.gather(encoder, plan.ds, train["row"], train["col"])(np.arange(len(train)))
-        if encoder.form == "classes":
-            runs.write_table(path / "bivariate.csv", class_tables(encoder, x, train["label"]))
-        fit_estimator(model, x, train["label"])
-    prediction.save_model(model, name, encoder.input_shape, options, path / "model")
-    if should_stop():
-        raise Stopped("stopped in training; the best weights so far are kept")
-    return model
-
-
-def _forecast(model: Any, feed: training.Feed, plan: Plan) -> str:
-    """About how long and how much memory, from scoring one batch of the map's size."""
-    x = feed.train.gather(np.arange(min(prediction.BATCH, len(feed.train.target))))
-    model.predict_on_batch(x)  # the first one compiles
-    began = time.perf_counter()
-    model.predict_on_batch(x)
-    per_place = (time.perf_counter() - began) / len(x)
-    epochs = plan.recipe.training.epochs
-    learning = COMPILING + BACKWARD * per_place * len(feed.train.target) * epochs
-    mapping = per_place * int(plan.ds["valid"].sum())
-    memory = psutil.Process().memory_info().rss / 1e9
-    return (
-        f"about {_duration(learning)} if all {epochs} epochs are needed, then "
-        f"{_duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
-
-
-def _batches(plan: Plan, places: pd.DataFrame, batch: int, *, shuffle: bool) -> training.Batches:
-    return training.Batches(
-        prediction.gather(plan.encoder, plan.ds, places["row"], places["col"]),
-        places["target"].to_numpy(),
-        places["label"].to_numpy(),
-        batch,
-        np.random.default_rng(plan.recipe.seed),
-        shuffle=shuffle,
-    )
 
 
 # --------------------------------------------------------------------------------- evaluation
