@@ -1,15 +1,11 @@
-"""Terrain factors against analytic surfaces, gdaldem, xarray-spatial, and their own symmetries."""
+"""Terrain factors against analytic surfaces and their own symmetries."""
 
-import shutil
-import subprocess
-import warnings
+import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
-import rasterio
-import rioxarray
 import xarray as xr
 from matplotlib.cbook import get_sample_data
 
@@ -36,12 +32,6 @@ def jacksboro() -> xr.DataArray:
     """Real terrain, 344 x 403 whole metres, laid on 30 m cells."""
     with get_sample_data("jacksboro_fault_dem.npz") as data:
         return dem_of(data["elevation"].astype("float32"), 30.0)
-
-
-@pytest.fixture(scope="module")
-def balakot(shared_data: Path) -> xr.DataArray:
-    path = shared_data / "balakot" / "AW3D30.tif"
-    return rioxarray.open_rasterio(path, masked=True).squeeze(drop=True)
 
 
 @pytest.fixture
@@ -146,94 +136,109 @@ def test_cell_size_comes_from_coordinates_not_from_attributes() -> None:
     """A plane of 45 degrees stays one after coarsening with its attributes kept."""
     dem = surface(lambda x, y: x, (8, 8)).assign_attrs(res=(10.0, 10.0))
     coarse = dem.coarsen(y=2, x=2).mean(keep_attrs=True).rio.write_crs(32616)
-    np.testing.assert_allclose(terrain.slope(coarse), 45, atol=1e-5)
+    assert coarse.attrs["res"] == (10.0, 10.0)
+    coarse.spatial_ref.attrs["GeoTransform"] = "0 10 0 0 0 -10"
+    for cells in (coarse, coarse.chunk(3)):
+        np.testing.assert_allclose(terrain.slope(cells), 45, atol=1e-5)
 
 
-# --- other programs
-
-# gdaldem 3.6.2 on the array of the `jacksboro` fixture:
-#   gdaldem slope|aspect|TPI|roughness|hillshade in.tif out.tif
-#   gdaldem TRI -alg Riley in.tif out.tif
-CELLS = [(1, 1), (50, 60), (120, 300), (200, 200), (342, 401), (300, 17)]
-GDALDEM = {
-    "slope": [10.924911, 34.362957, 3.631394, 35.591187, 9.136946, 39.945824],
-    "aspect": [256.263733, 313.518555, 113.198593, 117.758545, 286.557068, 312.580505],
-    "tpi": [1.375, -11.125, -2.5, -0.375, 2.25, -1.75],
-    "tri": [14.798649, 64.784256, 9.899495, 51.739735, 14.764823, 62.625874],
-    "roughness": [16.0, 58.0, 8.0, 55.0, 15.0, 72.0],
-    "hillshade": [195.0, 251.0, 170.0, 47.0, 203.0, 254.0],
-}
-COMMANDS = {
-    "slope": ["slope"],
-    "aspect": ["aspect"],
-    "tpi": ["TPI"],
-    "tri": ["TRI", "-alg", "Riley"],
-    "roughness": ["roughness"],
-    "hillshade": ["hillshade"],
-}
+def test_zevenbergen_thorne_takes_the_four_nearest() -> None:
+    """gdaldem -alg ZevenbergenThorne on the paraboloid gives 5.267481; a plane stays one."""
+    dem = surface(lambda x, y: 500 + 0.002 * (x - 30) ** 2 + 0.001 * (y + 30) ** 2 + 0.05 * x)
+    here = terrain.derive(dem, EVERY, method="zevenbergen-thorne").isel(y=2, x=4)
+    assert float(here.slope) == pytest.approx(5.267481, abs=1.1e-4)  # its sums are in float32
+    assert float(here.slope) == pytest.approx(np.degrees(np.arctan(np.hypot(0.09, 0.02))), abs=1e-6)
+    saddle = surface(lambda x, y: 0.3 * x + 0.4 * y + 1e-4 * x**2 * y)
+    four = terrain.slope(saddle, method="zevenbergen-thorne")
+    east = 0.3 + 2e-4 * saddle.x.values[None, :] * saddle.y.values[:, None]
+    north = 0.4 + 1e-4 * saddle.x.values[None, :] ** 2
+    inner = (slice(1, -1), slice(1, -1))
+    expected = np.degrees(np.arctan(np.hypot(east, north)))
+    np.testing.assert_allclose(four.values[inner], expected[inner], atol=1e-5)
+    assert np.abs(terrain.slope(saddle).values - expected)[inner].max() > 0.1  # Horn's differs
+    tilted = surface(lambda x, y: 500 + 0.3 * x + 0.4 * y)
+    np.testing.assert_allclose(terrain.slope(tilted, method="zevenbergen-thorne"), 26.565052, 1e-6)
+    np.testing.assert_allclose(
+        terrain.aspect(tilted, method="zevenbergen-thorne"), 216.869904, atol=1e-4
+    )
 
 
-@pytest.mark.parametrize("name", GDALDEM)
-def test_stored_gdaldem_values(jacksboro: xr.DataArray, name: str) -> None:
-    found = terrain.derive(jacksboro, [name])[name].values[tuple(np.transpose(CELLS))]
-    # gdaldem rounds hillshade to whole numbers
-    np.testing.assert_allclose(found, GDALDEM[name], atol=0.51 if name == "hillshade" else 1e-4)
+# --- degrees, and cells that change from row to row
 
 
-def gdaldem(dem: xr.DataArray, name: str, folder: Path) -> np.ndarray:
-    if not shutil.which("gdaldem"):
-        pytest.skip("gdaldem is not installed; the stored values are checked above")
-    dem.rio.write_nodata(-9999.0, encoded=True).rio.to_raster(folder / "in.tif")
-    command = ["gdaldem", COMMANDS[name][0], "in.tif", "out.tif", "-q", *COMMANDS[name][1:]]
-    subprocess.run(command, cwd=folder, check=True)
-    with rasterio.open(folder / "out.tif") as file:
-        values = file.read(1)
-        return np.where(values == file.nodata, np.nan, values.astype(float))
+def test_a_dem_in_degrees_is_refused_with_the_command_that_cures_it(
+    jacksboro: xr.DataArray,
+) -> None:
+    lat, lon = 36.7 - np.arange(344) / 1200, -84.4 + np.arange(403) / 1200
+    dem = jacksboro.assign_coords(y=lat, x=lon).rio.write_crs(4326)
+    dem.encoding["source"] = "relief/my dem.tif"
+    command = "gdalwarp -t_srs EPSG:32616 -tr 93 93 -r bilinear 'relief/my dem.tif' "
+    for refused in (dem, dem.chunk(100)):
+        with pytest.raises(CrsError, match=re.escape(command + "'relief/my dem_utm.tif'")):
+            terrain.slope(refused)
+        with pytest.raises(CrsError, match="in degrees"):
+            terrain.tpi(refused, 300)
 
 
-def agree(ours: np.ndarray, theirs: np.ndarray, tolerance: float, period: float = 0) -> None:
-    """Equal within tolerance where the other program has a value, and we have one there too."""
-    has = np.isfinite(theirs)
-    assert has.mean() > 0.9
-    off = np.abs(ours.astype(float) - theirs)[has]
-    off = np.minimum(off, period - off) if period else off
-    assert off.max() <= tolerance  # a NaN of ours fails here too
+@pytest.mark.parametrize("crs", [4326, 4269, 4807])  # the last in grads, from Paris
+def test_cells_of_degrees_are_arcs_on_the_ellipsoid(crs: int) -> None:
+    """Lengths of the arcs by pyproj's geodesics."""
+    unit = 0.9 if crs == 4807 else 1.0  # degrees a unit
+    dem = dem_of(np.zeros((5, 4)), 0.01, crs).assign_coords(y=60 / unit - 0.01 * np.arange(5))
+    width, height = terrain.ellipsoid_cells(dem)
+    geod = pyproj.CRS.from_epsg(crs).get_geod()
+    for row, lat in enumerate(dem.y.values * unit):
+        half = 0.005 * unit
+        assert width[row] == pytest.approx(geod.inv(0, lat, 2 * half, lat)[2], rel=1e-7)
+        assert height[row] == pytest.approx(geod.inv(0, lat - half, 0, lat + half)[2], rel=1e-7)
 
 
-@pytest.mark.parametrize("name", GDALDEM)
-def test_gdaldem_on_real_terrain_with_holes(holed: xr.DataArray, name: str, tmp_path: Path) -> None:
-    """Two-sided: what gdaldem leaves empty is the rim of the raster, of holes, or (aspect) flat."""
-    ours, theirs = terrain.derive(holed, [name])[name].values, gdaldem(holed, name, tmp_path)
-    agree(ours, theirs, 0.51 if name == "hillshade" else 1e-4, 360 if name == "aspect" else 0)
-    full = np.isfinite(holed.rolling(y=3, x=3, center=True).sum(skipna=False).values)
-    expected = full & np.isfinite(ours)
-    np.testing.assert_array_equal(np.isfinite(theirs), expected)
+def test_a_plane_in_degrees_stays_one_with_cells_of_each_row() -> None:
+    """A plane of the metres at each row's own latitude, 1 m up in 2 m east: slope atan(1/2)."""
+    lat, lon = 60 - np.arange(6) / 100, np.arange(7) / 100
+    dem = xr.DataArray(np.zeros((6, 7)), {"y": lat, "x": lon}, ("y", "x")).rio.write_crs(4326)
+    width, height = terrain.ellipsoid_cells(dem)
+    dem = dem + width[:, None] * np.arange(7) / 2
+    found = terrain.derive(dem, ["slope", "aspect"], cells=(width, height))
+    middle = terrain.derive(dem, ["slope"], cells=(width[0], height[0])).slope
+    # rows of one plane do not quite meet in the next, whose cells are wider
+    np.testing.assert_allclose(found.slope, np.degrees(np.arctan(0.5)), atol=0.05)
+    assert abs(float(middle[-1, 3]) - np.degrees(np.arctan(0.5))) > 0.03
 
 
-@pytest.mark.parametrize("name", GDALDEM)
-def test_gdaldem_on_balakot(balakot: xr.DataArray, name: str, tmp_path: Path) -> None:
-    """gdaldem sums in float32 (whole metres at Jacksboro hide it): aspect only off the flat."""
-    ours, theirs = terrain.derive(balakot, [name])[name].values, gdaldem(balakot, name, tmp_path)
-    if name == "aspect":
-        theirs[terrain.slope(balakot).values < 2] = np.nan
-    tolerance = {"hillshade": 0.51, "aspect": 0.02}.get(name, 1e-3)
-    agree(ours, theirs, tolerance, 360 if name == "aspect" else 0)
+def test_real_terrain_in_degrees_has_the_slope_of_its_metres() -> None:
+    """Horn in plain NumPy with the cell sizes of each row; 12.81 degrees on average."""
+    with get_sample_data("jacksboro_fault_dem.npz") as data:
+        z, step = data["elevation"].astype("float32"), float(data["dx"])
+        west, north = float(data["xmin"]), float(data["ymin"])  # its ymin is the greatest latitude
+    lat, lon = north - step * (np.arange(344) + 0.5), west + step * (np.arange(403) + 0.5)
+    dem = xr.DataArray(z, {"y": lat, "x": lon}, ("y", "x")).rio.write_crs(4326)
+    found = terrain.derive(dem, ["slope"], cells=terrain.ellipsoid_cells(dem)).slope[1:-1, 1:-1]
+    geod = pyproj.Geod(ellps="WGS84")
+    width = np.array([geod.inv(0, at, step, at)[2] for at in lat])[1:-1, None]
+    height = np.array([geod.inv(0, at - step / 2, 0, at + step / 2)[2] for at in lat])[1:-1, None]
+    weights = np.array([1, 2, 1])
+    right = sum(w * (z[k : 342 + k, 2:] - z[k : 342 + k, :-2]) for k, w in enumerate(weights))
+    up = sum(w * (z[:-2, k : 401 + k] - z[2:, k : 401 + k]) for k, w in enumerate(weights))
+    expected = np.degrees(np.arctan(np.hypot(right / 8 / width, up / 8 / height)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert float(found.mean()) == pytest.approx(12.81, abs=0.005)
 
 
-@pytest.mark.parametrize("name", ["slope", "aspect", "curvature"])
-def test_xarray_spatial_agrees(holed: xr.DataArray, name: str) -> None:
-    """Its rim of NaN is one cell round edges and holes; its flat aspect is -1.
-
-    Horn's weights leave the centre out, so it has a slope in the middle of a lone gap.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its imports
-        xrspatial = pytest.importorskip("xrspatial")
-        theirs = getattr(xrspatial, name)(holed).values.astype(float)
-    if name == "aspect":
-        theirs[theirs == -1] = np.nan
-    theirs[holed.isnull().values] = np.nan
-    agree(getattr(terrain, name)(holed).values, theirs, 1e-4, 360 if name == "aspect" else 0)
+def test_cells_of_each_row_are_those_of_its_row(holed: xr.DataArray) -> None:
+    """A row's result with sizes of its own is that of the raster all in the row's size."""
+    width, height = np.linspace(20, 40, 80), np.linspace(35, 25, 80)
+    found = terrain.derive(holed, EVERY, cells=(width, height))
+    for row in (0, 31, 79):
+        alone = terrain.derive(holed, EVERY, cells=(width[row], height[row]))
+        xr.testing.assert_equal(found.isel(y=row), alone.isel(y=row))
+    even = terrain.derive(holed, EVERY, cells=(30, 30))
+    xr.testing.assert_equal(even, terrain.derive(holed, EVERY))
+    for wrong in ((width[:5], 30), (30, 0), (30, np.nan)):
+        with pytest.raises(GridError, match="one number or one a row"):
+            terrain.derive(holed, EVERY, cells=wrong)
+    with pytest.raises(GridError, match="not in degrees"):
+        terrain.ellipsoid_cells(holed)
 
 
 # --- gaps, edges, symmetry
@@ -377,9 +382,7 @@ def test_a_band_of_one_is_taken_and_of_two_refused(jacksboro: xr.DataArray) -> N
         terrain.slope(xr.concat([dem, dem], "band"))
 
 
-def test_degrees_and_unknown_places_are_refused(jacksboro: xr.DataArray) -> None:
-    with pytest.raises(CrsError, match="degrees"):
-        terrain.slope(jacksboro.rio.write_crs(4326))
+def test_unknown_places_are_refused(jacksboro: xr.DataArray) -> None:
     with pytest.raises(CrsError, match="no coordinate reference system"):
         terrain.slope(jacksboro.drop_vars("spatial_ref"))
 
@@ -387,6 +390,8 @@ def test_degrees_and_unknown_places_are_refused(jacksboro: xr.DataArray) -> None
 def test_settings_out_of_range_are_refused(jacksboro: xr.DataArray) -> None:
     with pytest.raises(AreaError, match=r"'slop'.*choose among slope, aspect"):
         terrain.derive(jacksboro, ["slop"])
+    with pytest.raises(AreaError, match=r"'florinsky' is none of horn, zevenbergen-thorne"):
+        terrain.slope(jacksboro, method="florinsky")
     with pytest.raises(AreaError, match="odd number of cells"):
         terrain.relief(jacksboro, 4)
     with pytest.raises(AreaError, match="metres, more than 0"):
