@@ -23,7 +23,7 @@ from lsm_core.encoding import Encoder, fit_encoder
 from lsm_core.errors import SampleError
 from lsm_core.grid import grid_of
 from lsm_core.recipe import Input
-from lsm_core.study_area import open_area
+from lsm_core.study_area import is_units, open_area, rows_of, shape_of
 
 INSIDE, OUTSIDE = 1, 2
 MOST_PAIRED = 5000  # training places whose distances to one another are averaged
@@ -176,12 +176,14 @@ def dissimilarity_strips(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The dissimilarity index of a study area, as (first row, (rows, x) float32), NaN if invalid.
 
-    The area may be another one than that of the training places, with the same factors.
+    The area may be another one than that of the training places, with the same factors. Units are
+    rows of one column.
     """
-    height, width = ds.sizes["y"], ds.sizes["x"]
-    for first in range(0, height, prediction.STRIP):
-        part = ds.isel(y=slice(first, first + prediction.STRIP))
-        block = np.full((part.sizes["y"], width), np.nan, np.float32)
+    height = shape_of(ds)[0]
+    step = height if is_units(ds) else prediction.STRIP
+    for first in range(0, height, step):
+        part = rows_of(ds, slice(first, first + step))
+        block = np.full(shape_of(part), np.nan, np.float32)
         for rows, cols, x in prediction.inputs(fitted.encoder, part, batch=BATCH):
             block[rows, cols] = dissimilarity(x, fitted.index)
         if on_progress:
@@ -232,7 +234,8 @@ def area_of_applicability(
     """Where a run's model may be asked: two maps and `applicability.json` in its folder.
 
     `dissimilarity.tif` is the index (float32), `applicability.tif` 1 inside and 2 outside the area
-    of applicability. For another `area` (its folder) their names end in `_` and the area's name.
+    of applicability; of units, `applicability.csv` has both. For another `area` (its folder) names
+    end in `_` and the area's name.
 
     Returns
     -------
@@ -246,19 +249,8 @@ def area_of_applicability(
     ds = own if area is None else open_area(area)
     end = "" if area is None else f"_{ds.attrs['name']}"
     threshold = fitted.index.threshold
-    index_path = run.path / f"dissimilarity{end}.tif"
     strips = dissimilarity_strips(fitted, ds, on_progress=on_progress)
-    runs.write_map(index_path, grid_of(ds), strips)
-    counts = {INSIDE: 0, OUTSIDE: 0}
-
-    def masks() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for first, block in runs.read_strips(index_path):
-            mask = inside(block, threshold)
-            for code in counts:
-                counts[code] += int((mask == code).sum())
-            yield first, mask
-
-    runs.write_map(run.path / f"applicability{end}.tif", grid_of(ds), masks(), dtype="uint8")
+    counts = (_write_table if is_units(ds) else _write_maps)(run.path, end, ds, strips, threshold)
     found: dict[str, Any] = {
         "area": ds.attrs["name"],
         "threshold": threshold,
@@ -274,6 +266,44 @@ def area_of_applicability(
     found["words"] = _in_words(found)
     runs.write_json(run.path / f"applicability{end}.json", found)
     return found
+
+
+def _write_maps(
+    folder: Path,
+    end: str,
+    ds: xr.Dataset,
+    strips: Iterator[tuple[int, NDArray[np.float32]]],
+    threshold: float,
+) -> dict[int, int]:
+    """The index and the mask of a grid; gives the cells inside and outside."""
+    index_path = folder / f"dissimilarity{end}.tif"
+    runs.write_map(index_path, grid_of(ds), strips)
+    counts = {INSIDE: 0, OUTSIDE: 0}
+
+    def masks() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for first, block in runs.read_strips(index_path):
+            mask = inside(block, threshold)
+            for code in counts:
+                counts[code] += int((mask == code).sum())
+            yield first, mask
+
+    runs.write_map(folder / f"applicability{end}.tif", grid_of(ds), masks(), dtype="uint8")
+    return counts
+
+
+def _write_table(
+    folder: Path,
+    end: str,
+    ds: xr.Dataset,
+    strips: Iterator[tuple[int, NDArray[np.float32]]],
+    threshold: float,
+) -> dict[int, int]:
+    """The same of units, which have no map: `applicability.csv`, one row a unit."""
+    index = np.concatenate([block for _, block in strips])[:, 0]
+    mask = inside(index, threshold)
+    table = pd.DataFrame({"unit": np.arange(len(index)), "dissimilarity": index})
+    runs.write_table(folder / f"applicability{end}.csv", table.assign(inside=mask == INSIDE))
+    return {code: int((mask == code).sum()) for code in (INSIDE, OUTSIDE)}
 
 
 def inside(index: ArrayLike, threshold: float) -> NDArray[np.uint8]:

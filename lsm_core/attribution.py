@@ -2,9 +2,9 @@
 
 Every method hands out the score of a place, less a base that knows nothing of it, among the
 factors; a factor's channels, and the cells of its window, are added up. Trees: TreeSHAP (Lundberg
-et al. 2020), exact. Logistic regression: its own terms, exact, in log-odds. Networks: integrated
-gradients (Sundararajan, Taly & Yan 2017). Any other model: one factor at a time is set to the
-training median, which does not add up.
+et al. 2020), exact. Logistic regression and bivariate models: their own terms, exact. Networks:
+integrated gradients (Sundararajan, Taly & Yan 2017). Any other model: one factor at a time is set
+to the training median, which does not add up.
 """
 
 import warnings
@@ -52,6 +52,8 @@ def contributions(subject: Subject, x: NDArray[np.float32]) -> Contributions:
         return _by_shap(subject, x)
     if _is_logistic(model):
         return _by_terms(subject, x)
+    if hasattr(model, "terms"):
+        return _by_own_terms(subject, x)
     if hasattr(model, "predict_on_batch"):
         return _by_gradients(subject, x)
     return _one_at_a_time(subject, x)
@@ -135,6 +137,13 @@ def _by_terms(subject: Subject, x: NDArray[np.float32]) -> Contributions:
     gap = float(np.abs(terms.sum(axis=1) + base - whole).max())
     method = "terms of the regression, from the training mean"
     return Contributions(by_factor(terms, subject), base, "log-odds", method, gap)
+
+
+def _by_own_terms(subject: Subject, x: NDArray[np.float32]) -> Contributions:
+    """A sum of classes says itself what each class adds, and on what scale."""
+    terms, base, scale, whole = subject.model.terms(x)
+    gap = float(np.abs(terms.sum(axis=1) + base - whole).max())
+    return Contributions(by_factor(terms, subject), base, scale, "values of the classes", gap)
 
 
 def _log_odds(p: ArrayLike) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from lsm_core import metrics, prediction
 from lsm_core.encoding import DIRECTIONS, Encoder, FittedFactor, encode
 from lsm_core.errors import RecipeError, SampleError
 from lsm_core.runs import Run
-from lsm_core.study_area import categories, open_area
+from lsm_core.study_area import categories, cells_at, open_area
 
 Score = Callable[[NDArray[np.float32]], NDArray[Any]]
 Put = Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]]
@@ -46,6 +46,7 @@ class Subject:
         return prediction.gather(self.encoder, self.ds, rows, cols)(np.arange(len(rows)))
 
     def score(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's own scores, before the run's calibration, if it has one."""
         return prediction.score_inputs(self.model, x)
 
     @property
@@ -244,8 +245,7 @@ def factor_of(subject: Subject, name: str) -> FittedFactor:
 
 def values_at(subject: Subject, name: str, rows: ArrayLike, cols: ArrayLike) -> NDArray[Any]:
     """The area's own values of a factor at places; NaN or the nodata code where there is none."""
-    y, x = (xr.DataArray(np.asarray(index), dims="place") for index in (rows, cols))
-    return subject.ds[name].isel(y=y, x=x).to_numpy()
+    return subject.ds[name].isel(cells_at(subject.ds, rows, cols)).to_numpy()
 
 
 def effect_of(

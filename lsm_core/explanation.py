@@ -98,7 +98,8 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
 
     Returns
     -------
-    `row`, `col`, and `x`, `y` of the cell's centre; `score`; `base`, `method`, `scale` of the
+    `row`, `col`, and `x`, `y` of the cell's centre; `score`, as on the map; `model_score`, before
+    the run's calibration, which the contributions explain; `base`, `method`, `scale` of the
     contributions (see `attribution.contributions`); `factors`, strongest first, each with `factor`,
     `value` and `text` (value, unit or name), `contribution`, and for continuous ones `above`, the
     share of training places with a lower value; `inside`, whether the cell lies in the area of
@@ -111,7 +112,7 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
     subject = run if isinstance(run, Subject) else open_subject(run)
     row, col = _cell(subject, x, y)
     seen = subject.seen([row], [col])
-    found = contributions(subject, seen)
+    own, found = subject.score(seen), contributions(subject, seen)
     factors = [
         _told(subject, factor, row, col) | {"contribution": float(given)}
         for factor, given in zip(subject.encoder.factors, found.values[0], strict=True)
@@ -123,7 +124,8 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
         "col": col,
         "x": float(centre[0]),
         "y": float(centre[1]),
-        "score": float(subject.score(seen)[0]),
+        "score": float(subject.run.calibrator(own)[0]),
+        "model_score": float(own[0]),
         "base": found.base,
         "scale": found.scale,
         "method": found.method,
@@ -209,7 +211,7 @@ def _listed(factors: list[dict[str, Any]]) -> str:
 def _phrase(factor: dict[str, Any]) -> str:
     name = factor["factor"].replace("_", " ")
     above = factor["above"]
-    rank = "" if above is None else f", more than {above:.0%} of training places"
+    rank = "" if above is None else f", more than {min(int(100 * above), 99)}% of training places"
     return f"{name} {factor['text']}{rank} ({factor['contribution']:+.2f})"
 
 

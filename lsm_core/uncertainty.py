@@ -21,7 +21,7 @@ from lsm_core import conformal, metrics, prediction, runs
 from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, RunError
 from lsm_core.grid import Grid, grid_of
-from lsm_core.study_area import open_area
+from lsm_core.study_area import is_units, open_area
 
 PASSES = 30
 NAMES_ONLY = ("seed", "name", "title")  # settings in which members of an ensemble may differ
@@ -50,6 +50,7 @@ def ensemble(members: Sequence[runs.Run], into: Path | None = None) -> dict[str,
         as test places or factors.
     """
     check_members(members)
+    _on_a_grid(members[0], "an ensemble")
     into = members[0].path if into is None else into
     grid = grid_of(open_area(members[0].area_path))
     mean_spread = write_pair(into, "ensemble", grid, _ensemble_strips(members))
@@ -83,6 +84,11 @@ def check_members(members: Sequence[runs.Run]) -> None:
     seeds = [run.recipe.seed for run in members]
     if len(set(seeds)) < len(seeds):
         raise RunError(f"the runs have the seeds {seeds}: each must have its own, or they agree")
+
+
+def _on_a_grid(run: runs.Run, what: str) -> None:
+    if is_units(open_area(run.area_path)):
+        raise RunError(f"{run.id} scores units, which have no map: {what} is drawn for grids only")
 
 
 def _settings(run: runs.Run) -> dict[str, Any]:
@@ -157,10 +163,11 @@ def mc_dropout(
     ------
     RunError : the model is no network, or has no dropout.
     """
+    _on_a_grid(run, "MC dropout")
     model, encoder = prediction.model_of(run)
     seed = run.recipe.seed if seed is None else seed
     ds = open_area(run.area_path)
-    sampler = dropout_sampler(model, passes=passes, seed=seed)
+    sampler = dropout_sampler(model, passes=passes, seed=seed, bend=run.calibrator)
     strips = _dropout_strips(sampler, encoder, ds, on_progress)
     spread = write_pair(run.path, "dropout", grid_of(ds), strips)
     found = {"passes": passes, "seed": seed, "mean_spread": spread}
@@ -174,14 +181,20 @@ def has_dropout(model: Any) -> bool:
 
 
 def dropout_sampler(
-    model: Any, *, passes: int = PASSES, seed: int = 0, batch: int = prediction.BATCH
+    model: Any,
+    *,
+    passes: int = PASSES,
+    seed: int = 0,
+    batch: int = prediction.BATCH,
+    bend: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
 ) -> Sampler:
     """A function from what a network sees to mean and spread of `passes` answers with dropout on.
 
     Only the dropout layers differ from prediction: batch normalisation keeps its moving statistics.
     What comes before the first dropout is the same in every pass and is computed once, where all of
     the network runs through it (where not, as with skip connections, the whole network is asked
-    again). The same seed and the same batches give the same answers.
+    again). The same seed and the same batches give the same answers. `bend` is the run's
+    calibration, done to every answer.
 
     Returns
     -------
@@ -203,7 +216,7 @@ def dropout_sampler(
         seen = full if trunk is None else np.asarray(trunk.predict_on_batch(full))
         again = np.tile(seen, (passes, *[1] * (seen.ndim - 1)))
         score = np.asarray(awake.predict_on_batch(again), np.float64).reshape(passes, batch)
-        score = score[:, : len(x)]
+        score = np.asarray(bend(score[:, : len(x)]), np.float64)
         return score.mean(axis=0), score.std(axis=0, ddof=1)
 
     return sample
@@ -215,7 +228,7 @@ def _dropout_strips(
     height, width = ds.sizes["y"], ds.sizes["x"]
     mean = np.full((prediction.STRIP, width), np.nan, np.float32)
     spread, first = mean.copy(), 0
-    for rows, cols, x in prediction.inputs(encoder, ds):
+    for rows, cols, x in prediction.inputs(encoder, ds, strip=prediction.STRIP):
         while rows[0] >= first + prediction.STRIP:
             yield first, mean.copy(), spread.copy()
             first += prediction.STRIP
@@ -310,7 +323,8 @@ def conformal_sets(
     Returns
     -------
     What `conformal.json` holds: the thresholds; `test`, see `conformal.coverage`, its blocks being
-    the test blocks; `map`: share of cells by set; `words`.
+    the test blocks; `map`: share of cells by set (empty for
+    units, which have no map); `words`.
     """
     if by not in ("auto", "block", "place") or on not in ("validation", "test"):
         raise RecipeError(f"by is auto, block or place, got {by!r}; on validation or test: {on!r}")
@@ -331,6 +345,19 @@ def conformal_sets(
     fitted = fit(known)
     judged = conformal.coverage(*_set_of_each(test, fitted, fit, on), test["block"], alpha)
     judged["blocks_of_calibration"] = int(known["block"].nunique())
+    cells = {} if is_units(open_area(run.area_path)) else _map_of_sets(run, fitted)
+    found = fitted.to_json() | {
+        "on": on,
+        "test": judged,
+        "map": cells,
+        "words": _coverage_in_words(fitted, judged, on),
+    }
+    runs.write_json(run.path / "conformal.json", found)
+    return found
+
+
+def _map_of_sets(run: runs.Run, fitted: conformal.Conformal) -> dict[str, float]:
+    """Write `conformal.tif`; gives the share of cells by set."""
     count = np.zeros(5, np.int64)
 
     def codes() -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -342,14 +369,7 @@ def conformal_sets(
     grid = grid_of(open_area(run.area_path))
     runs.write_map(run.path / "conformal.tif", grid, codes(), dtype="uint8")
     cells = max(int(count[1:].sum()), 1)
-    found = fitted.to_json() | {
-        "on": on,
-        "test": judged,
-        "map": {name: int(count[code]) / cells for code, name in conformal.SETS.items()},
-        "words": _coverage_in_words(fitted, judged, on),
-    }
-    runs.write_json(run.path / "conformal.json", found)
-    return found
+    return {name: int(count[code]) / cells for code, name in conformal.SETS.items()}
 
 
 def _enough_blocks(known: pd.DataFrame, alpha: float, class_conditional: bool) -> bool:

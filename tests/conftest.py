@@ -82,7 +82,9 @@ def _planted(path: Path, form: str, model: Any, size: int) -> Any:
     train = samples[samples["split"] == "train"]
     encoder = fit_encoder(ds, Input(form=form, size=size, quantiles=4), fit_on=train)  # type: ignore[arg-type]
     recipe = make_recipe({"name": "planted", "model": {"name": "random_forest"}})
-    run = SimpleNamespace(id="planted", path=path, samples=samples, recipe=recipe)
+    run = SimpleNamespace(
+        id="planted", path=path, samples=samples, recipe=recipe, calibrator=np.asarray
+    )
     subject = Subject(run, None, encoder, ds)  # type: ignore[arg-type]
     if not (hasattr(model, "predict_proba") or hasattr(model, "predict_on_batch")):
         model = model(subject.seen(train["row"], train["col"]), train["label"].to_numpy())

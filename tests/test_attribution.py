@@ -94,6 +94,18 @@ def test_terms_of_a_regression_are_exact_and_zero_at_the_training_mean(planted):
     np.testing.assert_allclose(contributions(subject, mean).values, 0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name", ["frequency_ratio", "information_value", "certainty_factor", "weights_of_evidence"]
+)
+def test_bivariate_models_say_themselves_what_each_class_adds(planted, name):
+    subject = planted("classes", fitted(name))
+    found = contributions(subject, few(subject))
+    assert found.gap < 1e-5
+    assert np.ptp(found.values, axis=0).max() > 0.1
+    strongest = mean_contributions(subject)[0]["factor"]
+    assert set(strongest[:2]) == {"slope", "rock"}
+
+
 @pytest.mark.parametrize(("form", "size"), [("window", 9), ("onehot", 9)])
 def test_integrated_gradients_of_a_network_are_complete(planted, form, size):
     make = fitted("cnn", scse=True, dropout=0.5)
