@@ -14,29 +14,27 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import psutil
-import rasterio
-import rasterio.shutil
 
 from lsm_core import side_by_side, zoning
 from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
-from lsm_core.grid import Grid
 from lsm_core.recipe import Recipe
+from lsm_core.run_files import read_json, read_table, write_json
+from lsm_core.run_files import read_strips as read_strips
+from lsm_core.run_files import write_map as write_map
+from lsm_core.run_files import write_shapes as write_shapes
+from lsm_core.run_files import write_table as write_table
+from lsm_core.run_files import write_text as write_text
 from lsm_core.study_area import workspace
 from lsm_core.zoning import Limits
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
 ALIVE = ("queued", "running")
@@ -66,12 +64,12 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return Recipe.model_validate(_read_json(self.path / "recipe.json"))
+        return Recipe.model_validate(read_json(self.path / "recipe.json"))
 
     @cached_property
     def area(self) -> dict[str, Any]:
         """Name, path, grid and fingerprints of the study area."""
-        return _read_json(self.path / "area.json")
+        return read_json(self.path / "area.json")
 
     @property
     def area_path(self) -> Path:
@@ -79,26 +77,26 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return _read_json(self.path / "metrics.json")
+        return read_json(self.path / "metrics.json")
 
     @cached_property
     def selection(self) -> dict[str, Any] | None:
         """Which factors were kept, and why not the others; None where the recipe chose none."""
         path = self.path / "selection.json"
-        return _read_json(path) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def encoder(self) -> dict[str, Any]:
-        return _read_json(self.path / "encoder.json")
+        return read_json(self.path / "encoder.json")
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        return _read_table(self.path / "samples.parquet")
+        return read_table(self.path / "samples.parquet")
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Test and validation places: row, col, label, split, score."""
-        return _read_table(self.path / "scores.parquet")
+        return read_table(self.path / "scores.parquet")
 
     @cached_property
     def density_table(self) -> pd.DataFrame:
@@ -108,13 +106,13 @@ class Run:
     def calibrator(self) -> Calibrator:
         """What turns the model's scores into those of this run; older runs leave them as are."""
         path = self.path / "calibration.json"
-        return Calibrator.from_json(_read_json(path)) if path.exists() else Calibrator("none")
+        return Calibrator.from_json(read_json(path)) if path.exists() else Calibrator("none")
 
     @cached_property
     def limits(self) -> Limits:
         """The limits of the run's zones, to be applied to other maps too."""
         if (self.path / "zones.json").exists():
-            return Limits.from_json(_read_json(self.path / "zones.json"))
+            return Limits.from_json(read_json(self.path / "zones.json"))
         table = self.density_table  # of an older run
         own = table[(table["breaks"] == "natural") & (table["where"] == "whole map")]
         return Limits("natural", (float(own["from"].iloc[0]), *own["to"].map(float)), "right")
@@ -149,7 +147,7 @@ class Run:
     @property
     def tags(self) -> list[str]:
         path = self.path / "tags.json"
-        return list(_read_json(path)) if path.exists() else []
+        return list(read_json(path)) if path.exists() else []
 
     @property
     def title(self) -> str:
@@ -197,7 +195,7 @@ def _free_name(into: Path, name: str) -> Path:
 
 def set_status(path: Path, state: str, message: str = "", pid: int | None = None) -> None:
     """Say where a run stands; the process is known by its number and its start time."""
-    old = _read_json(path / "status.json") if (path / "status.json").exists() else {}
+    old = read_json(path / "status.json") if (path / "status.json").exists() else {}
     now = datetime.now().isoformat(timespec="milliseconds")
     pid = os.getpid() if pid is None else pid
     text = {
@@ -214,7 +212,7 @@ def set_status(path: Path, state: str, message: str = "", pid: int | None = None
 
 def read_status(path: Path) -> dict[str, Any]:
     """The status of a run; `lost` when it says running and its process is no longer there."""
-    status = _read_json(path / "status.json")
+    status = read_json(path / "status.json")
     started = status.get("process_started")
     if status["state"] in ALIVE and _process_start(status["pid"]) != started:
         status |= {"state": "lost", "message": "the process ended without saying why"}
@@ -257,85 +255,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-# ------------------------------------------------------------------------------------- writing
-
-
-def write_text(path: Path, text: str) -> None:
-    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, allow_nan=False))
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """A table as Parquet, or as CSV where the name ends so."""
-    if path.suffix == ".csv":
-        _replace(path, lambda part: table.to_csv(part, index=False))
-    else:
-        _replace(path, lambda part: table.to_parquet(part, index=False))
-
-
-def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
-    """Points or polygons with their columns, as a GeoPackage."""
-    # GDAL knows a format by its ending, and says so where it is another
-    part = path.with_name(f"unfinished.{path.name}")
-    try:
-        shapes.to_file(part, layer=path.stem, driver="GPKG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_map(
-    path: Path, grid: Grid, blocks: Iterable[tuple[int, np.ndarray]], dtype: str = "float32"
-) -> None:
-    """A cloud-optimised GeoTIFF from row blocks (first row, array), with overviews.
-
-    float32 has NaN as nodata and averaged overviews; uint8 has 0 as nodata and nearest overviews.
-    """
-    classes = dtype == "uint8"
-    rows, cols = grid.shape
-    profile = {
-        "driver": "GTiff",
-        "height": rows,
-        "width": cols,
-        "count": 1,
-        "dtype": dtype,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "nodata": 0 if classes else float("nan"),
-        "tiled": True,
-        "compress": "deflate",
-        "BIGTIFF": "IF_SAFER",
-    }
-    plain = path.with_name(f".{path.name}.plain")
-    try:
-        with rasterio.open(plain, "w", **profile) as target:
-            for row, block in blocks:
-                window = rasterio.windows.Window(0, row, cols, block.shape[0])
-                target.write(block.astype(dtype), 1, window=window)
-        overviews = "NEAREST" if classes else "AVERAGE"
-        _replace(
-            path,
-            lambda part: rasterio.shutil.copy(
-                plain, part, driver="COG", compress="deflate", overview_resampling=overviews
-            ),
-        )
-    finally:
-        plain.unlink(missing_ok=True)
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `path` and move it there in one step."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------- reading
@@ -403,27 +322,3 @@ def clone_run(run: Run) -> Recipe:
 def _at_rest(run: Run, what: str) -> None:
     if run.state in ALIVE:
         raise RunError(f"{run.id} is {run.state} and cannot be {what}: `lsm stop {run.id}` first")
-
-
-def read_strips(path: Path, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
-    """A written map, row block by row block."""
-    with rasterio.open(path) as source:
-        for row in range(0, source.height, rows):
-            height = min(rows, source.height - row)
-            window = rasterio.windows.Window(0, row, source.width, height)
-            yield row, source.read(1, window=window)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish") from error
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path} is not JSON: the run folder was changed by hand") from error
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
-    return pd.read_parquet(path)

@@ -1,0 +1,118 @@
+"""Files of a run folder: written beside their place and moved there, so that none is broken."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import rasterio
+import rasterio.shutil
+
+from lsm_core.errors import RunError
+from lsm_core.grid import Grid
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+def write_text(path: Path, text: str) -> None:
+    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, allow_nan=False))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """A table as Parquet, or as CSV where the name ends so."""
+    if path.suffix == ".csv":
+        _replace(path, lambda part: table.to_csv(part, index=False))
+    else:
+        _replace(path, lambda part: table.to_parquet(part, index=False))
+
+
+def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
+    """Points or polygons with their columns, as a GeoPackage."""
+    # GDAL knows a format by its ending, and says so where it is another
+    part = path.with_name(f"unfinished.{path.name}")
+    try:
+        shapes.to_file(part, layer=path.stem, driver="GPKG")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_map(
+    path: Path, grid: Grid, blocks: Iterable[tuple[int, np.ndarray]], dtype: str = "float32"
+) -> None:
+    """A cloud-optimised GeoTIFF from row blocks (first row, array), with overviews.
+
+    float32 has NaN as nodata and averaged overviews; uint8 has 0 as nodata and nearest overviews.
+    """
+    classes = dtype == "uint8"
+    rows, cols = grid.shape
+    profile = {
+        "driver": "GTiff",
+        "height": rows,
+        "width": cols,
+        "count": 1,
+        "dtype": dtype,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": 0 if classes else float("nan"),
+        "tiled": True,
+        "compress": "deflate",
+        "BIGTIFF": "IF_SAFER",
+    }
+    plain = path.with_name(f".{path.name}.plain")
+    try:
+        with rasterio.open(plain, "w", **profile) as target:
+            for row, block in blocks:
+                window = rasterio.windows.Window(0, row, cols, block.shape[0])
+                target.write(block.astype(dtype), 1, window=window)
+        overviews = "NEAREST" if classes else "AVERAGE"
+        _replace(
+            path,
+            lambda part: rasterio.shutil.copy(
+                plain, part, driver="COG", compress="deflate", overview_resampling=overviews
+            ),
+        )
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside `path` and move it there in one step."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_strips(path: Path, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
+    """A written map, row block by row block."""
+    with rasterio.open(path) as source:
+        for row in range(0, source.height, rows):
+            height = min(rows, source.height - row)
+            window = rasterio.windows.Window(0, row, source.width, height)
+            yield row, source.read(1, window=window)
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish") from error
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is not JSON: the run folder was changed by hand") from error
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
+    return pd.read_parquet(path)
