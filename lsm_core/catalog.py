@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hydromt import DataCatalog
 
 SIDECARS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+ONE_LAYER = (".shp", ".geojson", ".json", ".csv", ".parquet", ".fgb")
 
 
 def shipped(name: str) -> Path:
@@ -128,15 +129,17 @@ def open_vector(catalog: "DataCatalog", name: str) -> "gpd.GeoDataFrame":
 
     A table (`data_type: DataFrame`) states `crs` and, unless they are called x and y, its
     coordinate columns: `metadata: {crs: 32717, x: east, y: north}`. Rows without coordinates become
-    features without geometry. An empty source gives an empty frame.
+    features without geometry. An empty source gives an empty frame. Of a file of several layers the
+    entry states one: `driver: {name: pyogrio, options: {layer: NAME}}`.
 
-    Errors: a file that cannot be read (SourceError), no CRS (CrsError).
+    Errors: a file that cannot be read, no such layer or several (SourceError), no CRS (CrsError).
     """
     import geopandas as gpd
 
     entry = entry_of(catalog, name, ("GeoDataFrame", "DataFrame"))
     if entry.data_type == "DataFrame":
         return _points(reading(name, lambda: catalog.get_dataframe(name)), entry, name)
+    _check_layer(entry, name)
     data = reading(name, lambda: catalog.get_geodataframe(name, handle_nodata=_no_error()))
     if data is None:  # HydroMT's word for a source without features
         return gpd.GeoDataFrame(geometry=[], crs=entry.metadata.crs)
@@ -231,6 +234,24 @@ def _cure(error: Exception) -> str:
             "requests, or download the file and state its path"
         )
     return ""
+
+
+def _check_layer(entry: Any, name: str) -> None:
+    """Refuse a layer that is not there, and the silent choice of the first of several."""
+    path = local_path(entry)
+    if path is None or path.suffix.lower() in ONE_LAYER or entry.driver.name != "pyogrio":
+        return
+    import pyogrio
+
+    layers = [str(row[0]) for row in reading(name, lambda: pyogrio.list_layers(path))]
+    asked = entry.driver.options.get_kwargs().get("layer")
+    if asked is not None and str(asked) not in layers:
+        raise SourceError(f"{name} has no layer {asked!r}: {did_you_mean(str(asked), layers)}")
+    if asked is None and len(layers) > 1:
+        raise SourceError(
+            f"{name} holds the layers {', '.join(layers)}: state one in the catalogue, "
+            f"`driver: {{name: pyogrio, options: {{layer: {layers[0]}}}}}`"
+        )
 
 
 def _no_error() -> Any:

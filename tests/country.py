@@ -28,6 +28,7 @@ class Country:
 
     def __init__(self, folder, crs=UTM, cell=20.0, shape=(60, 80)):
         self.folder, self.crs, self.shape = folder, crs, shape
+        self.entries = {}  # what the catalogue says of a source besides its file
         self.east, self.north = CENTRE.get(crs, (500000, 4000000))
         self.transform = Affine(cell, 0, self.east, 0, -cell, self.north)
         self.metres = CRS.from_user_input(crs).linear_units_factor[1]
@@ -67,11 +68,15 @@ class Country:
         for path in self.folder.iterdir():
             if path.suffix == ".tif":
                 entries[path.stem] = {"data_type": "RasterDataset", "driver": "rasterio"}
-            elif path.suffix == ".gpkg":
+            elif path.suffix in (".gpkg", ".shp", ".geojson"):
                 entries[path.stem] = {"data_type": "GeoDataFrame", "driver": "pyogrio"}
+            elif path.suffix in (".nc", ".zarr"):
+                entries[path.stem] = {"data_type": "RasterDataset", "driver": "raster_xarray"}
+            elif path.suffix == ".csv":
+                entries[path.stem] = {"data_type": "DataFrame", "driver": "pandas"}
             else:
                 continue
-            entries[path.stem]["uri"] = path.name
+            entries[path.stem] |= {"uri": path.name} | self.entries.get(path.stem, {})
         (self.folder / "catalog.yaml").write_text(yaml.safe_dump(entries))
         return load_catalog(self.folder / "catalog.yaml")
 
