@@ -20,7 +20,6 @@ from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, SampleError, Stopped
 from lsm_core.fitting import Ask, Report, fit_model
 from lsm_core.grid import grid_of
-from lsm_core.leakage import giveaways
 from lsm_core.null_models import null_models, null_warnings
 from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import Recipe
@@ -263,18 +262,15 @@ def _overlap(plan: Plan) -> dict[str, Any]:
 
 
 def _null_models(plan: Plan, auc: float) -> dict[str, Any]:
-    """Slope alone and nearness alone on the test places; factors that give the label away."""
+    """Slope alone and nearness alone on the test places; factors that tell the label."""
     nulls = null_models(plan.ds, plan.samples)
     train = scored(plan.samples, "train")
     names = plan.recipe.input.factors or factors(plan.ds)
-    codes = tuple(n for n in names if plan.ds[n].attrs["kind"] == "categorical")
     table = factor_table(plan.ds, train["row"], train["col"], names)
-    given = giveaways(table, train["label"], categorical=codes)
     kinds = {name: plan.ds[name].attrs["kind"] for name in names}
     flags = screen(table, train["label"], kinds)
     return {
         "null_models": nulls,
-        "giveaways": given,
         "flags": [flag._asdict() for flag in flags],
         "warnings": null_warnings(auc, nulls) + [flag.words for flag in flags],
     }

@@ -15,10 +15,8 @@ from scipy.spatial import cKDTree
 
 from lsm_core.errors import SampleError
 from lsm_core.grid import grid_of
-from lsm_core.metrics import roc_auc
 
-GIVEN_AWAY = 0.98  # AUC of one factor alone, from which it is not believed
-BINS = 40
+BINS = 40  # of the counts of distances
 
 
 def overlap_report(
@@ -72,38 +70,6 @@ def overlap_report(
         report["duplicates"] = int(np.isin(_keys(values[held]), _keys(values[known])).sum())
     report |= _distances(test, seen, area, units)
     return report | {"verdict": _verdict(report)}
-
-
-def giveaways(
-    values: pd.DataFrame, label: ArrayLike, categorical: tuple[str, ...] = ()
-) -> dict[str, float]:
-    """Factors that tell a landslide by themselves, too well to be believed: name to AUC.
-
-    A column that was filled in from the label, or after the landslide, gets an AUC near 1 (or near
-    0) alone; no honest factor does. A category counts as its share of landslides, so that a number
-    of a feature or of a sheet is found too.
-
-    Parameters
-    ----------
-    values : (place, factor), those of training. label : 0 or 1. categorical : columns of codes.
-
-    >>> table = pd.DataFrame({"slope": [3, 9, 4, 8.0], "deposit": [0, 0, 1.0, 1.0]})
-    >>> giveaways(table, [0, 0, 1, 1])
-    {'deposit': 1.0}
-    """
-    truth = np.asarray(label)
-    found = {}
-    for name in values.columns:
-        value = values[name].to_numpy(dtype=np.float64)
-        there = np.isfinite(value)
-        if len(set(truth[there])) < 2:
-            continue
-        if name in categorical:
-            value = pd.Series(truth).groupby(value).transform("mean").to_numpy()
-        auc = roc_auc(truth[there], value[there])
-        if max(auc, 1 - auc) >= GIVEN_AWAY:
-            found[str(name)] = float(max(auc, 1 - auc))
-    return found
 
 
 def _points(places: pd.DataFrame, units: bool) -> NDArray[np.float64]:
