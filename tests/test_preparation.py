@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import shapely
+import xarray as xr
 import yaml
 from affine import Affine
 from country import CENTRE, UTM, Country
 from pyproj import Transformer
 
-from lsm_core import preparation, study_area
+from lsm_core import preparation, rasters, study_area, terrain
 from lsm_core.catalog import load_catalog, shipped
 from lsm_core.errors import (
     AreaError,
@@ -20,7 +21,7 @@ from lsm_core.errors import (
     InventoryError,
     SourceError,
 )
-from lsm_core.grid import grid_of, same_grid
+from lsm_core.grid import align, as_float, grid_of, same_grid
 
 
 @pytest.fixture(autouse=True)
@@ -333,7 +334,7 @@ def test_resolution_too_fine(country):
 
 def test_shipped_area_files_are_right():
     names = sorted(path.stem for path in shipped("areas").glob("*.yaml"))
-    assert {"balakot", "ecuador"} <= set(names)
+    assert {"balakot", "ecuador", "emilia"} <= set(names)
     assert [preparation.read_area_file(name).name for name in names] == names
 
 
@@ -365,3 +366,27 @@ def test_ecuador(shared_data, monkeypatch):
     assert ds.sizes["place"] == 175
     rows, cols = grid_of(ds).rowcol(ds.place_x, ds.place_y)
     np.testing.assert_allclose(ds.slope.values[rows, cols], ds.place_slope, atol=1e-4)
+
+
+def test_emilia(shared_data, monkeypatch):
+    """The chip: DEM equal to its own, NDVI of the stored bands, 631 cells of 29 landslides."""
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    known = load_catalog()
+    ds = preparation.prepare("emilia", known)
+    assert dict(ds.sizes) == {"y": 128, "x": 128, "band": 5, "place": 29}
+    with xr.open_dataset(shared_data / "emilia" / "italy_s2_4120.nc") as chip:
+        chip = chip.load().sel(time="2023-04-28")
+    np.testing.assert_array_equal(ds.elevation, chip.DEM)
+    np.testing.assert_array_equal(ds.landslide, chip.MASK)
+    red, nir = chip.B04.values.astype(float), chip.B08.values.astype(float)
+    np.testing.assert_allclose(ds.ndvi, (nir - red) / (nir + red), atol=1e-5)
+    assert ds["band"].values.tolist() == ["blue", "green", "red", "nir", "swir"]
+    assert int(ds.landslide.sum()) == 631
+    assert bool(ds.valid.all())
+    # the margin of the mosaic is used: no one-sided differences at the chip's edge
+    wider = align(
+        rasters.open_raster(known, "emilia_dem"), grid_of(ds).window(-1, -1, 129, 129), "nearest"
+    )
+    assert (wider != wider.attrs["nodata"]).mean() > 0.99
+    slope = terrain.slope(as_float(wider))[1:-1, 1:-1]
+    np.testing.assert_allclose(ds.slope, slope, atol=1e-3)
