@@ -262,6 +262,18 @@ def test_exploring_counts_all_valid_cells():
         factor_classes(ds, "roc", fit_on=None)
 
 
+def test_units_are_counted_like_cells():
+    """The same places as a table of units give the same table."""
+    ds = area()
+    valid = ds["valid"].to_numpy().ravel()
+    units = ds.stack(unit=("y", "x")).reset_index("unit", drop=True)
+    units = units.assign_coords(unit=np.arange(valid.size))
+    for name in ("slope", "rock"):
+        pd.testing.assert_frame_equal(
+            factor_classes(units, name, fit_on=None), factor_classes(ds, name, fit_on=None)
+        )
+
+
 def test_the_tables_of_all_factors_are_those_of_each():
     ds = area()
     rows, cols = (a.ravel() for a in np.meshgrid(np.arange(1, 40), np.arange(30), indexing="ij"))

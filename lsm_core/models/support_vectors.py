@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
-BLOCK = 2048  # cells whose kernels are held at once
+BLOCK = 512  # cells whose kernels are held at once: a few megabytes, which stay in the cache
 
 
 class RadialMachine:
