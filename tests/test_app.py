@@ -180,6 +180,9 @@ def test_score_table_names_runs_and_marks_the_best(workspace):
     assert "CNN (honest)" in html
     assert "font-weight" in html
     assert "AUC" in html
+    assert "AP 95%" in html
+    assert "no overlap" in table[1].object
+    assert table[1].severity == "warning"  # green only where the meter says clean
 
 
 # --------------------------------------------------------------------------------- progress

@@ -20,6 +20,7 @@ from lsm_core.errors import LsmError
 from lsm_core.runs import ALIVE, SCORE_COLUMNS, Run, compare, runs_folder
 
 AT_FIRST = 4  # runs compared before anybody chooses
+DRAWS = 300  # bootstrap samples for the intervals shown; `lsm compare` takes more
 PURPOSE = (
     "See which model finds the landslides it has not been trained on, and where on the map they "
     "differ. Runs share a plot only if they were judged on the same test places."
@@ -28,7 +29,8 @@ SCORES = (
     "Judged on test places with hard labels, for the landslide class; accuracy, precision, "
     "specificity, sensitivity and F1 at threshold 0.5 and above. AP and AUC need no threshold; "
     "prevalence is the AP of a model that knows nothing. Overlap is the share of test windows that "
-    "overlap a training one. Best of each column in bold."
+    "overlap a training one. Best of each column in bold. Intervals (95%) come from drawing whole "
+    "blocks of test places; a rank changes only where the interval of a difference leaves 0 out."
 )
 CLASSES = (
     "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
@@ -194,9 +196,17 @@ def _or_words(make: Callable[[], Any]) -> Any:
 
 
 def score_table(runs: Sequence[Run]) -> pn.Column:
-    """The papers' score table, the best of each column in bold."""
-    table = compare(list(runs))["scores"]
-    table = table.assign(run=figures.labels_of(runs)).drop(columns=["model", "protocol"])
+    """The papers' score table with intervals, the best of each column in bold, and the leakage."""
+    tables = compare(list(runs), draws=DRAWS)
+    table = tables["scores"].assign(run=figures.labels_of(runs)).drop(columns=["model", "protocol"])
+    leakage = _leakage(table)
+    for name in ("ap", "auc"):
+        ends = zip(table.pop(f"{name} low"), table.pop(f"{name} high"), strict=True)
+        limits = ["–" if pd.isna(low) else f"{low:.3f} to {high:.3f}" for low, high in ends]
+        table.insert(table.columns.get_loc(name) + 1, f"{HEADS[name]} 95%", limits)
+        if len(tables["models"]) == len(table) > 1:
+            table[f"{HEADS[name]} rank"] = tables["models"][f"{name} rank"].to_numpy()
+    table = table.drop(columns=["overlap verdict"])
     scores = [*SCORE_COLUMNS, "prevalence", "overlap share"]
     high = [name for name in SCORE_COLUMNS if name != "mse"]
     bold = {"props": "font-weight:700"}
@@ -209,7 +219,23 @@ def score_table(runs: Sequence[Run]) -> pn.Column:
     )
     if len(runs) > 1:
         styled = styled.highlight_max(subset=high, **bold).highlight_min(subset=["mse"], **bold)
-    return pn.Column(html_table(styled), _note(SCORES), sizing_mode="stretch_width")
+    return pn.Column(html_table(styled), leakage, _note(SCORES), sizing_mode="stretch_width")
+
+
+def _leakage(table: pd.DataFrame) -> pmui.Alert:
+    """What the leakage meter says of each run: green where it says of all that they are clean."""
+    verdicts = table.groupby("overlap verdict", sort=False)["run"].agg(", ".join)
+    clean = all(str(verdict).startswith("clean") for verdict in verdicts.index)
+    words = "<br>".join(
+        escape(f"Leakage of {names}: {verdict}" if len(verdicts) > 1 else f"Leakage: {verdict}")
+        for verdict, names in verdicts.items()
+    )
+    return pmui.Alert(
+        object=words,
+        severity="success" if clean else "warning",
+        margin=(5, 10),
+        sizing_mode="stretch_width",
+    )
 
 
 def curves(runs: Sequence[Run]) -> pn.FlexBox:
