@@ -2,14 +2,17 @@
 
 import json
 import time
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
+from lsm_core.classing import METHODS
 from lsm_core.encoding import (
     DIRECTIONS,
+    LIMITS,
     PRESETS,
     Encoder,
     classify,
@@ -19,7 +22,7 @@ from lsm_core.encoding import (
     one_hot_image,
 )
 from lsm_core.errors import AreaError, RecipeError, SampleError
-from lsm_core.recipe import Input
+from lsm_core.recipe import Input, Method
 
 FORMS = ("onehot", "window", "table", "classes")
 LEGEND = {"flag_values": [7, 2, 30], "flag_meanings": "Shale Bare_soil Water", "nodata": -32768}
@@ -238,6 +241,10 @@ def test_methods_find_limits_among_training_cells_only():
     assert (encode(wild, again).values[15:-1, :, 0] == 7).all()
     for method in ("quantile", "geometric", "std"):
         assert made(ds, form="classes", breaks={"method": method, "k": 4}).factors[0].classes == 4
+
+
+def test_a_recipe_names_the_methods_there_are():
+    assert set(get_args(Method)) == set(METHODS) == set(LIMITS)
 
 
 def test_a_table_of_classes_says_what_is_missing():
