@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hydromt import DataCatalog
 
 X_NAMES, Y_NAMES = ("x", "lon", "longitude"), ("y", "lat", "latitude")
+STACKS = (".nc", ".nc4", ".zarr")
 BLOCK = 512
 
 # A server that does not answer must not hold the program for ever.
@@ -98,6 +99,10 @@ def _opened(catalog: "DataCatalog", name: str) -> "xr.DataArray | xr.Dataset":
     import xarray as xr
 
     entry = entry_of(catalog, name, ("RasterDataset",))
+    if entry.driver.name == "rasterio" and str(entry.full_uri).lower().endswith(STACKS):
+        raise SourceError(  # GDAL would take its axes by position, whatever they are called
+            f"{name} is a NetCDF or Zarr: state `driver: raster_xarray` in the catalogue"
+        )
     chunks = None
     if local_path(entry) is None:
         chunks = {"x": BLOCK, "y": BLOCK}

@@ -147,6 +147,10 @@ def check_area(ds: xr.Dataset) -> None:
         raise AreaError("the study area has no factor (a variable with attribute `kind`)")
     for name in factors(ds):
         _check_factor(ds[name], dims)
+    if "image" in ds and (ds["image"].dims != ("band", "y", "x") or "band" not in ds.coords):
+        raise AreaError(
+            f"image has dimensions {ds['image'].dims}, not ('band', 'y', 'x') with names in `band`"
+        )
     if grid is None:
         _check_units(ds)
     else:

@@ -152,6 +152,14 @@ def test_rows_and_columns_under_wrong_names(tmp_path):
     np.testing.assert_array_equal(rasters.open_raster(known, "s", time=2), square.B04.values[1].T)
 
 
+def test_netcdf_is_not_left_to_gdal(tmp_path):
+    """GDAL takes axes by position and would walk past the names: its driver is refused."""
+    stack().to_netcdf(tmp_path / "s.nc")
+    known = write_catalog(tmp_path, f"s: {RASTER % 's.nc'}")
+    with pytest.raises(SourceError, match="s is a NetCDF or Zarr: state `driver: raster_xarray`"):
+        rasters.open_raster(known, "s", time=1)
+
+
 def test_true_x_first_of_unequal_sides(tmp_path):
     """8 columns, 6 rows, x first: `rows` cannot be, `as named` gives 6 rows of 8."""
     grid = Grid((6, 8), PLACE, "EPSG:32643")
