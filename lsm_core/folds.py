@@ -79,7 +79,7 @@ def clusters_of(
             f"split.clusters between 2 and {different}"
         )
     seed = int(rng.integers(2**31))
-    means = KMeans(clusters, n_init=1, random_state=seed).fit(xy - xy.mean(axis=0))
+    means = KMeans(clusters, n_init=1, random_state=seed).fit(xy)
     return means.labels_.astype(np.int64)
 
 

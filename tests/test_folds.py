@@ -47,6 +47,9 @@ def test_whole_groups_in_folds_about_even():
     assert np.ptp(held) < 0.1 * 600
     assert set(fold.index) == set(range(40))
     assert not fold.equals(block_folds(group, 5, rng(7)))
+    crowded = np.repeat(np.arange(13), [100] + [10] * 12)
+    held = np.bincount(block_folds(crowded, 3, rng())[crowded])
+    assert sorted(held) == [60, 60, 100]
     with pytest.raises(SampleError, match="5 folds of 3 groups"):
         block_folds([1, 2, 3, 3], 5, rng())
 
@@ -105,6 +108,16 @@ def test_the_distance_that_knndm_states_is_that_of_its_folds():
     a, b = (np.searchsorted(np.sort(d), grid, "right") / len(d) for d in (cross, wanted))
     area = np.abs(a - b).sum() * (grid[1] - grid[0])
     assert found.distance == pytest.approx(area, rel=1e-3)
+
+
+def test_no_fold_of_knndm_holds_more_than_half_of_the_places():
+    """Most places lie in one heap far from the rest, which one cluster would hold whole."""
+    r = rng(1)
+    x, y = np.vstack([r.normal(0, 1, (240, 2)), r.uniform(300, 1000, (60, 2))]).T
+    to_x, to_y = spread(2000, seed=9) + 1000  # so far that the whole heap in a fold fits best
+    for folds in (2, 3, 5):
+        found = knndm_split(x, y, to_x, to_y, folds=folds, rng=rng())
+        assert np.bincount(found.fold).max() <= 150
 
 
 def test_knndm_falls_back_to_random_where_samples_are_spread():
