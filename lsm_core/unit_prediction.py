@@ -33,7 +33,7 @@ def predict_table(run: Run, ds: xr.Dataset, area: Path, to: Path) -> pd.DataFram
     """
     if to.suffix not in (".csv", ".parquet", ".gpkg"):
         raise SourceError(f"{to}: units have no map; name a .csv, .parquet or .gpkg file")
-    score = run.calibrator(predict_map(run, ds).to_numpy())
+    score = predict_map(run, ds).to_numpy()
     own = ds.attrs["name"] == run.area["name"]
     table = score_table(ds, score, run.limits.zone(score), run.samples if own else NOBODY)
     if to.suffix != ".gpkg":
@@ -70,7 +70,7 @@ def predict_polygons(
     """
     if to.suffix != ".gpkg":
         raise SourceError(f"{to}: units are written as a GeoPackage; name a .gpkg file")
-    score = run.calibrator(predict_map(run, ds, on_progress=on_progress).to_numpy())
+    score = predict_map(run, ds, on_progress=on_progress).to_numpy()
     table = scores_by_unit(score, ds, polygons)
     groups = {"all units": table}
     own = ds.attrs["name"] == run.area["name"]

@@ -213,6 +213,15 @@ def test_copies_across_the_split_are_counted(tables):
     assert copies == wanted > 20
 
 
+def test_calibrated_scores_are_calibrated_once(tables, tmp_path):
+    """In the run's own table, its places, and where its model is used again."""
+    done = run("table", tables / "runs", "calibration=platt")
+    ds = study_area.open_area(done.area_path)
+    again = unit_prediction.predict_table(done, ds, done.area_path, tmp_path / "scores.csv")
+    np.testing.assert_allclose(again["score"], done.unit_scores["score"], atol=1e-6)
+    np.testing.assert_allclose(again["score"][done.scores["row"]], done.scores["score"], atol=1e-6)
+
+
 def test_a_stored_run_scores_units_again(honest, tables, tmp_path):
     ds = study_area.open_area(honest.area_path)
     again = prediction.predict_map(honest, ds)

@@ -1,0 +1,110 @@
+"""Models on disk: networks as weights and our own architecture file, others by skops or JSON.
+
+scikit-learn models are read with a fixed list of types; nothing on disk can run code.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from lsm_core import models
+from lsm_core.errors import RunError
+
+ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
+PLAIN = "model.json"  # of models of ours that are a few numbers
+TRUSTED = [  # beyond scikit-learn's own public types
+    "sklearn.tree._tree.Tree",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+]
+
+
+def save_model(
+    model: Any, name: str, input_shape: tuple[int, ...], options: dict[str, Any], folder: Path
+) -> None:
+    """Store a trained model in a folder, made if need be; `load_model` gives it back.
+
+    `architecture.json` says which entry of the menu it is and how it was built; it is written last,
+    so a folder that has one is whole. Beside it lies `weights.weights.h5` or `model.skops`, or
+    `model.json` of a model that has `to_json` and `from_json` itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if models.card(name).framework == "keras":
+        # Keras takes no other ending than .weights.h5, so the unfinished file has it too.
+        _replace(folder / WEIGHTS, folder / f"unfinished.{WEIGHTS}", model.save_weights)
+    elif hasattr(model, "to_json"):
+        plain = json.dumps(model.to_json(), allow_nan=False)
+        path = folder / PLAIN
+        _replace(path, folder / f"unfinished.{PLAIN}", lambda to: to.write_text(plain, "utf-8"))
+    else:
+        import skops.io
+
+        path = folder / ESTIMATOR
+        _replace(path, folder / f"unfinished.{ESTIMATOR}", lambda to: skops.io.dump(model, to))
+    text = json.dumps({"model": name, "input_shape": list(input_shape), "options": options})
+    path = folder / ARCHITECTURE
+    _replace(path, folder / f"unfinished.{ARCHITECTURE}", lambda to: to.write_text(text, "utf-8"))
+
+
+def load_model(folder: Path) -> Any:
+    """The model that `save_model` stored.
+
+    Raises
+    ------
+    RunError : the folder holds no whole model, or a file that is not what `save_model` wrote.
+    """
+    try:
+        stored = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
+        name, shape, options = stored["model"], tuple(stored["input_shape"]), stored["options"]
+    except FileNotFoundError as error:
+        raise RunError(f"no model in {folder}: the run ended before one was trained") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
+    if models.card(name).framework == "keras":
+        return _load_network(folder / WEIGHTS, models.build(name, shape, **options))
+    if (folder / PLAIN).is_file():
+        return _load_plain(folder / PLAIN, models.build(name, shape, **options))
+    return _load_estimator(folder / ESTIMATOR)
+
+
+def _load_network(path: Path, model: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where it leaves a layer as it was first drawn.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} does not fit its architecture.json: {reason}") from error
+    return model
+
+
+def _load_plain(path: Path, model: Any) -> Any:
+    try:
+        return model.from_json(json.loads(path.read_text("utf-8")))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} was not written by this program: {error}") from error
+
+
+def _load_estimator(path: Path) -> Any:
+    import skops.io
+
+    try:
+        strange = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
+        if strange:
+            raise RunError(
+                f"{path} holds {', '.join(sorted(strange))}, which no model here is made of: "
+                "it was not written by this program and is not opened"
+            )
+        return skops.io.load(path, trusted=TRUSTED)
+    except (OSError, BadZipFile, KeyError) as error:
+        raise RunError(f"{path} is missing or damaged: {error}") from error
+
+
+def _replace(path: Path, unfinished: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside the place, then move there: a killed process leaves no broken file."""
+    write(unfinished)
+    os.replace(unfinished, path)
