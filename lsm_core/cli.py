@@ -14,6 +14,7 @@ import typer
 
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
 from lsm_core.factor_commands import factors
+from lsm_core.trust_commands import applicability, explain, uncertainty
 
 if TYPE_CHECKING:
     from lsm_core.recipe import Recipe
@@ -28,6 +29,9 @@ app = typer.Typer(
 runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
 app.add_typer(runs_app, name="runs", invoke_without_command=True)
 app.command()(factors)
+app.command()(explain)
+app.command()(uncertainty)
+app.command()(applicability)
 
 DEMO = ("random_forest", "cnn", "lsgh_net")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]

@@ -1,10 +1,9 @@
-"""How sure a map is: deep ensembles over seeds, MC dropout, and conformal prediction sets.
+"""How sure a map is: deep ensembles over seeds, and conformal prediction sets, as maps in a run.
 
-Mean and spread (standard deviation, n - 1) of several answers, as maps in a run folder. Members of
-an ensemble are finished runs that differ in their seed alone (Lakshminarayanan, Pritzel & Blundell
-2017; it works for any model, a random forest too). MC dropout asks one network many times with its
-dropout left on (Gal & Ghahramani 2016). A spread is no probability of being wrong; conformal sets
-(`conformal`) are calibrated, and say so in numbers of places.
+Members of an ensemble are finished runs that differ in their seed alone (Lakshminarayanan, Pritzel
+& Blundell 2017; it works for any model, a random forest too); their mean and spread (standard
+deviation, n - 1) are drawn. A spread is no probability of being wrong; conformal sets (`conformal`)
+are calibrated, and say so in numbers of places.
 """
 
 import tempfile
@@ -14,19 +13,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core import conformal, metrics, prediction, runs
-from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, RunError
 from lsm_core.grid import Grid, grid_of
 from lsm_core.study_area import is_units, open_area
 
-PASSES = 30
 NAMES_ONLY = ("seed", "name", "title")  # settings in which members of an ensemble may differ
 Pair = tuple[int, NDArray[np.float32], NDArray[np.float32]]
-Sampler = Callable[[NDArray[np.float32]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 # ------------------------------------------------------------------------------------- ensembles
@@ -50,7 +45,7 @@ def ensemble(members: Sequence[runs.Run], into: Path | None = None) -> dict[str,
         as test places or factors.
     """
     check_members(members)
-    _on_a_grid(members[0], "an ensemble")
+    check_grid(members[0], "an ensemble")
     into = members[0].path if into is None else into
     grid = grid_of(open_area(members[0].area_path))
     mean_spread = write_pair(into, "ensemble", grid, _ensemble_strips(members))
@@ -62,6 +57,18 @@ def ensemble(members: Sequence[runs.Run], into: Path | None = None) -> dict[str,
     }
     runs.write_json(into / "ensemble.json", found)
     return found
+
+
+def ensemble_in_words(found: dict[str, Any]) -> str:
+    """The result of `ensemble` in two lines."""
+    test = found["test"]
+    aucs = ", ".join(f"{one['roc_auc']:.3f}" for one in test["members"])
+    return (
+        f"{len(found['seeds'])} runs, seeds {', '.join(map(str, found['seeds']))}: mean spread of "
+        f"the map {found['mean_spread']:.3f}\n{test['places']:,} test places: AUC "
+        f"{test['mean']['roc_auc']:.3f}, Brier {test['mean']['brier']:.3f} of the mean; AUC {aucs} "
+        "of the members"
+    )
 
 
 def check_members(members: Sequence[runs.Run]) -> None:
@@ -86,7 +93,8 @@ def check_members(members: Sequence[runs.Run]) -> None:
         raise RunError(f"the runs have the seeds {seeds}: each must have its own, or they agree")
 
 
-def _on_a_grid(run: runs.Run, what: str) -> None:
+def check_grid(run: runs.Run, what: str) -> None:
+    """Raise RunError where a run scores units, which have no map."""
     if is_units(open_area(run.area_path)):
         raise RunError(f"{run.id} scores units, which have no map: {what} is drawn for grids only")
 
@@ -135,166 +143,6 @@ def _numbers(label: NDArray[Any], score: NDArray[np.float64]) -> dict[str, float
         "roc_auc": metrics.roc_auc(label, score),
         "brier": float(np.mean((score - label) ** 2)),
     }
-
-
-# ------------------------------------------------------------------------------------ MC dropout
-
-
-def mc_dropout(
-    run: runs.Run,
-    *,
-    passes: int = PASSES,
-    seed: int | None = None,
-    on_progress: prediction.Progress | None = None,
-) -> dict[str, Any]:
-    """Mean and spread of a network's answers with its dropout left on.
-
-    Writes `dropout_mean.tif`, `dropout_spread.tif` and `dropout.json` into the run's folder.
-
-    Parameters
-    ----------
-    passes : answers per cell, at least 2. seed : of the dropout; by default the recipe's.
-
-    Returns
-    -------
-    What `dropout.json` holds: `passes`, `seed`, and `mean_spread` over the map.
-
-    Raises
-    ------
-    RunError : the model is no network, or has no dropout.
-    """
-    _on_a_grid(run, "MC dropout")
-    model, encoder = prediction.model_of(run)
-    seed = run.recipe.seed if seed is None else seed
-    ds = open_area(run.area_path)
-    sampler = dropout_sampler(model, passes=passes, seed=seed, bend=run.calibrator)
-    strips = _dropout_strips(sampler, encoder, ds, on_progress)
-    spread = write_pair(run.path, "dropout", grid_of(ds), strips)
-    found = {"passes": passes, "seed": seed, "mean_spread": spread}
-    runs.write_json(run.path / "dropout.json", found)
-    return found
-
-
-def has_dropout(model: Any) -> bool:
-    """Whether MC dropout says anything of a model."""
-    return hasattr(model, "layers") and bool(_dropouts(model))
-
-
-def dropout_sampler(
-    model: Any,
-    *,
-    passes: int = PASSES,
-    seed: int = 0,
-    batch: int = prediction.BATCH,
-    bend: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
-) -> Sampler:
-    """A function from what a network sees to mean and spread of `passes` answers with dropout on.
-
-    Only the dropout layers differ from prediction: batch normalisation keeps its moving statistics.
-    What comes before the first dropout is the same in every pass and is computed once, where all of
-    the network runs through it (where not, as with skip connections, the whole network is asked
-    again). The same seed and the same batches give the same answers. `bend` is the run's
-    calibration, done to every answer.
-
-    Returns
-    -------
-    From at most `batch` samples to two (sample,) float64.
-    """
-    if not has_dropout(model):
-        raise RunError(
-            "MC dropout needs a network with dropout above 0: train one with "
-            "model.options.dropout, or use an ensemble of runs with other seeds"
-        )
-    if passes < 2:
-        raise RecipeError(f"a spread needs at least 2 passes, got {passes}")
-    trunk, head = _cut(model)
-    awake = _awake(head, seed)
-
-    def sample(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        full = np.zeros((batch, *x.shape[1:]), np.float32)
-        full[: len(x)] = x
-        seen = full if trunk is None else np.asarray(trunk.predict_on_batch(full))
-        again = np.tile(seen, (passes, *[1] * (seen.ndim - 1)))
-        score = np.asarray(awake.predict_on_batch(again), np.float64).reshape(passes, batch)
-        score = np.asarray(bend(score[:, : len(x)]), np.float64)
-        return score.mean(axis=0), score.std(axis=0, ddof=1)
-
-    return sample
-
-
-def _dropout_strips(
-    sampler: Sampler, encoder: Encoder, ds: xr.Dataset, on_progress: prediction.Progress | None
-) -> Iterator[Pair]:
-    height, width = ds.sizes["y"], ds.sizes["x"]
-    mean = np.full((prediction.STRIP, width), np.nan, np.float32)
-    spread, first = mean.copy(), 0
-    for rows, cols, x in prediction.inputs(encoder, ds, strip=prediction.STRIP):
-        while rows[0] >= first + prediction.STRIP:
-            yield first, mean.copy(), spread.copy()
-            first += prediction.STRIP
-            mean[:], spread[:] = np.nan, np.nan
-        mean[rows - first, cols], spread[rows - first, cols] = sampler(x)
-        if on_progress:
-            on_progress(int(rows[-1]) + 1, height)
-    while first < height:
-        left = min(prediction.STRIP, height - first)
-        yield first, mean[:left].copy(), spread[:left].copy()
-        first += prediction.STRIP
-        mean[:], spread[:] = np.nan, np.nan
-
-
-def _dropouts(model: Any) -> list[Any]:
-    """Dropout layers that do something, in the model's order, those of inner models too."""
-    import keras
-
-    kinds = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
-    found: list[Any] = []
-    for layer in model.layers:
-        if isinstance(layer, kinds) and layer.rate > 0:
-            found.append(layer)
-        elif hasattr(layer, "layers"):
-            found += _dropouts(layer)
-    return found
-
-
-def _cut(model: Any) -> tuple[Any, Any]:
-    """The model up to its first dropout and from there; (None, model) where it cannot be cut."""
-    import keras
-
-    first = _dropouts(model)[0]
-    if first not in model.layers:
-        return None, model
-    try:
-        head = keras.Model(first.input, model.output)
-    except ValueError:  # a path goes round the dropout
-        return None, model
-    return keras.Model(model.input, first.input), head
-
-
-def _awake(model: Any, seed: int) -> Any:
-    """A copy whose dropout layers drop in prediction too, each from a seed of its own."""
-    import keras
-
-    numbers = iter(range(1000))
-
-    def copy(layer: Any) -> Any:
-        kind, config = type(layer), layer.get_config()
-        if layer in dropping:
-            kind = type(f"Awake{kind.__name__}", (kind,), {"call": _always(kind)})
-            config = config | {"seed": seed + next(numbers)}
-        return kind.from_config(config)
-
-    dropping = _dropouts(model)
-    awake = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    awake.set_weights(model.get_weights())
-    return awake
-
-
-def _always(kind: type) -> Callable[..., Any]:
-    def call(self: Any, inputs: Any, training: bool | None = None) -> Any:
-        return kind.call(self, inputs, training=True)  # type: ignore[attr-defined]
-
-    return call
 
 
 # ------------------------------------------------------------------------------- conformal sets
