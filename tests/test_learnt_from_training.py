@@ -1,0 +1,64 @@
+"""Noise is scored at chance, and values at test places change nothing that is learnt."""
+
+The truth is the chance that a landslide starts in a cell. A model that learns from as many places
+without a landslide as with one has other odds, by one factor for all cells; what it can recover is
+the order of the cells, and, with the odds put right, the number of landslides to be expected.
+"""
+
+import numpy as np
+import pytest
+import rasterio
+from scipy.stats import spearmanr
+
+from lsm_core import effects, experiment
+from lsm_core.recipe import make_recipe
+from lsm_core.study_area import open_area
+
+FOREST = {
+    "name": "forest",
+    "model": {"name": "random_forest", "options": {"n_estimators": 200, "min_samples_leaf": 5}},
+    "split": {"block": 6000.0},
+    "area": "sample",
+}
+
+
+@pytest.fixture(scope="module")
+def forest(sample_workspace, tmp_path_factory):
+    return experiment.run_experiment(make_recipe(FOREST), tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def map_and_truth(forest):
+    with rasterio.open(forest.map_path) as source:
+        score = source.read(1).ravel().astype(np.float64)
+    truth = open_area(forest.area_path)["true_probability"].to_numpy().ravel()
+    return score, truth
+
+
+def test_a_forest_orders_the_cells_as_the_truth_does(map_and_truth):
+    """Seen: 0.88 to 0.90 over seeds; elevation in place of the map gives less than 0.5."""
+    score, truth = map_and_truth
+    assert spearmanr(score, truth).statistic > 0.85
+
+
+def test_with_the_odds_put_right_as_many_landslides_are_expected_as_there_are(map_and_truth):
+    """The odds of 1:1 are brought to those of the area (King and Zeng 2001, prior correction)."""
+    score, truth = map_and_truth
+    share = truth.mean()
+    odds = score / np.maximum(1 - score, 1e-6) * share / (1 - share)
+    chance = odds / (1 + odds)
+    fifth = np.digitize(score, np.quantile(score, [0.8, 0.9, 0.95]))
+    expected = np.bincount(fifth, weights=chance) / np.bincount(fifth)
+    true = np.bincount(fifth, weights=truth) / np.bincount(fifth)
+    assert (np.diff(true) > 0).all()
+    np.testing.assert_allclose(np.log2(expected[1:] / true[1:]), 0, atol=1)  # within a factor of 2
+
+
+def test_what_makes_the_landslides_comes_first_and_what_does_not_comes_last(forest):
+    """Slope, wetness and strength of the ground are in the truth; curvature is not."""
+    subject = effects.open_subject(forest)
+    table = effects.permutation_importance(subject, repeats=5, rng=np.random.default_rng(0))
+    assert table["factor"].iloc[0] == "slope"
+    drops = table.set_index("factor")["auc_drop"]
+    assert drops["lithology"] > 0
+    assert abs(drops["profile_curvature"]) < 0.02
