@@ -174,7 +174,7 @@ BREACHES = {
     "places": (lambda ds: ds.drop_dims("place"), AreaError, "no places"),
     "numbers": (lambda ds: ds.assign_coords(place=ds.place + 1), AreaError, "numbered 1 to n"),
     "image": (
-        lambda ds: ds.assign(image=ds.slope.expand_dims(channel=2)), AreaError,
+        lambda ds: ds.assign(image=ds.slope.drop_attrs().expand_dims(channel=2)), AreaError,
         "not \\('band', 'y', 'x'\\)",
     ),
     "far place": (lambda ds: ds.assign(place_x=ds.place_x + 1e6), AreaError, "outside the grid"),
