@@ -8,6 +8,7 @@ one study area move together.
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from lsm_app.session import Ground, ground_of, said
 from lsm_core import figures
 from lsm_core.errors import LsmError
 from lsm_core.grid import Bounds
-from lsm_core.runs import LEVEL_COLOURS, LEVELS, Run
+from lsm_core.runs import LEVELS, Run
+from lsm_core.zoning import level_colours, level_names
 
 MOST_CELLS = 600  # a side, sent for one map
 MOST_PLACES = 20_000  # landslides drawn on one map
@@ -133,13 +135,21 @@ def linked_maps(runs: Sequence[Run]) -> pn.Column:
             _map_or_words(run, label, streams, opacity, shown.value, places.value, size)
             for run, label in zip(runs, figures.labels_of(runs), strict=True)
         ]
-        legend.object = legend_html(shown.value, max(map(_places_of, runs), default=0))
+        most = max(map(_places_of, runs), default=0)
+        legend.object = legend_html(shown.value, most, sorted(set(map(_classes_of, runs))))
 
     shown.param.watch(draw, "value")
     places.param.watch(draw, "value")
     draw()
     choices = pn.FlexBox(shown, opacity, places, align_items="center", gap="16px")
     return pn.Column(choices, legend, box, sizing_mode="stretch_width")
+
+
+def _classes_of(run: Run) -> int:
+    try:
+        return run.limits.k
+    except LsmError:  # no zones: the map says so in its place
+        return len(LEVELS)
 
 
 def _places_of(run: Run) -> int:
@@ -163,7 +173,10 @@ def _map_or_words(
         path = run.zones_path if classes else run.map_path
         ground = ground_of(run.area_path)
         stream = streams.setdefault(ground.name, RangeXY())
-        overlay = run_map(path, ground, stream, opacity, classes=classes, places=places, size=size)
+        k = _classes_of(run) if classes else len(LEVELS)
+        overlay = run_map(
+            path, ground, stream, opacity, classes=classes, places=places, size=size, k=k
+        )
         return pn.pane.HoloViews(overlay.opts(title=label, backend="bokeh"), linked_axes=True)
     except LsmError as error:
         return said(error)
@@ -178,14 +191,16 @@ def run_map(
     classes: bool = False,
     places: bool = True,
     size: tuple[int, int] = SIZES[1],
+    k: int = len(LEVELS),
 ) -> hv.DynamicMap:
     """A GeoTIFF of a run over its ground, read anew at each change of `stream`.
 
-    `opacity` is a number or a widget. Maps that share a stream and a ground move together.
+    `opacity` is a number or a widget; `k` the number of classes. Maps that share a stream and a
+    ground move together.
     """
     # Panel links axes of one label: only maps of one study area shall move together.
     kdims = [hv.Dimension(f"{axis} of {ground.name}") for axis in ("easting", "northing")]
-    image = figures.zones_image if classes else figures.susceptibility_image
+    image = partial(figures.zones_image, k=k) if classes else figures.susceptibility_image
 
     def over(x_range: Range, y_range: Range) -> hv.Image:
         return image(*read_window(path, x_range, y_range), kdims)
@@ -217,10 +232,11 @@ def _every(places: int) -> int:
     return max(1, -(-places // MOST_PLACES))
 
 
-def legend_html(classes: bool, places: int = 0) -> str:
-    """The colours of the maps, for people: five classes, or the scale from 0 to 1.
+def legend_html(classes: bool, places: int = 0, numbers: Sequence[int] = (5,)) -> str:
+    """The colours of the maps, for people: their classes, or the scale from 0 to 1.
 
     `places` is the most landslides of any map; where not all are drawn, it says how many are.
+    `numbers` of classes the maps have: each has colours of its own.
     """
     every = _every(places)
     what = "landslide" if every == 1 else f"one of every {every} landslides"
@@ -230,7 +246,8 @@ def legend_html(classes: bool, places: int = 0) -> str:
         swatch = "display:inline-block;width:14px;height:14px;margin-right:4px;vertical-align:-2px"
         items = "".join(
             f'<span><i style="{swatch};background:{colour}"></i>{level}</span>'
-            for level, colour in zip(LEVELS, LEVEL_COLOURS, strict=True)
+            for k in numbers
+            for level, colour in zip(level_names(k), level_colours(k), strict=True)
         )
         return _legend(items + dot)
     colours = ",".join(figures.susceptibility_colours(12))

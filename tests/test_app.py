@@ -185,6 +185,18 @@ def test_score_table_names_runs_and_marks_the_best(workspace):
     assert table[1].severity == "warning"  # green only where the meter says clean
 
 
+def test_maps_of_other_numbers_of_classes_have_their_own_colours(workspace):
+    run = run_named("cnn")
+    assert map_view._classes_of(run) == 5
+    legend = map_view.legend_html(True, 0, [3, 6])
+    assert "moderate" in legend
+    assert "zone 6" in legend
+    assert "very low" not in legend
+    image = map_view.figures.zones_image(np.array([[1.0, 3.0], [2.0, np.nan]]), (0, 0, 1, 1), k=3)
+    style = map_view.hv.Store.lookup_options("bokeh", image, "style").kwargs
+    assert list(style["cmap"]) == ["#2c7bb6", "#ffffbf", "#d7191c"]
+
+
 # --------------------------------------------------------------------------------- progress
 
 

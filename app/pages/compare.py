@@ -5,6 +5,7 @@ sentence that says why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -15,7 +16,7 @@ import panel_material_ui as pmui
 
 from lsm_app.map_view import linked_maps
 from lsm_app.session import Follower, Newest, Session, html_table, known_runs, poll, purpose, said
-from lsm_core import figures
+from lsm_core import figures, unit_figures
 from lsm_core.errors import LsmError
 from lsm_core.runs import ALIVE, SCORE_COLUMNS, Run, compare, runs_folder
 
@@ -175,13 +176,27 @@ def comparison(runs: Sequence[Run]) -> Iterator[Any]:
 def _block(runs: Sequence[Run]) -> Iterator[Any]:
     parts = [
         ("Scores", lambda: score_table(runs)),
-        ("Maps", lambda: linked_maps(runs)),
+        ("Maps", lambda: maps(runs)),
         ("Curves", lambda: curves(runs)),
         ("Spread and classes", lambda: classes(runs)),
     ]
     for title, make in parts:
         yield _heading(title)
         yield _or_words(make)
+
+
+def maps(runs: Sequence[Run]) -> Any:
+    """Linked maps; of runs on units, which have none, their points or polygons."""
+    mapped = [run for run in runs if run.has_map]
+    if len(mapped) == len(runs):
+        return linked_maps(runs)
+    others = [run for run in runs if not run.has_map]
+    drawn = [_or_words(partial(_units, run)) for run in others]
+    return pn.Column(*([linked_maps(mapped)] if mapped else []), pn.FlexBox(*drawn, gap="8px"))
+
+
+def _units(run: Run) -> pn.pane.HoloViews:
+    return pn.pane.HoloViews(unit_figures.units_of(run), linked_axes=True)
 
 
 def _heading(text: str) -> pmui.Typography:
@@ -247,6 +262,7 @@ def classes(runs: Sequence[Run]) -> pn.Column:
     """Histogram of the maps, bars of the classes, and the zoning table of what is chosen."""
     table = figures.density_frame(runs)
     cuts = {"natural breaks": "natural", "equal intervals of 0.2": "equal 0.2"}
+    cuts |= {name: name for name in table["breaks"].unique() if name not in cuts.values()}
     breaks = pmui.Select(label="Classes cut by", options=cuts, value="natural", width=250)
     wheres = {f"the {where}": where for where in table["where"].unique()}
     where = pmui.Select(label="Cells and landslides of", options=wheres, width=250)
