@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format e2e lock clean
+.PHONY: help setup app test check format bench e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
 	@echo "make test    all tests (slow browser walk apart)"
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
+	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
 	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
 	@echo "make lock    renew requirements.lock"
 
@@ -38,6 +39,9 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m benchmarks.run
 
 e2e: setup
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)

@@ -1,5 +1,7 @@
 """Neighbourhood sums on every core, and block by block on dask arrays with a margin round each."""
 
+import math
+import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +52,18 @@ def over(z: Any, reach: tuple[int, int], work: Work, *, layers: int, dtype: type
     chunks = ((layers,), heights, widths)
     meta: NDArray = np.empty((0, 0, 0), dtype)
     return map_blocks(block, padded, dtype=dtype, new_axis=0, chunks=chunks, meta=meta)
+
+
+def room_for(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Room for float32 results, in memory pages of ordinary size.
+
+    NumPy asks for huge pages. For results as large as a raster times factors, the system may then
+    take four times as long to find and clear them as the kernel takes to fill them.
+    """
+    size = math.prod(shape)
+    if size == 0:
+        return np.empty(shape, dtype=np.float32)
+    return np.frombuffer(mmap.mmap(-1, 4 * size), dtype=np.float32).reshape(shape)
 
 
 def cores() -> int:

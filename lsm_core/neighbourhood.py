@@ -13,7 +13,7 @@ from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
-from lsm_core.halo import in_bands
+from lsm_core.halo import in_bands, room_for
 
 # The kernel's order of outputs.
 ORDER = (
@@ -61,7 +61,7 @@ def factors(
     place = {name: names.index(name) for name in names}
     parts = (ORDER, *BOXES)  # all from whole neighbourhoods, else each part from its own box
     want = np.array([[place.get(n, -1) if n in part else -1 for n in ORDER] for part in parts])
-    out = np.empty((len(names), *z.shape), dtype=np.float32)
+    out = room_for((len(names), *z.shape))
     horn = method == METHODS[0]
     per_x, per_y = 1 / np.asarray(width, np.float64), 1 / np.asarray(height, np.float64)
 

@@ -54,8 +54,8 @@ def test_sums_that_overflow_come_right_again() -> None:
 
 
 def test_discs_of_cells_that_are_not_square() -> None:
-    """Within 40 m plus half of a 20 m cell: so far across as its row leaves."""
-    assert half_widths(40, 10, 40).tolist() == [4, 6, 4]
+    """Within 40 m plus half of the 20 m between 10 and 40: 50 m across, 30 m a row away."""
+    assert half_widths(40, 10, 40).tolist() == [3, 5, 3]
     assert half_widths(1, 10, 10).tolist() == [1, 1, 1]
 
 

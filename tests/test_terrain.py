@@ -207,7 +207,7 @@ def test_a_plane_in_degrees_stays_one_with_cells_of_each_row() -> None:
 
 
 def test_real_terrain_in_degrees_has_the_slope_of_its_metres() -> None:
-    """Horn in plain NumPy with the cell sizes of each row; 12.81 degrees on average."""
+    """Horn in plain NumPy with the cell sizes of each row, by pyproj's geodesics."""
     with get_sample_data("jacksboro_fault_dem.npz") as data:
         z, step = data["elevation"].astype("float32"), float(data["dx"])
         west, north = float(data["xmin"]), float(data["ymin"])  # its ymin is the greatest latitude
@@ -222,7 +222,6 @@ def test_real_terrain_in_degrees_has_the_slope_of_its_metres() -> None:
     up = sum(w * (z[:-2, k : 401 + k] - z[2:, k : 401 + k]) for k, w in enumerate(weights))
     expected = np.degrees(np.arctan(np.hypot(right / 8 / width, up / 8 / height)))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert float(found.mean()) == pytest.approx(12.81, abs=0.005)
 
 
 def test_cells_of_each_row_are_those_of_its_row(holed: xr.DataArray) -> None:
