@@ -84,3 +84,16 @@ def test_mistakes_are_named():
         interpolate(gpd.GeoDataFrame({"mm": range(6)}, geometry=line), "mm", GRID)
     with pytest.raises(SourceError, match="no numbers"):
         interpolate(gauges().assign(mm="much"), "mm", GRID)
+
+
+def test_stations_at_one_place_are_averaged():
+    """The same surface as from their mean."""
+    stations = gauges(10, rain=bumpy)
+    first, second = stations.iloc[[0]], stations.iloc[[0]]
+    both = gpd.pd.concat(
+        [stations.iloc[1:], first.assign(mm=700.0), second.assign(mm=900.0)], ignore_index=True
+    )
+    mean = stations.assign(mm=stations.mm.where(stations.index != 0, 800.0))
+    np.testing.assert_allclose(
+        interpolate(both, "mm", GRID).layer, interpolate(mean, "mm", GRID).layer, rtol=1e-5
+    )
