@@ -19,10 +19,10 @@ import param
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core.errors import LsmError
+from lsm_core.errors import AreaError, LsmError
 from lsm_core.grid import Grid, grid_of
 from lsm_core.runs import Run, list_runs, read_progress
-from lsm_core.study_area import open_area, workspace
+from lsm_core.study_area import is_units, open_area, workspace
 from lsm_core.terrain import hillshade
 
 PAGES = ("Compare", "Heatmap", "Training")
@@ -107,6 +107,8 @@ def ground_of(path: Path | str) -> Ground:
 
 def _read_ground(path: Path) -> Ground:
     ds = open_area(path)
+    if is_units(ds):
+        raise AreaError(f"{path.name} is made of units, not of cells: choose an area with a map")
     height = next((name for name in HEIGHTS if name in ds), None)
     x, y = (_frozen(ds[name].values.astype("float64")) for name in ("place_x", "place_y"))
     valid = ds["valid"].values

@@ -12,6 +12,7 @@ import rioxarray  # noqa: F401
 import xarray as xr
 
 from lsm_core import models, prediction
+from lsm_core.calibration import Calibrator
 from lsm_core.encoding import encode, fit_encoder, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.models.baselines import fit_estimator
@@ -334,7 +335,13 @@ def run(ds, tmp_path, monkeypatch):
     save_model(model, "random_forest", encoder.input_shape, {"n_estimators": 5}, tmp_path / "model")
     monkeypatch.setattr(prediction, "open_area", lambda path: ds)
     stored = json.loads(json.dumps(encoder.to_json()))
-    return SimpleNamespace(path=tmp_path, encoder=stored, area_path=tmp_path, id="a-run")
+    return SimpleNamespace(
+        path=tmp_path,
+        encoder=stored,
+        area_path=tmp_path,
+        id="a-run",
+        calibrator=Calibrator("none"),
+    )
 
 
 def test_the_map_of_a_run_lies_on_the_areas_grid_and_agrees_with_its_samples(run, ds):
