@@ -293,6 +293,10 @@ def test_matched_negatives_have_the_landslides_shares():
     rock = ds["rock"].values[frame["row"], frame["col"]]
     assert sorted(np.bincount(rock, minlength=4)[1:].tolist()) == [0, 50, 51]
     assert (rock != 2).all()
+    known = landslide_places(ds).iloc[[0, 0, 0, 1]]
+    mostly = negatives(ds, chosen, 101, rng(), landslides=known)
+    rock = ds["rock"].values[mostly["row"], mostly["col"]]
+    assert np.bincount(rock).tolist() == [0, 76, 0, 25]  # of 75.75 and 25.25
     allowed = np.zeros((40, 60), bool)
     allowed[:3] = True  # 24 cells of rock 1, 30 of rock 3
     short = negatives(ds, chosen, 100, rng(), allowed=allowed)
