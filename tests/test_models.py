@@ -186,13 +186,13 @@ def test_the_support_vector_machine_is_that_of_scikit_learn():
     from sklearn.svm import SVC
 
     r = np.random.default_rng(2)
-    x = r.normal([5, 3500, 0], [1, 40, 1e-3], (5000, 3)).astype(np.float32)
+    x = r.normal([5, 3500, 0, 7], [1, 40, 1e-3, 0], (5000, 4)).astype(np.float32)
     label = (x[:, 0] - 5 + r.normal(size=5000) > 0).astype(int)
     train = slice(400)
     scaled = StandardScaler().fit(x[train].astype(float)).transform(x.astype(float))
-    theirs = CalibratedClassifierCV(SVC(gamma=1 / 3), ensemble=False, cv=5)
+    theirs = CalibratedClassifierCV(SVC(gamma=1 / 4), ensemble=False, cv=5)
     theirs.fit(scaled[train], label[train])
-    ours = fit_estimator(models.build("svm", (3,)), x[train], label[train])
+    ours = fit_estimator(models.build("svm", (4,)), x[train], label[train])
     distance = theirs.calibrated_classifiers_[0].estimator.decision_function(scaled)
     np.testing.assert_allclose(ours.decision_function(x), distance, atol=1e-4)
     np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(scaled), atol=1e-4)
