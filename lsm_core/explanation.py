@@ -24,6 +24,7 @@ from lsm_core.grid import grid_of
 from lsm_core.study_area import categories
 
 REPEATS, STRONGEST = 10, 3
+LEAST = 0.005  # what rounds to no contribution is not told in words
 
 
 def explain_run(
@@ -191,8 +192,8 @@ def _inside(run: runs.Run, row: int, col: int) -> bool | None:
 
 
 def _in_words(told: dict[str, Any]) -> str:
-    up = [f for f in told["factors"] if f["contribution"] > 0][:STRONGEST]
-    down = [f for f in told["factors"] if f["contribution"] < 0][:STRONGEST]
+    up = [f for f in told["factors"] if f["contribution"] >= LEAST][:STRONGEST]
+    down = [f for f in told["factors"] if f["contribution"] <= -LEAST][:STRONGEST]
     words = f"Susceptibility {told['score']:.2f}"
     if up:
         words += f", raised most by {_listed(up)}"

@@ -35,10 +35,19 @@ def map_and_truth(forest):
     return score, truth
 
 
-def test_a_forest_orders_the_cells_as_the_truth_does(map_and_truth):
-    """Seen: 0.88 to 0.90 over seeds; elevation in place of the map gives less than 0.5."""
+def test_a_forest_orders_the_cells_as_the_truth_does(map_and_truth, forest):
+    """Seen over three seeds: 0.88 to 0.90 on all cells, 0.62 to 0.64 on the 30 % likeliest.
+
+    Slope alone orders all cells as well (0.91), since most are too level to slide, but gets 0.29
+    among the likeliest: there the forest must know ground and water too.
+    """
     score, truth = map_and_truth
+    slope = open_area(forest.area_path)["slope"].to_numpy().ravel()
+    likely = truth > np.quantile(truth, 0.7)
     assert spearmanr(score, truth).statistic > 0.85
+    found = spearmanr(score[likely], truth[likely]).statistic
+    assert found > 0.55
+    assert found > spearmanr(slope[likely], truth[likely]).statistic + 0.2
 
 
 def test_with_the_odds_put_right_as_many_landslides_are_expected_as_there_are(map_and_truth):

@@ -1,0 +1,188 @@
+"""Figures of trust: importance, effects, why at a place, coverage by block, and layers of doubt.
+
+Drawn from what `explanation.json`, `conformal.json` and the maps of a run folder hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import holoviews as hv
+import holoviews.plotting.bokeh  # without it there is no backend to style for
+import numpy as np
+import pandas as pd
+import rasterio
+from bokeh.models import FixedTicker
+
+from lsm_core.cartography import map_frame
+from lsm_core.errors import RunError
+from lsm_core.plot_style import RUN_COLOURS, frame
+from lsm_core.runs import Run
+
+RAISES, LOWERS = RUN_COLOURS[1], RUN_COLOURS[0]
+
+# File in a run folder: title, colours by code or the name of a scale.
+LAYERS: dict[str, tuple[str, Any]] = {
+    "dissimilarity.tif": ("dissimilarity index", "viridis"),
+    "applicability.tif": (
+        "area of applicability",
+        {1: ("inside", "#d9d9d9"), 2: ("outside", "#7b3294")},
+    ),
+    "ensemble_mean.tif": ("mean of the seeds", "viridis"),
+    "ensemble_spread.tif": ("spread of the seeds", "magma"),
+    "dropout_mean.tif": ("mean with dropout on", "viridis"),
+    "dropout_spread.tif": ("spread with dropout on", "magma"),
+    "conformal.tif": (
+        "prediction sets",
+        {
+            1: ("no landslide", "#2c7bb6"),
+            2: ("landslide", "#d7191c"),
+            3: ("both", "#ffffbf"),
+            4: ("none", "#404040"),
+        },
+    ),
+}
+
+
+def importance_of(told: Mapping[str, Any], metric: str = "ap") -> hv.Overlay:
+    """Fall of average precision (`metric="ap"`) or AUC ("auc") by factor, strongest at the top.
+
+    `told` is what `explanation.json` holds. The lines are the range of 95 % over the repeats.
+    """
+    if metric not in ("ap", "auc"):
+        raise RunError(f"importance is by 'ap' or 'auc', got {metric!r}")
+    table = pd.DataFrame(told["importance"]).sort_values(f"{metric}_drop")
+    drop, low, high = (table[f"{metric}_{what}"] for what in ("drop", "low", "high"))
+    name = {"ap": "average precision", "auc": "AUC"}[metric]
+    bars = hv.Bars((table["factor"], drop), "factor", "drop").opts(
+        color=RUN_COLOURS[0], invert_axes=True, backend="bokeh"
+    )
+    ranges = hv.ErrorBars(
+        (table["factor"], drop, drop - low, high - drop), "factor", ["drop", "below", "above"]
+    ).opts(backend="bokeh")
+    return (bars * ranges).opts(
+        title=f"Permutation importance\n{told['places']:,} test places, {told['repeats']} repeats",
+        xlabel="",
+        ylabel=f"fall of {name}",
+        **frame(),
+        backend="bokeh",
+    )
+
+
+def effect_of(told: Mapping[str, Any], factor: str) -> hv.Overlay | hv.Bars:
+    """ALE and partial dependence of a continuous factor as lines; of a category as bars.
+
+    Both lines have mean 0, so that their shapes can be compared.
+    """
+    rows = pd.DataFrame([row for row in told["effects"] if row["factor"] == factor])
+    if rows.empty:
+        raise RunError(f"explanation.json tells nothing of {factor!r}: run `lsm explain` again")
+    title, name = f"Effect of {factor.replace('_', ' ')}", factor.replace("_", " ")
+    if rows["ale"].isna().all():
+        return hv.Bars((rows["label"], rows["partial_dependence"]), name, "mean score").opts(
+            title=f"{title} (partial dependence)",
+            color=RUN_COLOURS[0],
+            xrotation=45,
+            **frame(),
+            backend="bokeh",
+        )
+    dependence = rows["partial_dependence"] - rows["partial_dependence"].mean()
+    lines = [
+        hv.Curve((rows["value"], values), name, "change of the score", label=label).opts(
+            color=colour, line_dash=dash, line_width=2, backend="bokeh"
+        )
+        for values, label, colour, dash in (
+            (rows["ale"], "accumulated local effects", RUN_COLOURS[0], "solid"),
+            (dependence, "partial dependence", RUN_COLOURS[1], "dashed"),
+        )
+    ]
+    return hv.Overlay(lines).opts(title=title, legend_position="top_left", **frame())
+
+
+def why_of(told: Mapping[str, Any], most: int = 10) -> hv.Bars:
+    """What raised and what lowered the score of a place; `told` is what `explanation.why` gives."""
+    factors = list(told["factors"])[:most][::-1]
+    rows = [
+        (
+            f"{f['factor'].replace('_', ' ')}: {f['text']}",
+            f["contribution"],
+            RAISES if f["contribution"] > 0 else LOWERS,
+        )
+        for f in factors
+    ]
+    bars = hv.Bars(rows, "factor", ["contribution", "colour"])
+    return bars.opts(
+        title=f"Susceptibility {told['score']:.2f}\n{told['method']}",
+        color="colour",
+        invert_axes=True,
+        xlabel="",
+        ylabel=f"contribution ({told['scale']})",
+        **frame(),
+        backend="bokeh",
+    )
+
+
+def coverage_of(told: Mapping[str, Any]) -> hv.Overlay:
+    """Share of each test block's places whose prediction set holds the truth, lowest block first.
+
+    `told` is what `conformal.json` holds. The line is the coverage that was asked for; the larger a
+    dot, the more places.
+    """
+    blocks = pd.DataFrame(told["test"]["blocks"]).sort_values("coverage", ignore_index=True)
+    blocks["size"] = 4 + 12 * np.sqrt(blocks["places"] / blocks["places"].max())
+    dots = hv.Points(
+        (blocks.index + 1, blocks["coverage"], blocks["places"], blocks["size"]),
+        ["test block", "coverage"],
+        ["places", "size"],
+    ).opts(color=RUN_COLOURS[0], size="size", alpha=0.7, tools=["hover"], backend="bokeh")
+    asked = hv.HLine(1 - told["alpha"]).opts(
+        color="#555555", line_dash="dotted", line_width=1, backend="bokeh"
+    )
+    return (asked * dots).opts(
+        title=f"Coverage of prediction sets by block\n{told['test']['coverage']:.1%} of test "
+        f"places, {1 - told['alpha']:.0%} asked for",
+        ylim=(0, 1.02),
+        **frame(),
+        backend="bokeh",
+    )
+
+
+def layers_of(run: Run) -> dict[str, str]:
+    """Title by file name of the maps of doubt that a run folder holds."""
+    return {name: title for name, (title, _) in LAYERS.items() if (run.path / name).is_file()}
+
+
+def layer_of(run: Run, name: str, most: int = 1000) -> hv.Image:
+    """One of these maps, at no more than `most` cells a side; what is nodata is clear.
+
+    Raises
+    ------
+    RunError : there is no such layer, or the run folder has not got it.
+    """
+    if name not in LAYERS or not (run.path / name).is_file():
+        there = ", ".join(layers_of(run)) or "none yet (`lsm applicability`, `lsm uncertainty`)"
+        raise RunError(f"run {run.id} has no layer {name!r}; it has {there}")
+    title, colours = LAYERS[name]
+    with rasterio.open(run.path / name) as source:
+        step = max(1.0, max(source.shape) / most)
+        shape = tuple(max(2, round(n / step)) for n in source.shape)
+        values, bounds = source.read(1, out_shape=shape).astype("float32"), tuple(source.bounds)
+    styles: dict[str, Any] = {"cmap": colours}
+    if not isinstance(colours, str):
+        values[values == 0] = np.nan
+        styles = _of_codes(colours)
+    image = hv.Image(values, bounds=bounds, kdims=["x", "y"], vdims=[title])
+    heading = f"{title}\n{run.title}, {run.recipe.protocol} protocol"
+    return image.opts(colorbar=True, title=heading, **styles, **map_frame(bounds), backend="bokeh")
+
+
+def _of_codes(colours: Mapping[int, Sequence[str]]) -> dict[str, Any]:
+    """Colours and names of codes 1 to n."""
+    return {
+        "cmap": [colour for _, colour in colours.values()],
+        "clim": (0.5, len(colours) + 0.5),
+        "color_levels": len(colours),
+        "colorbar_opts": {
+            "major_label_overrides": {code: name for code, (name, _) in colours.items()},
+            "ticker": FixedTicker(ticks=list(colours)),
+        },
+    }
