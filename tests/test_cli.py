@@ -8,6 +8,7 @@ import sys
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -102,6 +103,17 @@ def test_prepare_run_compare(raw, tmp_path, monkeypatch, capsys):
     out = call("compare", *[row["run"] for row in listed])
     assert "honest protocol" in out
     assert "Zoning by natural, test blocks" in out
+    assert "Models with 95% intervals" in out
+    assert "leakage" in out
+    names = [row["run"] for row in listed]
+    tables = json.loads(call("compare", *names, "--draws", "20", "--json", "--to", "tables"))
+    assert set(tables) == {"scores", "zones", "models", "pairs", "nulls", "thresholds"}
+    assert len(pd.read_csv("tables/pairs.csv")) == len(tables["pairs"]) == 1
+    call("run", "logistic_regression", *small, "--set", "protocol=paper", "--json")
+    names = [row["run"] for row in json.loads(call("runs", "--json"))]
+    assert "gap = random - spatial" in call("compare", "--protocols", *names, "--to", "both")
+    assert "random" in pd.read_csv("both/protocols.csv")
+    assert "<html>" in (tmp_path / "both" / "protocols.html").read_text()
     for words in (("predict", "--to", "no/map.tif"), ("runs", "clone", "no/recipe.yaml")):
         last = len(words) - 1 - ("--to" in words)
         words = (*words[:last], listed[0]["run"], *words[last:])
@@ -109,7 +121,10 @@ def test_prepare_run_compare(raw, tmp_path, monkeypatch, capsys):
         assert status == 2
         assert err.strip().startswith("error: ")
         assert "is the folder there" in err
-    call("predict", listed[0]["run"], "--to", "again.tif")
+    call("predict", listed[0]["run"], "--to", "again.tif", "--zones", "zones.tif")
+    folder = tmp_path / "workspace" / "runs" / listed[0]["run"]
+    with rasterio.open("zones.tif") as again, rasterio.open(folder / "zones.tif") as first:
+        np.testing.assert_array_equal(again.read(1), first.read(1))
     with (
         rasterio.open("again.tif") as again,
         rasterio.open(
