@@ -254,6 +254,7 @@ def test_a_column_without_validation_has_it_cut_from_training_by_block():
     from lsm_core.splits import blocks_of
 
     block = blocks_of(slides["x"], slides["y"], 1500.0)
+    assert 0 < (part == "validation").mean() < 0.2
     assert not set(block[part == "validation"]) & set(block[part == "train"])
 
 
