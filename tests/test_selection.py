@@ -148,6 +148,13 @@ def test_always_protects_against_every_rule(places):
         keep(places, always=("sloep",))
 
 
+def test_always_protects_from_inflation(places):
+    table, label = places
+    table = table[["slope", "elevation"]].assign(copy=table["slope"])
+    for name, other in (("slope", "copy"), ("copy", "slope")):
+        assert list(keep((table, label), vif=10.0, always=(name,)).dropped) == [other]
+
+
 def test_rules_that_leave_nothing_are_refused(places):
     with pytest.raises(RecipeError, match="leave no factor of 7"):
         keep(places, importance=0.9)
