@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from lsm_core.calibration import half_warning
 from lsm_core.runs import SCORE_COLUMNS
 from lsm_core.zoning import level_names, reasonableness
 
@@ -26,6 +27,8 @@ def tables_in_words(tables: dict[str, pd.DataFrame], draws: int = 0) -> str:
     )
     wide = scores.set_index(_labels(scores))[[*SCORE_COLUMNS, "overlap share"]]
     parts = [f"{head}\n{wide.to_string(float_format='{:.4f}'.format)}", _leakage(scores)]
+    if warning := half_warning(float(prevalence)):
+        parts.append(f"warning: {warning}")
     if "models" in tables:
         parts += _judged(tables, terms, draws)
     kept = tables["zones"]["breaks"].isin(PRINTED) | tables["zones"]["breaks"].str.contains(",")

@@ -67,3 +67,11 @@ def test_protocols_in_words(tmp_path):
     assert "25.0%" in text
     assert "nearness to training landslides alone" in text
     assert "nan" not in text
+
+
+def test_half_is_warned_of_where_landslides_are_few(tables):
+    scores = tables["scores"].assign(prevalence=0.05)
+    assert "warning: threshold 0.5 on places of which 5.0%" in tables_in_words(
+        tables | {"scores": scores}
+    )
+    assert "warning" not in tables_in_words(tables)

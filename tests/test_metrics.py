@@ -237,7 +237,8 @@ def test_weight_two_is_twice_the_place():
 
 
 @pytest.mark.parametrize(
-    ("weight", "words"), [([1, -1], "must be finite and not"), ([1, np.nan], "must be finite"), ([1], "shape")]
+    ("weight", "words"),
+    [([1, -1], "must be finite and not"), ([1, np.nan], "must be finite"), ([1], "shape")],
 )
 def test_weights_that_are_none_are_refused(weight, words):
     """Also a class that has no weight at all is a class that is not there."""
