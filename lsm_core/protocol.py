@@ -113,10 +113,9 @@ def nested_splits(
         train = hard[fold != number]
         heat = soft[(soft["landslide_id"].map(parents) != number).to_numpy()]
         if recipe.protocol == "honest":
-            gap, window = too_near(ds, recipe, check), too_near(ds, recipe, check, recipe.window)
+            gap = too_near(ds, recipe, check)  # window and heat's radius: soft samples stay clear
             train = train[~gap[train["row"], train["col"]]]
-            known = heat["landslide_id"].isin(train["landslide_id"]).to_numpy()
-            heat = heat[known & ~window[heat["row"], heat["col"]]]
+            heat = heat[heat["landslide_id"].isin(train["landslide_id"]).to_numpy()]
         frame = pd.concat(
             [
                 train.assign(split="train"),
