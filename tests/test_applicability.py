@@ -94,7 +94,9 @@ def test_a_category_never_met_is_far_and_a_constant_factor_is_no_error():
     met = np.eye(3)[rng.integers(0, 2, 300)]  # the third category never occurs
     x = np.column_stack([rng.normal(size=300), met, np.full(300, 7.0)])
     index = fit_index(x, np.arange(300) % 6)
-    assert np.isfinite(index.scale).all()
+    one_of_them = np.array([1.0] + [0.0] * 299)
+    assert index.scale[3] == pytest.approx(1 / one_of_them.std())  # as if one place had it
+    assert index.scale[4] == 1.0
     known = [0.0, 1, 0, 0, 7]
     assert dissimilarity([known], index)[0] < index.threshold
     assert dissimilarity([[0.0, 0, 0, 1, 7]], index)[0] > 3 * index.threshold
