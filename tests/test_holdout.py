@@ -343,6 +343,8 @@ def test_tuning_splits_the_training_part_again_with_the_same_gap(method):
         if set(train["label"]) >= {1}:
             assert overlap_report(as_test, chosen.apart)["share"] == 0.0
         soft = frame[frame["label"] < 0]
+        slides = train[train["label"] == 1]
+        assert set(soft["landslide_id"]) <= set(slides["landslide_id"])
         everything = pd.concat([as_test, soft])
         if len(train):
             assert overlap_report(everything, 5)["share"] == 0.0
