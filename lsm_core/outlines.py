@@ -45,7 +45,7 @@ def outlines(mask: xr.DataArray, *, corners: bool = True, fewest: int = 1) -> Ou
     mask = north_up(mask).transpose("y", "x")
     grid = grid_of(mask, projected=False)
     values, valid = values_of(mask)
-    here = valid & (np.where(valid, values, 0) != 0)
+    here = np.where(valid, values, 0) != 0
     name = mask.name or "the mask"
     if not here.any():
         raise InventoryError(f"no cell of {name} is set: a landslide is a cell that is not 0")

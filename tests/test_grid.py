@@ -297,6 +297,7 @@ def test_cropping_first_changes_nothing(how, cell):
     grid = Grid((12, 14), Affine(cell, 0, 500703, 0, -cell, 3999201), UTM)
     part = crop(whole.isel(y=slice(None, None, -1)), grid)
     assert part.size < whole.size / 4
+    assert np.isfinite(align(whole, grid, how)).all()
     np.testing.assert_allclose(align(part, grid, how), align(whole, grid, how), atol=1e-6)
     expected = align(whole.isel(y=slice(20, 190), x=slice(20, 200)), grid, how)
     np.testing.assert_allclose(align(part, grid, how), expected, atol=1e-6)
