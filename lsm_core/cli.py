@@ -140,11 +140,10 @@ def _work(plan: Any, path: Path, as_json: bool) -> None:
 @app.command()
 def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     """End a run within two seconds; its folder stays readable."""
-    from lsm_core import jobs
-    from lsm_core.runs import open_run
+    from lsm_core.run_status import end_run, find_run
 
-    run = open_run(name)
-    print(f"{run.id}: {jobs.stop(run)}")
+    path = find_run(name)
+    print(f"{path.name}: {end_run(path)}")
 
 
 @app.command()

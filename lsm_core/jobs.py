@@ -6,7 +6,6 @@ oldest first.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import psutil
 
 from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import Recipe
+from lsm_core.run_status import end_run, find_run
 from lsm_core.runs import (
-    ALIVE,
     Run,
     create_run,
     list_runs,
@@ -32,8 +30,6 @@ from lsm_core.runs import (
     set_status,
 )
 from lsm_core.study_area import area_path, workspace
-
-GRACE = 0.7  # seconds a job has to end by itself before it is killed
 
 
 def start(recipe: Recipe, into: Path) -> Run:
@@ -66,26 +62,8 @@ def status(run: Run | Path | str) -> dict[str, Any]:
 
 
 def stop(run: Run | Path | str) -> str:
-    """End a run within two seconds; the folder stays readable. Returns the state it is left in.
-
-    The process is asked first (it keeps its best weights so far), and killed after the grace time.
-    A run that is over stays as it is.
-    """
-    path = run.path if isinstance(run, Run) else open_run(run).path
-    state = read_status(path)
-    if state["state"] not in ALIVE:
-        return str(state["state"])
-    process = psutil.Process(state["pid"])
-    family = [process, *process.children(recursive=True)]
-    process.send_signal(signal.SIGTERM)
-    _, stubborn = psutil.wait_procs([process], timeout=GRACE)
-    for member in family:
-        if stubborn and member.is_running():
-            member.kill()
-    psutil.wait_procs(family, timeout=0.5)
-    if read_status(path)["state"] in (*ALIVE, "lost"):
-        set_status(path, "stopped", "stopped by the user", pid=state["pid"])
-    return str(read_status(path)["state"])
+    """End a run within two seconds: see `run_status.end_run`. Returns the state it is left in."""
+    return end_run(run.path if isinstance(run, Run) else find_run(run))
 
 
 @contextmanager

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import rasterio
-import rasterio.shutil
-
 from lsm_core.errors import RunError
-from lsm_core.grid import Grid
 
+# Whoever only asks how a run stands, or ends it, waits for none of these.
 if TYPE_CHECKING:
     import geopandas as gpd
+    import numpy as np
+    import pandas as pd
+
+    from lsm_core.grid import Grid
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,7 +25,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False))
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """A table as Parquet, or as CSV where the name ends so."""
     if path.suffix == ".csv":
         _replace(path, lambda part: table.to_csv(part, index=False))
@@ -46,12 +45,15 @@ def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
 
 
 def write_map(
-    path: Path, grid: Grid, blocks: Iterable[tuple[int, np.ndarray]], dtype: str = "float32"
+    path: Path, grid: "Grid", blocks: "Iterable[tuple[int, np.ndarray]]", dtype: str = "float32"
 ) -> None:
     """A cloud-optimised GeoTIFF from row blocks (first row, array), with overviews.
 
     float32 has NaN as nodata and averaged overviews; uint8 has 0 as nodata and nearest overviews.
     """
+    import rasterio.shutil
+    import rasterio.windows
+
     classes = dtype == "uint8"
     rows, cols = grid.shape
     profile = {
@@ -94,8 +96,10 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_strips(path: Path, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
+def read_strips(path: Path, rows: int = 512) -> "Iterator[tuple[int, np.ndarray]]":
     """A written map, row block by row block."""
+    import rasterio.windows
+
     with rasterio.open(path) as source:
         for row in range(0, source.height, rows):
             height = min(rows, source.height - row)
@@ -112,7 +116,9 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is not JSON: the run folder was changed by hand") from error
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
     if not path.exists():
         raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
     return pd.read_parquet(path)

@@ -9,11 +9,8 @@ broken file.
 
 import hashlib
 import importlib.metadata
-import json
-import os
 import platform
 import shutil
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 
 from lsm_core import side_by_side, zoning
 from lsm_core.calibration import Calibrator
@@ -33,12 +29,13 @@ from lsm_core.run_files import write_map as write_map
 from lsm_core.run_files import write_shapes as write_shapes
 from lsm_core.run_files import write_table as write_table
 from lsm_core.run_files import write_text as write_text
-from lsm_core.study_area import workspace
+from lsm_core.run_status import ALIVE, find_run, read_status, runs_folder, set_status
+from lsm_core.run_status import FORMAT as FORMAT
+from lsm_core.run_status import STATES as STATES
+from lsm_core.run_status import add_progress as add_progress
+from lsm_core.run_status import read_progress as read_progress
 from lsm_core.zoning import Limits
 
-STATES = ("queued", "running", "done", "failed", "stopped", "lost")
-ALIVE = ("queued", "running")
-FORMAT = 1
 PACKAGES = (
     *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy"),
     *("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
@@ -163,11 +160,6 @@ class Run:
 # ---------------------------------------------------------------------------------- the folder
 
 
-def runs_folder() -> Path:
-    """Where runs live: `runs` in the workspace."""
-    return workspace() / "runs"
-
-
 def create_run(recipe: Recipe, area: dict[str, Any], into: Path) -> Path:
     """A new run folder, `queued`, named after recipe, area, protocol and the time."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -193,59 +185,6 @@ def _free_name(into: Path, name: str) -> Path:
     raise RunError(f"{into} holds a thousand runs named {name}: delete some")
 
 
-def set_status(path: Path, state: str, message: str = "", pid: int | None = None) -> None:
-    """Say where a run stands; the process is known by its number and its start time."""
-    old = read_json(path / "status.json") if (path / "status.json").exists() else {}
-    now = datetime.now().isoformat(timespec="milliseconds")
-    pid = os.getpid() if pid is None else pid
-    text = {
-        "state": state,
-        "message": message,
-        "created": old.get("created", now),
-        "updated": now,
-        "pid": pid,
-        "process_started": _process_start(pid),
-        "format": FORMAT,
-    }
-    write_json(path / "status.json", text)
-
-
-def read_status(path: Path) -> dict[str, Any]:
-    """The status of a run; `lost` when it says running and its process is no longer there."""
-    status = read_json(path / "status.json")
-    started = status.get("process_started")
-    if status["state"] in ALIVE and _process_start(status["pid"]) != started:
-        status |= {"state": "lost", "message": "the process ended without saying why"}
-    return status
-
-
-def _process_start(pid: int) -> float | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
-        return None
-
-
-def add_progress(path: Path, event: dict[str, Any]) -> None:
-    """Append one line to `progress.jsonl`."""
-    line = json.dumps({"time": round(time.time(), 3)} | event)
-    with open(path / "progress.jsonl", "a", encoding="utf-8") as file:
-        file.write(line + "\n")
-
-
-def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Whole lines written since `offset` bytes, and the offset to go on from."""
-    file_path = path / "progress.jsonl"
-    if not file_path.exists():
-        return [], 0
-    with open(file_path, "rb") as file:
-        file.seek(offset)
-        text = file.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
-
-
 def versions() -> dict[str, str]:
     """What computed a run: Python, platform and the packages that matter."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
@@ -261,19 +200,8 @@ def versions() -> dict[str, str]:
 
 
 def open_run(path: Path | str) -> Run:
-    """A run by its folder, or by its name in the workspace.
-
-    Raises
-    ------
-    RunError : there is no such folder, or it is not a run, or a newer version wrote it.
-    """
-    path = Path(path)
-    for candidate in (path, runs_folder() / path):
-        if (candidate / "status.json").is_file() and (candidate / "recipe.json").is_file():
-            if read_status(candidate).get("format", 1) > FORMAT:
-                raise RunError(f"{candidate} was written by a newer version: update this program")
-            return Run(candidate.resolve())
-    raise RunError(f"no run at {path}, nor of that name in {runs_folder()}: see `lsm runs`")
+    """A run by its folder, or by its name in the workspace; see `run_status.find_run`."""
+    return Run(find_run(path))
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:

@@ -8,7 +8,6 @@ grid of one column. On disk both are a folder: `area.zarr` and `inventory.gpkg` 
 """
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -24,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lsm_core.errors import AreaError, InventoryError
 from lsm_core.grid import Grid, check_projected, grid_of
+from lsm_core.workspace import area_path as area_path
+from lsm_core.workspace import workspace as workspace
 
 KINDS = ("continuous", "categorical", "cyclic")
 LAYERS = {"landslide": "uint8", "landslide_id": "int32", "valid": "bool"}
@@ -34,16 +35,6 @@ UNIT_CHUNK = 65536
 # A Zarr group does not keep the order of its arrays, but that of the factors is that of a network's
 # columns.
 ORDER = "variables.json"
-
-
-def workspace() -> Path:
-    """Folder of built areas and runs: `LSM_WORKSPACE`, else `./workspace`."""
-    return Path(os.environ.get("LSM_WORKSPACE", "workspace"))
-
-
-def area_path(name: str) -> Path:
-    """Where the built area of this name lies in the workspace."""
-    return workspace() / "areas" / name
 
 
 def factors(ds: xr.Dataset) -> list[str]:
