@@ -49,8 +49,7 @@ class Calibrator:
         dtype = s.dtype if s.dtype.kind == "f" else np.float64
         if self.method == "platt":
             return expit(self.slope * s.astype(np.float64) + self.intercept).astype(dtype)
-        bent = np.interp(s.astype(np.float64), self.score, self.probability)
-        return np.where(np.isnan(s), np.nan, bent).astype(dtype)
+        return np.interp(s.astype(np.float64), self.score, self.probability).astype(dtype)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; `from_json` gives the same calibrator back."""

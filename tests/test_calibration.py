@@ -123,7 +123,14 @@ def test_prior_correction_refuses_what_is_no_share():
 
 @pytest.mark.parametrize(
     ("prevalence", "threshold", "warned"),
-    [(0.5, 0.5, False), (0.34, 0.5, False), (0.1, 0.5, True), (0.9, 0.5, True), (0.1, 0.2, False)],
+    [
+        (0.5, 0.5, False),
+        (0.34, 0.5, False),
+        (0.1, 0.5, True),
+        (0.3, 0.5, True),
+        (0.9, 0.5, True),
+        (0.1, 0.2, False),
+    ],
 )
 def test_half_is_warned_of_on_unbalanced_places_only(prevalence, threshold, warned):
     words = half_warning(prevalence, threshold)

@@ -248,6 +248,7 @@ def test_reasonableness_against_hand_counts():
     assert not dip["reasonable"]
     assert dip["words"].startswith("not reasonable")
     assert not judged(10, 4, 3, 2, 1)["reasonable"]
+    assert not judged(1, 2, 2, 4, 10)["monotone"]
 
 
 def test_an_empty_zone_does_not_break_the_rise():
