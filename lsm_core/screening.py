@@ -48,8 +48,10 @@ def screen(table: pd.DataFrame, label: ArrayLike, kinds: Mapping[str, str]) -> l
     - `gap`: the landslide share of places without a value differs by 0.2 or more (30 places or
       more, 5 standard errors); a cyclic factor has none on flat ground, which is no gap;
     - `stand-in`: one value inside the range of a continuous factor (1 % of the places or more on
-      either side) stands in 5 % of the places or more, and ten times as often as any other: what is
-      written where nothing was measured.
+      either side) stands in 5 % of the places or more, and ten times as often as any other, and the
+      landslide share there differs from that elsewhere: by 0.2 where half of the places p hold one,
+      by 0.2 x 4 p (1 - p) where fewer do, and 5 standard errors. What is written where nothing was
+      measured; without that difference, as of a curvature on ground in steps, it tells no label.
 
     Parameters
     ----------
@@ -158,10 +160,14 @@ def _stand_in(name: str, values: NDArray[np.float64], y: NDArray[np.bool_]) -> F
     if beyond < EDGE * len(values) or count < max(STAND_IN * len(values), ABOVE_NEXT * runner_up):
         return None
     those = values == different[top]
+    there, elsewhere, p = float(y[those].mean()), float(y[~those].mean()), float(y.mean())
+    error = np.sqrt(p * (1 - p) * (1 / count + 1 / (len(y) - count)))
+    if abs(there - elsewhere) < max(GAP * 4 * p * (1 - p), 5 * error):
+        return None
     return Flag(
         "stand-in",
         name,
         f"{name} is {different[top]:g} at {count:,} of {len(values):,} places, "
-        f"{y[those].mean():.0%} of them landslides against {y[~those].mean():.0%} elsewhere: it "
-        "looks like what is written where nothing was measured; list it under `missing`",
+        f"{there:.0%} of them landslides against {elsewhere:.0%} elsewhere: if it is what was "
+        "written where nothing was measured, make it nodata (of a table: `missing`)",
     )

@@ -66,10 +66,22 @@ def test_a_gap_that_goes_with_the_label_is_caught():
 
 def test_a_stand_in_is_caught_and_an_end_of_the_range_is_not():
     column = normal(0.0)
-    column[::8] = 0.0
+    column[: N // 4] = 0.0  # no landslide among these
     assert flags(column) == ["stand-in"]
-    assert flags(np.maximum(normal(0.0), 0)) == []  # like flat ground in a slope
+    assert flags(np.where(column == 0, -9.0, column)) == []  # like flat ground in a slope
     assert flags(np.round(normal(0.0), 1)) == []  # all values are frequent
+
+
+def test_a_frequent_value_that_says_nothing_of_landslides_is_let_be():
+    """A curvature is 0 on half of the ground where elevations come in steps."""
+    rng = np.random.default_rng(1)
+    for share in (0.5, 0.04):
+        y = (rng.random(N) < share).astype(int)
+        column = np.where(rng.random(N) < 0.47, 0.0, rng.normal(size=N))
+        assert flags(column, y) == []
+        assert flags(np.where((y == 0) & (rng.random(N) < 0.3), 0.5, rng.normal(size=N)), y) == [
+            "stand-in"
+        ]
 
 
 def test_hong_kong_gives_itself_away(shared_data):
@@ -79,6 +91,9 @@ def test_hong_kong_gives_itself_away(shared_data):
     columns = ["DEM", "slope", "curvature", "NDVI", "TWI", "dis2road", "dis2faults", "DV"]
     found = screen(table[columns], table["label"], dict.fromkeys(columns, CONTINUOUS))
     assert [f.factor for f in found if f.what == "leak"] == ["DV"]
+    flat = ["SPI", "TWI"]  # -5 and 6, where no landslide is
+    found = screen(table[flat], table["label"], dict.fromkeys(flat, CONTINUOUS))
+    assert [(f.what, f.factor) for f in found] == [("stand-in", "SPI"), ("stand-in", "TWI")]
     without = pd.read_csv(shared_data / "hongkong" / "samples_HK_noTS.csv", encoding="utf-8-sig")
     found = screen(without[columns], without["label"], dict.fromkeys(columns, CONTINUOUS))
     assert [f.factor for f in found if f.what == "leak"] == []
