@@ -4,9 +4,6 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +11,8 @@ import typer
 
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
 from lsm_core.factor_commands import factors
+from lsm_core.progress_bars import bars, follow_jobs
+from lsm_core.run_commands import runs_app
 from lsm_core.trust_commands import applicability, explain, uncertainty
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
 app.add_typer(runs_app, name="runs", invoke_without_command=True)
 app.command()(factors)
 app.command()(explain)
@@ -126,7 +124,7 @@ def _work(plan: Any, path: Path, as_json: bool) -> None:
         signal.signal(number, note)
     try:
         wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
-        with jobs.turn(path, lambda: bool(asked), wait), _bars(as_json) as follow:
+        with jobs.turn(path, lambda: bool(asked), wait), bars(as_json) as follow:
             done = experiment.carry_out(plan, path, follow, lambda: bool(asked))
     except Stopped as stopped:
         set_status(path, "stopped", str(stopped))
@@ -214,7 +212,7 @@ def predict(
         _predict_units(run, ds, path, to, units)
         return
     model, encoder = prediction.model_of(run)
-    with _bars(False) as follow:
+    with bars(False) as follow:
         strips = prediction.predict_strips(
             model,
             encoder,
@@ -239,7 +237,7 @@ def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | N
         table = unit_prediction.predict_table(run, ds, path, to)
         print(f"{len(table):,} units, {int(table['score'].notna().sum()):,} with a score: {to}")
         return
-    with _bars(False) as follow:
+    with bars(False) as follow:
         judged = unit_prediction.predict_polygons(
             run,
             ds,
@@ -249,57 +247,6 @@ def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | N
         )
     print(report.units_in_words(judged))
     print(f"units: {to}")
-
-
-@runs_app.callback()
-def list_runs(context: typer.Context, as_json: Json = False) -> None:
-    """List the runs of the workspace, oldest first."""
-    from lsm_core import report, runs
-
-    if context.invoked_subcommand:
-        return
-    table = report.list_of(runs.list_runs())
-    if as_json:
-        print(table.to_json(orient="records", indent=1))
-    elif table.empty:
-        print(f"no runs in {runs.runs_folder()} yet: `lsm demo` makes three")
-    else:
-        print(table.to_string(index=False))
-
-
-@runs_app.command()
-def tag(name: str, text: str) -> None:
-    """Put a word on a run."""
-    from lsm_core import runs
-
-    runs.tag_run(runs.open_run(name), text)
-
-
-@runs_app.command()
-def rename(name: str, to: str) -> None:
-    """Give a run another name."""
-    from lsm_core import runs
-
-    print(runs.rename_run(runs.open_run(name), to).id)
-
-
-@runs_app.command()
-def delete(names: RunNames) -> None:
-    """Delete runs that are over."""
-    from lsm_core import runs
-
-    for run in [runs.open_run(name) for name in names]:
-        runs.delete_run(run)
-        print(f"deleted {run.id}")
-
-
-@runs_app.command()
-def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to write.")]) -> None:
-    """Write a run's recipe to a file, to change it and run it again."""
-    from lsm_core import recipe, runs
-
-    recipe.save_recipe(runs.clone_run(runs.open_run(name)), to)
-    print(f"recipe: {to}")
 
 
 @app.command()
@@ -325,7 +272,7 @@ def demo(
     wanted = [_recipe(name, sample_area.NAME, ["size=demo"]) for name in DEMO]
     queued = [jobs.start(recipe, runs_folder()) for recipe in wanted if recipe not in there]
     try:
-        _follow(queued)
+        follow_jobs(queued)
         print("done: `lsm runs` lists them")
         if server:
             server.wait()
@@ -412,69 +359,6 @@ def _quiet_networks() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A progress bar with the time left, on standard error; takes the events of a run."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
-        tasks: dict[str, Any] = {}
-
-        def follow(event: dict[str, Any]) -> None:
-            of = event.get("run", "")
-            if of not in tasks:
-                tasks[of] = bars.add_task(of, total=1.0, note="")
-            _show(bars, tasks[of], event)
-
-        yield follow
-
-
-def _show(bars: Any, task: Any, event: dict[str, Any]) -> None:
-    """One event of a run on its bar."""
-    of = event.get("run", "")
-    kind = event["event"]
-    if kind == "stage":
-        if not of:
-            bars.print(f"{event['stage']}: {event['message']}")
-        bars.reset(task, total=1.0, description=f"{of} {event['stage']}".strip(), note="")
-    elif kind == "epoch":
-        note = f"loss {event['loss']:.4f}  AP {event['val_average_precision']:.3f} (validation)"
-        bars.update(task, completed=event["epoch"] / event["epochs"], note=note)
-    elif kind == "map":
-        bars.update(task, completed=event["done"] / event["total"], note="")
-    elif kind == "done":
-        bars.update(task, completed=1.0, description=f"{of} done".strip(), note="")
-
-
-def _follow(queued: list["Run"]) -> None:
-    """Show the progress of several jobs until the last one is over."""
-    from lsm_core.runs import ALIVE, read_progress, read_status
-
-    offsets = dict.fromkeys((run.path for run in queued), 0)
-    with _bars(quiet=False) as follow:
-        while True:
-            states = [read_status(run.path)["state"] for run in queued]
-            for run in queued:
-                events, offsets[run.path] = read_progress(run.path, offsets[run.path])
-                for event in events:
-                    follow(event | {"run": run.recipe.name})
-            if not any(state in ALIVE for state in states):
-                break
-            time.sleep(0.3)
-    failed = [run for run in queued if read_status(run.path)["state"] != "done"]
-    if failed:
-        words = "; ".join(f"{r.id}: {read_status(r.path)['message']}" for r in failed)
-        raise RunError(f"not done: {words} (see log.txt in the run folder)")
 
 
 if __name__ == "__main__":

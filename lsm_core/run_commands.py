@@ -1,0 +1,62 @@
+"""`lsm runs`: list the runs, or tag, rename, delete or clone one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+RunNames = Annotated[list[str], typer.Argument(help="Run folders, or names from `lsm runs`.")]
+
+runs_app = typer.Typer(help="List the runs, or tag, rename, delete or clone one.")
+
+
+@runs_app.callback()
+def list_runs(context: typer.Context, as_json: Json = False) -> None:
+    """List the runs of the workspace, oldest first."""
+    from lsm_core import report, runs
+
+    if context.invoked_subcommand:
+        return
+    table = report.list_of(runs.list_runs())
+    if as_json:
+        print(table.to_json(orient="records", indent=1))
+    elif table.empty:
+        print(f"no runs in {runs.runs_folder()} yet: `lsm demo` makes three")
+    else:
+        print(table.to_string(index=False))
+
+
+@runs_app.command()
+def tag(name: str, text: str) -> None:
+    """Put a word on a run."""
+    from lsm_core import runs
+
+    runs.tag_run(runs.open_run(name), text)
+
+
+@runs_app.command()
+def rename(name: str, to: str) -> None:
+    """Give a run another name."""
+    from lsm_core import runs
+
+    print(runs.rename_run(runs.open_run(name), to).id)
+
+
+@runs_app.command()
+def delete(names: RunNames) -> None:
+    """Delete runs that are over."""
+    from lsm_core import runs
+
+    for run in [runs.open_run(name) for name in names]:
+        runs.delete_run(run)
+        print(f"deleted {run.id}")
+
+
+@runs_app.command()
+def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to write.")]) -> None:
+    """Write a run's recipe to a file, to change it and run it again."""
+    from lsm_core import recipe, runs
+
+    recipe.save_recipe(runs.clone_run(runs.open_run(name)), to)
+    print(f"recipe: {to}")
