@@ -73,23 +73,44 @@ def prepare(
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a name from recipes/.")],
+    recipes: Annotated[
+        list[str], typer.Argument(help="Recipe files, or names from recipes/.", metavar="RECIPE...")
+    ],
     area: Annotated[str | None, typer.Option(help="Study area to run on.")] = None,
     into: Into = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Repeat with so many seeds, from the recipe's own up.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Repeat with each of so many folds tested once.")
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    """Sample, split, train, evaluate and map; leaves one run folder."""
+    """Sample, split, train, evaluate and map; leaves a run folder, of repeats one each.
+
+    Repeats (--seeds, --folds) that are finished in the folder are not run again.
+    """
     from lsm_core import experiment, report
+    from lsm_core.repeats import finished, mark, repeats
     from lsm_core.runs import create_run, runs_folder
 
-    chosen = _recipe(recipe, area, changes)
-    plan = experiment.plan_run(chosen)
-    if not as_json:
-        print(report.plan_in_words(chosen, plan.counts))
-        print(report.selection_in_words(plan.selection), end="\n" if plan.selection else "")
-    path = create_run(chosen, plan.area, into or runs_folder())
-    _work(plan, path, as_json)
+    folder = into or runs_folder()
+    asked = [repeats(_recipe(name, area, changes), seeds, folds) for name in recipes]
+    repeated = seeds is not None or folds is not None
+    ready = [experiment.plan_run(first) for first, *_ in asked]  # mistakes come before any run
+    for first, same in zip(ready, asked, strict=True):
+        for chosen in same:
+            if repeated and (there := finished(chosen, first.area, folder)):
+                _tell(there, as_json, f"{there.id} is finished already")
+                continue
+            plan = first if chosen == first.recipe else experiment.plan_run(chosen)
+            if not as_json:
+                print(report.plan_in_words(chosen, plan.counts))
+                words = report.selection_in_words(plan.selection)
+                print(words, end="\n" if plan.selection else "")
+            path = create_run(chosen, plan.area, folder, mark(chosen) if repeated else "")
+            _work(plan, path, as_json)
 
 
 @app.command(hidden=True)
@@ -129,10 +150,12 @@ def _work(plan: Any, path: Path, as_json: bool) -> None:
     except Stopped as stopped:
         set_status(path, "stopped", str(stopped))
         raise
-    if as_json:
-        print(json.dumps({"run": str(done.path), "scores": done.metrics["scores"]}))
-        return
-    print(report.result_in_words(done))
+    _tell(done, as_json, report.result_in_words(done))
+
+
+def _tell(done: "Run", as_json: bool, words: str) -> None:
+    result = {"run": str(done.path), "scores": done.metrics["scores"]} if as_json else None
+    print(json.dumps(result) if result else words)
 
 
 @app.command()

@@ -160,10 +160,11 @@ class Run:
 # ---------------------------------------------------------------------------------- the folder
 
 
-def create_run(recipe: Recipe, area: dict[str, Any], into: Path) -> Path:
-    """A new run folder, `queued`, named after recipe, area, protocol and the time."""
+def create_run(recipe: Recipe, area: dict[str, Any], into: Path, mark: str = "") -> Path:
+    """A new run folder, `queued`, named after recipe, area, protocol, the mark and the time."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{recipe.name}-{area['name']}-{recipe.protocol}-{stamp}"
+    parts = (recipe.name, area["name"], recipe.protocol, mark, stamp)
+    name = "-".join(part for part in parts if part)
     path = _free_name(into, name)
     write_json(path / "recipe.json", recipe.model_dump(mode="json"))
     write_json(path / "area.json", area)
