@@ -7,8 +7,6 @@ looks things up, cell by cell, so a part of a study area gives exactly that part
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,13 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from lsm_core.classing import PRESETS as PRESETS
 from lsm_core.classing import class_of, find_limits, preset_limits, rising
 from lsm_core.classing import classify as classify
+from lsm_core.encoder import DIRECTIONS as DIRECTIONS
+from lsm_core.encoder import FORMS_OF_CLASSES, channels_of
+from lsm_core.encoder import Encoder as Encoder
+from lsm_core.encoder import FittedFactor as FittedFactor
 from lsm_core.errors import AreaError, RecipeError, SampleError
 from lsm_core.recipe import Breaks, Input
 from lsm_core.study_area import categories, cells_at, factors, is_units, layer, shape_of
-
-DIRECTIONS = ("flat", "N", "NE", "E", "SE", "S", "SW", "W", "NW")
-
-FORMS_OF_CLASSES = ("onehot", "classes")
 
 # What a factor's `limits` says of the method that found them.
 LIMITS = {
@@ -35,83 +33,6 @@ LIMITS = {
     "geometric": "geometric intervals",
     "std": "standard deviations",
 }
-
-
-@dataclass(frozen=True)
-class FittedFactor:
-    """What was learnt of one factor."""
-
-    name: str
-    kind: str
-    units: str
-    median: float = 0.0  # of training cells; fills gaps. These three are of continuous factors only
-    mean: float = 0.0
-    std: float = 1.0  # 1 too where all training cells are equal
-    edges: tuple[float, ...] = ()  # inner limits of classes, closed on the left
-    limits: str = ""  # where they come from: "recipe", "preset lsgh_net", "quantiles", ...
-    merged: int = 0  # limits found that fell on another one or outside the values
-    codes: tuple[int, ...] = ()  # of the categories, in the legend's order
-    names: tuple[str, ...] = ()
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        if self.kind == "categorical":
-            return len(self.codes)
-        return len(DIRECTIONS) if self.kind == "cyclic" else len(self.edges) + 1
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """How to turn a study area into what a model eats; made by `fit_encoder`."""
-
-    form: str
-    size: int
-    codes: str
-    factors: tuple[FittedFactor, ...]
-    unused: tuple[str, ...] = ()  # factors with limits in the recipe that the area does not have
-
-    @property
-    def side(self) -> int:
-        """Cells across the model's image: of a one-hot image, room for all factors and classes."""
-        if self.form == "onehot":
-            return max(self.size, len(self.factors), *(f.classes for f in self.factors))
-        return self.size if self.form == "window" else 1
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names along the last dimension of what `encode` gives."""
-        return tuple(name for f in self.factors for name in _channels(f, self))
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (side, side, 1), (size, size, channels) or (channels,)."""
-        if self.form == "onehot":
-            return (self.side, self.side, 1)
-        n = len(self.channels)
-        return (self.size, self.size, n) if self.form == "window" else (n,)
-
-    def classes_of(self, name: str) -> tuple[str, ...]:
-        """What each class of a factor holds: a category, a direction, or "from to below to"."""
-        factor = next(f for f in self.factors if f.name == name)
-        if factor.kind != "continuous":
-            return factor.names if factor.kind == "categorical" else DIRECTIONS
-        words = [f"{edge:g}" for edge in factor.edges]
-        if not words:
-            return ("all",)
-        inner = [f"{low} to {high}" for low, high in pairwise(words)]
-        return (f"below {words[0]}", *inner, f"{words[-1]} and above")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `json.dump`; `from_json` gives the same encoder back, bit by bit."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
-        """The encoder that `to_json` wrote."""
-        made = [FittedFactor(**{k: _tupled(v) for k, v in f.items()}) for f in stored["factors"]]
-        rest = {k: _tupled(v) for k, v in stored.items() if k != "factors"}
-        return cls(factors=tuple(made), **rest)
 
 
 def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encoder:
@@ -186,7 +107,7 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
     for factor in encoder.factors:
         values = layer(ds, factor.name)
         missing = _missing(values, ds[factor.name])
-        width = len(_channels(factor, encoder))
+        width = len(channels_of(factor, encoder))
         out = stack[..., at : at + width]
         if onehot:
             fill = encoder.form == "onehot"
@@ -301,21 +222,7 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 # ----------------------------------------------------------------------------------- encoding
-
-
-def _channels(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
-    if encoder.form in FORMS_OF_CLASSES or factor.kind == "continuous":
-        return (factor.name,)
-    if factor.kind == "cyclic":
-        return (f"{factor.name}_sin", f"{factor.name}_cos")
-    if encoder.codes == "scaled":
-        return (factor.name,)
-    return tuple(f"{factor.name}={name}" for name in factor.names)
 
 
 def _checked(ds: xr.Dataset, encoder: Encoder) -> NDArray[np.bool_]:
