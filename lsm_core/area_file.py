@@ -1,6 +1,6 @@
 """The area file: what a person writes to have a study area built. Read and checked here.
 
-`areas/balakot.yaml` shows every key of a grid, `areas/hongkong.yaml` those of a table.
+`areas/balakot.yaml` shows every key of a grid; those of units stand in `units_file`.
 """
 
 from datetime import date
@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -22,11 +20,20 @@ from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import AreaError
 from lsm_core.grid import How
 from lsm_core.imagery import INDICES
+from lsm_core.units_file import (
+    RESERVED,
+    Part,
+    PolygonFactor,
+    PolygonsFile,
+    PolygonsPart,
+    UnitFactor,
+    UnitsFile,
+    UnitsPart,
+)
 
 HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
 NEEDS = {"slope_position": "radius", "relief": "window"}
 DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY, *INDICES)
-RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y", "image")
 
 
 # YAML reads an unquoted 2023-04-28 as a date, which JSON does not know.
@@ -35,11 +42,7 @@ When = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GridPart(_Part):
+class GridPart(Part):
     """Either `like`, or `crs` and `resolution` (in the units of the CRS)."""
 
     like: str | None = None
@@ -61,7 +64,7 @@ class GridPart(_Part):
         return self
 
 
-class RasterPart(_Part):
+class RasterPart(Part):
     """One map of a raster source: `dem: SOURCE` is short for `dem: {source: SOURCE}`."""
 
     source: str
@@ -74,7 +77,7 @@ class RasterPart(_Part):
         return {"source": value} if isinstance(value, str) else value
 
 
-class ImagePart(_Part):
+class ImagePart(Part):
     """Bands of a raster, kept as `image` (band, y, x); `scale` and `offset` make reflectance.
 
     `bands` lists the source's bands, or names them: {red: B04, nir: B08}.
@@ -88,7 +91,7 @@ class ImagePart(_Part):
     how: Literal["nearest", "bilinear", "cubic", "average"] = "bilinear"
 
 
-class InventoryPart(_Part):
+class InventoryPart(Part):
     """`where` keeps the features whose fields have these values.
 
     Of a raster mask (`band`, `time`) each patch of cells that touch is a landslide: by their
@@ -96,14 +99,14 @@ class InventoryPart(_Part):
     """
 
     source: str
-    where: dict[str, bool | int | float | str] = {}
+    where: dict[str, bool | int | float | str] = Field(default_factory=dict)
     band: str | int | None = None
     time: When | None = None
     corners: bool = True
     fewest: int = Field(1, ge=1)
 
 
-class FactorPart(_Part):
+class FactorPart(Part):
     """One factor, from exactly one of derive, source, distance_to, density_of and interpolate."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
@@ -179,7 +182,7 @@ class FactorPart(_Part):
             raise ValueError(f"a {self.kind} factor is laid on the grid by `how: nearest` only")
 
 
-class AreaFile(_Part):
+class AreaFile(Part):
     """The whole area file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -208,89 +211,29 @@ class AreaFile(_Part):
         return self
 
 
-class UnitsPart(_Part):
-    """A table of samples, or slope units: where they are and which column says `landslide`.
-
-    `label` holds 0 and 1 (or false and true); with `count` it holds numbers of landslides, and a
-    unit with any is 1. `duplicates: first` keeps the first of rows that are the same in every
-    column, `keep` all of them. `area` is a column of m2; of polygons it is measured without one.
-    """
-
-    source: str
-    label: str
-    count: bool = False
-    id: str | None = None
-    area: str | None = None
-    leave_out: list[str] = []
-    duplicates: Literal["first", "keep"] = "first"
+Kind = type[AreaFile] | type[UnitsFile] | type[PolygonsFile]
 
 
-class UnitFactor(_Part):
-    """One factor: a column. `missing` lists values that stand for none (of a cyclic factor: flat).
-
-    Values outside `limits` count as missing too.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    column: str = ""
-    kind: Literal["continuous", "categorical", "cyclic"] = "continuous"
-    units: str = "1"
-    long_name: str | None = None
-    categories: dict[int, str] | None = None
-    missing: list[float] = []
-    limits: tuple[float, float] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _sound(self) -> "UnitFactor":
-        if self.name in (*RESERVED, "unit", "landslide_count", "unit_area"):
-            raise ValueError(f"{self.name} is a name that every study area uses: choose another")
-        if self.categories and self.kind != "categorical":
-            raise ValueError(f"{self.name} names categories, but is {self.kind}")
-        if self.limits and not self.limits[0] < self.limits[1]:
-            raise ValueError(f"limits of {self.name} are [lowest, highest] value that counts")
-        return self
-
-
-class UnitsFile(_Part):
-    """An area file of units, which has `units` in place of a grid: see `areas/hongkong.yaml`."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    title: str = ""
-    units: UnitsPart
-    factors: list[UnitFactor] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _whole(self) -> "UnitsFile":
-        names = [factor.name for factor in self.factors]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two factors are called {', '.join(twice)}")
-        used = {factor.column or factor.name for factor in self.factors}
-        both = sorted(used & {*self.units.leave_out, self.units.label})
-        if both:
-            raise ValueError(f"{', '.join(both)} is a factor and the label or left out: choose one")
-        return self
-
-
-def read_area_file(path: str | Path) -> AreaFile | UnitsFile:
+def read_area_file(path: str | Path) -> AreaFile | UnitsFile | PolygonsFile:
     """Read and check an area file, by path or by the name of a shipped one ("balakot").
 
     Errors: no such file, no YAML, an unknown or missing key, near names said (AreaError).
     """
     path = _find(path)
+    kind: Kind = AreaFile
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        of_units = isinstance(content, dict) and "units" in content
-        return (UnitsFile if of_units else AreaFile).model_validate(content)
+        if isinstance(content, dict) and "units" in content:
+            of_polygons = isinstance(content["units"], dict) and {"polygons", "of"} & {
+                *content["units"]
+            }
+            kind = PolygonsFile if of_polygons else UnitsFile
+        return kind.model_validate(content)
     except yaml.YAMLError as error:
         raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        raise AreaError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from None
+        words = "; ".join(_in_words(found, kind) for found in error.errors())
+        raise AreaError(f"{path}: {words}") from None
 
 
 def _find(path: str | Path) -> Path:
@@ -303,19 +246,22 @@ def _find(path: str | Path) -> Path:
     return names[str(path)]
 
 
-def _in_words(error: Any) -> str:
+def _in_words(error: Any, kind: Kind) -> str:
     """One of pydantic's findings as a clause: where, what, what to do."""
     where = [str(step) for step in error["loc"]]
     if error["type"] == "extra_forbidden":
-        parts: dict[str, type[_Part]] = {
-            "units": UnitsPart,
-            "grid": GridPart,
-            "inventory": InventoryPart,
-            "dem": RasterPart,
-            "image": ImagePart,
-            "factors": FactorPart,
+        parts: dict[Kind, dict[str, type[Part]]] = {
+            AreaFile: {
+                "grid": GridPart,
+                "inventory": InventoryPart,
+                "dem": RasterPart,
+                "image": ImagePart,
+                "factors": FactorPart,
+            },
+            UnitsFile: {"units": UnitsPart, "factors": UnitFactor},
+            PolygonsFile: {"units": PolygonsPart, "factors": PolygonFactor},
         }
-        part = parts.get(where[0], AreaFile) if len(where) > 1 else AreaFile
+        part = parts[kind].get(where[0], kind) if len(where) > 1 else kind
         near = did_you_mean(where[-1], list(part.model_fields))
         return f"unknown key {'.'.join(where)!r}: {near}"
     return f"{'.'.join(where) or 'area'}: {error['msg'].removeprefix('Value error, ')}"

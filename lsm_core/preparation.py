@@ -20,7 +20,7 @@ from rasterio.warp import transform_bounds
 
 from lsm_core import catalog as sources
 from lsm_core import rasters
-from lsm_core.area_file import AreaFile, UnitsFile, read_area_file
+from lsm_core.area_file import AreaFile, read_area_file
 from lsm_core.errors import AreaError, CrsError, InventoryError
 from lsm_core.grid import Grid, check_projected, crop, grid_of, north_up
 from lsm_core.inventory import Laid, lay_inventory
@@ -28,7 +28,9 @@ from lsm_core.layers import Layers, lay_layers
 from lsm_core.outlines import outlines
 from lsm_core.screening import screen_area
 from lsm_core.study_area import check_area
+from lsm_core.unit_polygons import prepare_polygons
 from lsm_core.unit_table import prepare_units
+from lsm_core.units_file import PolygonsFile, UnitsFile
 
 if TYPE_CHECKING:
     from hydromt import DataCatalog
@@ -72,6 +74,8 @@ def prepare_with_inventory(
     report = _Report(on_progress or (lambda line: None))
     if isinstance(area, UnitsFile):
         return Prepared(*prepare_units(area, catalog, report))
+    if isinstance(area, PolygonsFile):
+        return Prepared(*prepare_polygons(area, catalog, report))
     fingerprints = _fingerprints(area, catalog, report)
     grid, inside = _grid(area, catalog, report)
     layers = lay_layers(area, catalog, grid, inside, report)

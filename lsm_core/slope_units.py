@@ -4,7 +4,7 @@ A cell belongs to the unit that holds its centre, to the smallest where units ov
 holds no valid cell has no values; it stays in every table and is counted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import geopandas as gpd
@@ -20,8 +20,9 @@ from lsm_core.grid import INTEGER_NODATA, Grid, grid_of
 from lsm_core.metrics import average_precision, roc_auc
 from lsm_core.study_area import check_area, factors
 
-How = Literal["mean", "maximum", "quantile"]
-HOWS: tuple[How, ...] = ("mean", "maximum", "quantile")
+How = Literal["mean", "maximum", "quantile", "std"]
+HOWS: tuple[How, ...] = ("mean", "maximum", "quantile", "std")
+SCORED: tuple[How, ...] = ("mean", "maximum", "quantile")  # a spread ranks no unit
 QUANTILE = 0.9
 
 
@@ -58,6 +59,7 @@ def by_unit(
     Parameters
     ----------
     values : (y, x). number : (y, x), of `lay_units`. n : number of units.
+    how : "std" is that of the cells at hand (divided by their number): 0 of a single cell.
     quantile : share of the unit's cells below the value, with `how="quantile"` (linear between).
 
     >>> number = np.array([[1, 1, 2, 0]])
@@ -71,6 +73,7 @@ def by_unit(
         "mean": lambda: cells.mean(),
         "maximum": lambda: cells.max(),
         "quantile": lambda: cells.quantile(quantile),
+        "std": lambda: cells.std(ddof=0),
     }[how]()
     return found.reindex(np.arange(1, n + 1)).to_numpy(dtype=np.float64)
 
@@ -94,16 +97,17 @@ def majority(
 def aggregate(
     ds: xr.Dataset,
     polygons: gpd.GeoDataFrame,
-    hows: Iterable[How] = ("mean",),
+    hows: Iterable[How] | Mapping[str, Iterable[How]] = ("mean",),
     *,
     quantile: float = QUANTILE,
 ) -> xr.Dataset:
     """A study area of units from one on a grid.
 
     Continuous factors give one factor for each of `hows` (slope_mean, slope_maximum,
-    slope_quantile), cyclic ones the direction of their mean vector, categories the majority. A unit
-    holds a landslide where it holds the place of one; `landslide_count` says how many. A unit
-    without a valid cell is not valid. Numbered by position, from 1.
+    slope_quantile, slope_std), cyclic ones the direction of their mean vector, categories the
+    majority. With a mapping, `hows` names the factors to use, each with its own. A unit holds a
+    landslide where it holds the place of one; `landslide_count` says how many. A unit without a
+    valid cell is not valid. Numbered by position, from 1.
 
     Errors: see `lay_units` and `study_area.check_area`.
     """
@@ -111,8 +115,9 @@ def aggregate(
     number = lay_units(polygons, grid)
     number = np.where(ds["valid"].to_numpy(), number, 0).astype(np.int32)
     layers: dict[str, xr.DataArray] = {}
-    for name in factors(ds):
-        layers |= _factor_by_unit(ds[name], number, n, tuple(hows), quantile)
+    asked = hows if isinstance(hows, Mapping) else dict.fromkeys(factors(ds), tuple(hows))
+    for name, own in asked.items():
+        layers |= _factor_by_unit(ds[name], number, n, tuple(own), quantile)
     units = xr.Dataset(layers)
     count = landslides_by_unit(ds, polygons)
     cells = np.bincount(number.ravel(), minlength=n + 1)[1:]
@@ -134,11 +139,12 @@ def aggregate(
 
 
 def landslides_by_unit(ds: xr.Dataset, polygons: gpd.GeoDataFrame) -> NDArray[np.int64]:
-    """Landslides of a grid area whose place each unit holds; one on a shared edge counts once."""
+    """Landslides of a grid area whose place each unit holds, the smallest where several do."""
     points = shapely.points(ds["place_x"].to_numpy(), ds["place_y"].to_numpy())
     shapes = polygons.to_crs(grid_of(ds).crs.to_wkt()).geometry
     place, unit = shapes.sindex.query(points, predicate="intersects")
-    owner = pd.Series(unit).groupby(place).min()
+    held = pd.DataFrame({"place": place, "area": shapes.area.to_numpy()[unit], "unit": unit})
+    owner = held.sort_values(["place", "area", "unit"]).drop_duplicates("place")["unit"]
     return np.bincount(owner, minlength=len(polygons))
 
 
@@ -162,7 +168,7 @@ def scores_by_unit(
     here = np.where(np.isfinite(value), number, 0).ravel()
     columns: dict[str, Any] = {"unit": np.arange(1, n + 1)}
     columns["cells"] = np.bincount(here, minlength=n + 1)[1:]
-    for how in HOWS:
+    for how in SCORED:
         columns[f"score_{how}"] = by_unit(value, number, n, how, quantile=quantile)
     columns["landslides"] = landslides_by_unit(ds, polygons)
     return gpd.GeoDataFrame(columns, geometry=polygons.geometry.to_numpy(), crs=polygons.crs)
@@ -235,7 +241,8 @@ def _factor_by_unit(
     found = {}
     for how in hows:
         values = by_unit(da.to_numpy(), number, n, how, quantile=quantile).astype("float32")
-        words = f"{how} of {da.attrs.get('long_name', name)}"
+        first = f"{quantile:g} quantile" if how == "quantile" else how
+        words = f"{first} of {da.attrs.get('long_name', name)}"
         attrs = da.attrs | {"long_name": words}
         found[f"{name}_{how}"] = xr.DataArray(values, dims="unit", attrs=attrs)
     return found

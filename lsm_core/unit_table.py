@@ -18,10 +18,10 @@ from rasterio.crs import CRS
 
 from lsm_core import catalog as sources
 from lsm_core import screening
-from lsm_core.area_file import UnitFactor, UnitsFile, UnitsPart
 from lsm_core.errors import AreaError, InventoryError, SourceError
 from lsm_core.grid import INTEGER_NODATA
 from lsm_core.study_area import check_area, flags
+from lsm_core.units_file import UnitFactor, UnitsFile, UnitsPart
 
 if TYPE_CHECKING:
     from hydromt import DataCatalog

@@ -80,6 +80,7 @@ def test_values_by_unit_by_hand():
         ("mean", [4, np.nan, 6, np.nan]),
         ("maximum", [10, np.nan, 7, np.nan]),
         ("quantile", [7.6, np.nan, 6.8, np.nan]),
+        ("std", [10**0.5, np.nan, 1, np.nan]),
     ):
         found = slope_units.by_unit(values, number, 4, how)
         np.testing.assert_allclose(found, wanted, err_msg=how)
@@ -114,7 +115,7 @@ def test_majority_takes_the_lowest_of_equals():
 def test_a_grid_area_becomes_one_of_units():
     ds = slope_units.aggregate(area(), HALVES, slope_units.HOWS)
     assert study_area.factors(ds) == [
-        "slope_mean", "slope_maximum", "slope_quantile", "rock", "aspect",
+        "slope_mean", "slope_maximum", "slope_quantile", "slope_std", "rock", "aspect",
     ]  # fmt: skip
     # left half without its invalid corner and without the hole: columns 0 to 2
     left = [1, 2, 6, 8, 12, 14, 18, 19, 20]
@@ -129,6 +130,14 @@ def test_a_grid_area_becomes_one_of_units():
     assert ds["valid"].values.tolist() == [True, True, True, False]
     assert np.isnan(ds["slope_mean"].values[3])
     assert ds["unit_area"].values[:3].tolist() == [1200, 800, 200]
+    assert ds["slope_std"].values[0] == pytest.approx(np.std(left))
+    assert ds["slope_quantile"].attrs["long_name"] == "0.9 quantile of slope"
+
+
+def test_factors_are_chosen_each_with_its_statistics():
+    ds = slope_units.aggregate(area(), HALVES, {"aspect": (), "slope": ("quantile",)}, quantile=0.5)
+    assert study_area.factors(ds) == ["aspect", "slope_quantile"]
+    assert ds["slope_quantile"].values[1] == pytest.approx(12.5)
 
 
 def test_scores_by_unit_and_their_figures():
@@ -141,7 +150,7 @@ def test_scores_by_unit_and_their_figures():
     judged = slope_units.judge_units(table).set_index("score")
     with_cells = table[:3]
     label = with_cells["landslides"] > 0
-    for how in slope_units.HOWS:
+    for how in slope_units.SCORED:
         own = with_cells[f"score_{how}"]
         assert judged.loc[how, "roc_auc"] == pytest.approx(roc_auc_score(label, own))
         assert judged.loc[how, "average_precision"] == pytest.approx(
@@ -155,7 +164,15 @@ def test_scores_by_unit_and_their_figures():
 def test_a_landslide_on_a_shared_edge_counts_once():
     ds = area()
     ds["place_x"] = ("place", [LEFT + 30.0, LEFT + 45])
-    assert slope_units.landslides_by_unit(ds, HALVES).tolist() == [1, 1, 0, 0]
+    assert slope_units.landslides_by_unit(ds, HALVES).tolist() == [0, 2, 0, 0]
+
+
+def test_a_landslide_in_units_that_overlap_is_the_smallest_ones():
+    """Like the cells: the unit laid over the left half, whole, has its own."""
+    ds = area()
+    ds["place_x"], ds["place_y"] = ("place", [LEFT + 15.0, LEFT + 5]), ("place", [TOP - 15.0] * 2)
+    whole = units(box(0, 0, 4, 3), box(1, 1, 2, 1))
+    assert slope_units.landslides_by_unit(ds, whole).tolist() == [1, 1]
 
 
 def test_units_that_were_trained_on_are_not_tested():
