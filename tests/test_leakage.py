@@ -29,6 +29,8 @@ def test_windows_overlap_exactly_when_closer_than_one_window():
         report = overlap_report(frame, 13)
         assert report["share"] == share
     assert report["verdict"].startswith("clean")
+    checked = places([0, 0, 0], [0, 100, 110], ["train", "validation", "test"])
+    assert overlap_report(checked, 13)["share"] == 1.0  # what validation has seen is seen
 
 
 def test_the_meter_counts_shared_cells_and_landslides():
@@ -36,6 +38,7 @@ def test_the_meter_counts_shared_cells_and_landslides():
     report = overlap_report(frame, 1)
     assert (report["same_cell"], report["shared_landslides"], report["share"]) == (1, 1, 1.0)
     assert report["verdict"] == "leaks: 1 landslides are in training and test"
+    assert overlap_report(places([5, 5], [5, 6], ["train", "test"]), 3)["same_cell"] == 0
 
 
 def test_negatives_share_no_landslide():
@@ -53,16 +56,21 @@ def test_distances_of_test_and_map_are_counted_between_shared_edges():
     frame = places(r.integers(0, 100, 300), r.integers(0, 120, 300),
                    np.where(r.random(300) < 0.3, "test", "train"))  # fmt: skip
     ds = plane()
+    ds["valid"][:40] = False
     report = overlap_report(frame, 5, ds)
     test, seen = frame[frame["split"] == "test"], frame[frame["split"] == "train"]
-    by_hand = np.maximum(
-        abs(test["row"].to_numpy()[:, None] - seen["row"].to_numpy()),
-        abs(test["col"].to_numpy()[:, None] - seen["col"].to_numpy()),
-    ).min(axis=1)
+
+    def nearest(rows, cols):
+        up, along = rows[:, None] - seen["row"].to_numpy(), cols[:, None] - seen["col"].to_numpy()
+        return np.maximum(abs(up), abs(along)).min(axis=1)
+
+    by_hand = nearest(test["row"].to_numpy(), test["col"].to_numpy())
     drawn = report["distances"]
     assert drawn["test"] == np.histogram(by_hand, drawn["edges"])[0].tolist()
     assert sum(drawn["test"]) == len(test)
-    assert sum(drawn["map"]) == 100 * 120 // (100 * 120 // 5000)
+    row, col = np.nonzero(ds["valid"].to_numpy())  # 7,200, so that all of them stand for the map
+    assert drawn["map"] == np.histogram(nearest(row, col), drawn["edges"])[0].tolist()
+    assert report["nearest_map_cells"][2] == np.median(nearest(row, col))
     assert len(drawn["edges"]) == len(drawn["test"]) + 1
     assert report["nearest_cells"][2] == np.median(by_hand)
     assert report["share"] == np.mean(by_hand < 5)
@@ -88,8 +96,10 @@ def test_verdicts_on_distance():
 
 
 def test_exact_copies_are_counted_and_gaps_are_equal():
-    frame = places([0, 9, 50, 60, 70], [0, 9, 50, 60, 70], ["train"] * 2 + ["test"] * 3)
-    features = [[1.5, np.nan], [0.0, 2.0], [1.5, np.nan], [-0.0, 2.0], [1.5, 2.0]]
+    at = [0, 9, 18, 50, 60, 70]
+    frame = places(at, at, ["train"] * 3 + ["test"] * 3)
+    gap = np.copysign(np.nan, -1)  # another NaN, as arithmetic leaves it
+    features = [[1.5, np.nan], [0.0, 2.0], [0.0, 2.0], [1.5, gap], [-0.0, 2.0], [1.5, 2.0]]
     report = overlap_report(frame, 3, features=features)
     assert report["duplicates"] == 2
     assert report["verdict"].startswith("suspect: 2 test places")
@@ -112,6 +122,8 @@ def test_units_are_as_far_apart_as_their_points_and_overlap_only_themselves():
     assert (report["share"], report["unit"]) == (0.0, "m")
     assert report["nearest_cells"] == [1.0, 125.75, 250.5, 375.25, 500.0]
     assert report["nearest_map_cells"][4] == 1000.0
+    ds["valid"][3] = False
+    assert overlap_report(frame, 1, ds)["nearest_map_cells"][4] == 500.0
     again = overlap_report(frame.assign(row=[1, 1, 2]), 1, ds)
     assert (again["share"], again["same_cell"]) == (0.5, 1)
     nowhere = overlap_report(frame.assign(x=np.nan), 1, ds)

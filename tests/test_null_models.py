@@ -33,8 +33,8 @@ def test_slope_and_nearness_on_the_test_places():
     ds = area()
     samples = pd.concat([
         places(ds, [(0, 0, 1), (9, 19, 0)], "train"),
-        places(ds, [(5, 16, 1)], "validation"),  # not what the model learns from
-        places(ds, [(0, 12, 1), (0, 18, 1), (0, 13, 0), (0, 2, 0)], "test"),
+        places(ds, [(1, 12, 1)], "validation"),  # not what the model learns from
+        places(ds, [(0, 12, 1), (0, 18, 1), (0, 13, 0), (0, 2, 0), (9, 0, -1)], "test"),
     ])  # fmt: skip
     nulls = null_models(ds, samples)
     # slopes 12, 18 of landslides against 13, 2; distances 12, 18 cells against 13, 2

@@ -1,10 +1,12 @@
 """Models side by side: the same draws for all, runs of one model as one, ranks where they part."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from lsm_core import runs, scoreboard
 from lsm_core.comparison import delong, mcnemar, paired_block_bootstrap
@@ -33,13 +35,13 @@ def new_run(folder, name, skill, *changes, noise=1, nulls=None):
     train = spot.assign(split="train", row=spot["row"] + 2000)
     table = pd.concat([spot, check, train]).assign(score=np.concatenate([score, score[:80], score]))
     path = runs.create_run(recipe, {"name": "hill", "path": "hill"}, folder)
-    runs.write_table(path / "scores.parquet", table)
+    runs.write_table(path / "scores.parquet", table.sample(frac=1, random_state=noise))
     label = spot["label"]
     names = ("accuracy", "precision", "specificity", "recall", "f1", "mse")
     metrics = {
         "n": N,
         "test_places": runs.hash_places(spot, "hill"),
-        "scores": dict.fromkeys(names, 0.5) | {"prevalence": float(label.mean())},
+        "scores": {n: 0.5 + i / 50 for i, n in enumerate(names)} | {"prevalence": label.mean()},
         "average_precision": average_precision(label, score),
         "roc_auc": roc_auc(label, score),
         "overlap": {"share": 0.25 * (recipe.protocol == "paper"), "verdict": "as it is"},
@@ -90,6 +92,23 @@ def test_ranks_and_holm_over_three_models(tmp_path):
     assert (pairs["ap p holm"] > pairs["ap p"]).any()
 
 
+def test_each_metric_has_ranks_of_its_own():
+    """AP parts the two models, AUC does not."""
+    spread = np.linspace(-0.05, 0.05, 100)
+    two = [
+        scoreboard.Judged(
+            name, (SimpleNamespace(values=at),), at, {"ap": at["ap"] + spread, "auc": 0.7 + auc}
+        )
+        for name, at, auc in (
+            ("a", {"ap": 0.9, "auc": 0.7}, spread),
+            ("b", {"ap": 0.5, "auc": 0.69}, spread[::-1]),
+        )
+    ]
+    table = scoreboard.model_table(two)
+    assert table["ap rank"].tolist() == [1, 2]
+    assert table["auc rank"].tolist() == [1, 1]
+
+
 def test_same_seed_same_tables_and_other_seed_other_limits(tmp_path):
     two = [new_run(tmp_path, "a", 1.0), new_run(tmp_path, "b", 0.4, noise=2)]
     first, again, other = (runs.compare(two, draws=50, seed=s) for s in (1, 1, 2))
@@ -98,9 +117,15 @@ def test_same_seed_same_tables_and_other_seed_other_limits(tmp_path):
 
 
 def test_without_draws_there_are_the_papers_tables_alone(tmp_path):
-    tables = runs.compare([new_run(tmp_path, "a", 1.0)])
+    run = new_run(tmp_path, "a", 1.0)
+    tables = runs.compare([run])
     assert set(tables) == {"scores", "zones"}
     assert "ap low" not in tables["scores"]
+    row, stored = tables["scores"].iloc[0], run.metrics["scores"]
+    assert {name: row[name] for name in stored if name != "recall"} == {
+        name: value for name, value in stored.items() if name != "recall"
+    }
+    assert row["sensitivity"] == stored["recall"]
 
 
 def test_runs_that_differ_in_seed_or_fold_alone_are_one_model(tmp_path):
@@ -119,11 +144,8 @@ def test_runs_that_differ_in_seed_or_fold_alone_are_one_model(tmp_path):
     assert np.isnan(pair["delong p"])
     assert pair["wilcoxon p"] == pytest.approx(2 / 2**4)
     gaps = np.array(ap[:4]) - [run.metrics["average_precision"] for run in poor]
-    t = gaps.mean() / np.sqrt((1 / 4 + 1) * gaps.var(ddof=1))
-    assert scoreboard.comparison.corrected_resampled_t(gaps, 0 * gaps, test_to_train=1)[
-        0
-    ] == pytest.approx(t)
-    assert 0 < pair["corrected t p"] < 0.1
+    t = gaps.mean() / np.sqrt((1 / 4 + 1) * gaps.var(ddof=1))  # as many tested as trained on
+    assert pair["corrected t p"] == pytest.approx(2 * stats.t.sf(abs(t), 3))
     assert len(tables["scores"]) == 12
     single = runs.compare(good[:1] + poor[:1], draws=100)["models"].set_index("model")
     width = [m.loc["good", "ap high"] - m.loc["good", "ap low"] for m in (models, single)]
@@ -192,12 +214,31 @@ def test_protocols_side_by_side_with_the_gap(tmp_path):
     assert null_row["gap"] == pytest.approx(0.35)
 
 
+def test_each_spatial_split_has_a_gap_of_its_own(tmp_path):
+    values = {"protocol=paper": 0.9, "split.method=blocks": 0.5, "split.method=clusters": 0.6}
+    three = [
+        new_run(tmp_path, "a", 1.0, change, noise=i,
+                nulls={"slope": {"average_precision": v, "roc_auc": v}})
+        for i, (change, v) in enumerate(values.items())
+    ]  # fmt: skip
+    table = runs.compare_protocols(three, draws=20).query("metric == 'auc'")
+    rows = table.set_index(["model", "method"])
+    for run, method, gap in ((three[1], "blocks", 0.4), (three[2], "clusters", 0.3)):
+        assert rows.loc[("a", method), "spatial"] == run.metrics["roc_auc"]
+        assert rows.loc[("slope alone", method), "gap"] == pytest.approx(gap)
+    assert len(rows) == 4
+
+
 def test_protocols_that_cannot_be_put_side_by_side_are_refused(tmp_path):
     one, two = new_run(tmp_path, "a", 1.0), new_run(tmp_path, "b", 0.5, "protocol=paper")
     with pytest.raises(RunError, match="no model was run under both protocols"):
         runs.compare_protocols([one, two])
     with pytest.raises(RunError, match="name at least one run"):
         runs.compare_protocols([])
+    elsewhere = new_run(tmp_path, "a", 1.0, "protocol=paper")
+    runs.write_json(elsewhere.path / "area.json", elsewhere.area | {"name": "dale"})
+    with pytest.raises(RunError, match="runs on dale and hill: compare protocols on one area"):
+        runs.compare_protocols([one, runs.open_run(elsewhere.path)])
 
 
 def test_two_recipes_of_one_name_are_told_apart_under_both_protocols(tmp_path):
