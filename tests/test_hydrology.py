@@ -124,6 +124,24 @@ def test_a_grid_in_feet_gives_square_metres() -> None:
     np.testing.assert_allclose(area[0], (10 * 1200 / 3937) ** 2, rtol=1e-6)
 
 
+def test_cells_that_are_not_square() -> None:
+    """40 m wide, 10 m high, falling 3 m a column and 1 m a row: 10 % southward, 7.5 % eastward."""
+    rows, cols = np.mgrid[:8, :6]
+    dem = dem_of(-3.0 * cols - 1.0 * rows).assign_coords(x=40.0 * np.arange(6))
+    area = 400.0 * (rows + 1)
+    inner = slice(0, -1)  # along the last row it runs on to the east
+    np.testing.assert_array_equal(hydrology.flow_accumulation(dem)[inner], area[inner])
+    wetness = np.log(area / 20 / 0.125)  # a square cell of 400 m2 is 20 m wide
+    np.testing.assert_allclose(hydrology.twi(dem)[inner], wetness[inner], rtol=1e-6)
+
+
+def test_elevations_count_in_steps(jacksboro: xr.DataArray) -> None:
+    """What is less than half of 1/1024 m turns no water, not even on flats."""
+    dem = jacksboro[:50, :60].astype("float64")
+    found = hydrology.flow_accumulation(dem + 0.0004 * np.random.default_rng(0).random(dem.shape))
+    np.testing.assert_array_equal(found, hydrology.flow_accumulation(dem))
+
+
 # --- against a naive program and itself
 
 

@@ -88,6 +88,24 @@ def test_colours_as_shares(tmp_path):
     assert legend_of(write(tmp_path / "a.tif")).colours == {2: "#ff0080"}
 
 
+def test_styles_and_colour_files_as_others_write_them(tmp_path):
+    """A style of ranges, colours with opacity; commas and a byte order mark; too much of a red."""
+    path = write(tmp_path / "a.tif")
+    entry = '<paletteEntry value="2.5" color="#0a0b0c" label="to 2.5"/></colorPalette>'
+    style = STYLE.replace("#00FF00", "#00FF0080").replace("</colorPalette>", entry)
+    (tmp_path / "a.qml").write_text(style)
+    (tmp_path / "a.clr").write_text("8,300,-5,7,Ash\n9,1,2,3\n", encoding="utf-8-sig")
+    legend = legend_of(path)
+    assert legend.names == {2: "Forest", 8: "Ash"}
+    assert legend.colours == {2: "#00ff00", 7: "#0000ff", 8: "#ff0007", 9: "#010203"}
+
+
+def test_comments_and_quoted_text_in_a_table_are_no_entities(tmp_path):
+    table = TABLE.replace("Sand", "<![CDATA[Sand & silt]]>")
+    (tmp_path / "a.tif.aux.xml").write_text("<!-- by hand -->" + table)
+    assert category_names(tmp_path / "a.tif")[5] == "Sand & silt"
+
+
 def test_broken_colour_files(tmp_path):
     path = write(tmp_path / "a.tif")
     (tmp_path / "a.clr").write_text("water blue\n")

@@ -62,6 +62,35 @@ def test_invalid_polygons_are_repaired_and_counted():
     assert 0 < drawn.holes < GRID.shape[0] * GRID.shape[1]
 
 
+def test_a_repaired_polygon_has_its_true_size():
+    """A bow's signed area is 0: taken for the smallest, it would hide the inset in its wing."""
+    left, bottom, right, top = GRID.bounds
+    bow = shapely.Polygon([(left, bottom), (right, top), (right, bottom), (left, top)])
+    drawn = classes_of(rocks((bow, "a"), (box(9, 26, 11, 28), "b")), "rock", GRID)
+    assert int((drawn.classes == 2).sum()) == 4
+
+
+def test_lines_are_left_out_and_only_what_occurs_is_named():
+    """A fault is no class, a unit beyond the grid neither; blanks round a name do not count."""
+    fault = shapely.LineString([box(0, 0, 1, 1).centroid, box(19, 29, 20, 30).centroid])
+    features = rocks(
+        (box(0, 0, 20, 15), "marl"),
+        (box(0, 15, 20, 30), " marl "),
+        (box(50, 0, 60, 5), "basalt"),
+        (fault, "fault"),
+    )
+    drawn = classes_of(features, "rock", GRID)
+    assert drawn.left_out == 1
+    assert drawn.names == {2: "marl"}
+    assert (drawn.classes == 2).all()
+
+
+def test_an_overlap_of_one_class_is_not_counted_beside_an_inset():
+    halves = (box(0, 0, 20, 20), "a"), (box(0, 10, 20, 30), "a")
+    drawn = classes_of(rocks(*halves, (box(5, 5, 9, 9), "b")), "rock", GRID)
+    assert drawn.overlaps == 16
+
+
 def test_mistakes_are_named():
     features = rocks((box(0, 0, 20, 20), "a"))
     with pytest.raises(SourceError, match="no field 'rok': they have rock"):

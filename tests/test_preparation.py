@@ -114,7 +114,7 @@ def test_extent_and_mask(country):
     whole = country.prepare()
     country.area["grid"] = {"like": "dem", "extent": list(country.box(20, 25, 60, 80).bounds)}
     part = country.prepare()
-    assert part.sizes["y"], part.sizes["x"] == (40, 55)
+    assert (part.sizes["y"], part.sizes["x"]) == (40, 55)
     assert same_grid(part, grid_of(whole).window(20, 25, 60, 80))
     country.inventory([country.box(25, 25, 45, 45)], "park", country.crs)
     country.area["grid"]["mask"] = "park"
