@@ -94,6 +94,7 @@ def run(
     from lsm_core import experiment, report
     from lsm_core.repeats import finished, mark, repeats
     from lsm_core.runs import create_run, runs_folder
+    from lsm_core.study_area import is_units
 
     folder = into or runs_folder()
     asked = [repeats(_recipe(name, area, changes), seeds, folds) for name in recipes]
@@ -106,7 +107,8 @@ def run(
                 continue
             plan = first if chosen == first.recipe else experiment.plan_run(chosen)
             if not as_json:
-                print(report.plan_in_words(chosen, plan.counts))
+                units = is_units(plan.ds)
+                print(report.plan_in_words(chosen, plan.counts, units=units))
                 words = report.selection_in_words(plan.selection)
                 print(words, end="\n" if plan.selection else "")
             path = create_run(chosen, plan.area, folder, mark(chosen) if repeated else "")

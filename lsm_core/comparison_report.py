@@ -169,7 +169,8 @@ def _zone_table(zones: pd.DataFrame) -> pd.DataFrame:
     for name in dict.fromkeys(names):
         own = zones[names == name].sort_values("zone")
         for measure in SHARES:
-            rows[name, measure.replace("_", " ") + " %"] = (100 * own[measure]).to_numpy()
+            words = measure.replace("_", " ").replace("cells", own["counted"].iloc[0])
+            rows[name, words + " %"] = (100 * own[measure]).to_numpy()
         columns = [_zone_name(zone, len(own)) for zone in own.to_dict(orient="records")]
     return pd.DataFrame(list(rows.values()), pd.MultiIndex.from_tuples(rows), columns)
 

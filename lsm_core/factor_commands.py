@@ -59,6 +59,7 @@ def _print_classes(ds: "xr.Dataset", name: str, to: Path | None, as_json: bool) 
     """Frequency ratio, information value, certainty factor and weights of evidence by class."""
     from lsm_core.bivariate import factor_classes
     from lsm_core.runs import write_table
+    from lsm_core.study_area import is_units
 
     table = factor_classes(ds, name, fit_on=None)
     if to:
@@ -67,6 +68,7 @@ def _print_classes(ds: "xr.Dataset", name: str, to: Path | None, as_json: bool) 
     if as_json:
         print(table.to_json(orient="records", indent=1))
         return
-    print(f"{name}, counted on {table.attrs['counted']}")
-    shown = table.drop(columns="factor")
+    counted = "units" if is_units(ds) else "cells"
+    print(f"{name}, counted on {table.attrs['counted'].replace('cells', counted)}")
+    shown = table.drop(columns="factor").rename(columns={"cells": counted})
     print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))

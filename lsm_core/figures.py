@@ -198,9 +198,12 @@ def histogram_of(runs: Sequence[Run]) -> hv.Overlay:
 
 
 def density_frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """The zoning tables of runs, one below the other, with label, protocol and the class's name."""
+    """The zoning tables of runs, one below the other, with label, protocol and the class's name.
+
+    `counted` says what the column `cells` counts: cells, or units.
+    """
     tables = [
-        run.density_table.assign(run=label, protocol=run.recipe.protocol)
+        run.density_table.assign(run=label, protocol=run.recipe.protocol, counted=run.counted)
         for run, label in zip(runs, labels_of(runs), strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
@@ -236,7 +239,7 @@ def density_of(
     )
     values = [
         hv.Dimension("landslides_percent", label="landslides in the class (%)"),
-        hv.Dimension("cells_percent", label="cells in the class (%)"),
+        hv.Dimension("cells_percent", label=f"{listed(table['counted'])} in the class (%)"),
         hv.Dimension("density", label="landslide density"),
     ]
     cut = {"natural": "natural breaks", "equal 0.2": "equal intervals of 0.2"}.get(breaks, breaks)

@@ -23,17 +23,27 @@ TESTED = {
 }
 
 
-def plan_in_words(recipe: Recipe, counts: dict[str, int]) -> str:
-    """What a run is about to do, with every count of what was drawn and left out."""
+def plan_in_words(recipe: Recipe, counts: dict[str, int], *, units: bool = False) -> str:
+    """What a run is about to do, with every count of what was drawn and left out.
+
+    `units` : whether the area is made of units, which know metres apart (`split.buffer`) only.
+    """
     protocol = {
-        "honest": f"honest protocol: {TESTED[recipe.method]} tested, training places at least "
-        f"{recipe.apart} cells away",
+        "honest": f"honest protocol: {TESTED[recipe.method]} tested, {_gap(recipe, units)}",
         "paper": f"paper protocol: {recipe.method} split, as published",
     }[recipe.protocol]
     if recipe.split.folds:
         protocol += f"; fold {recipe.split.fold} of {recipe.split.folds}"
     lines = [f"{recipe.title or recipe.name} on {recipe.area}, size {recipe.size}", protocol]
     return "\n".join(lines + [f"  {name}: {n:,}" for name, n in counts.items()])
+
+
+def _gap(recipe: Recipe, units: bool) -> str:
+    buffer = recipe.split.buffer
+    if units:
+        return f"training units at least {buffer:g} m away" if buffer else "units split as they are"
+    metres = f", and {buffer:g} m," if buffer else ""
+    return f"training places at least {recipe.apart} cells{metres} away"
 
 
 def selection_in_words(selection: dict[str, Any] | None) -> str:

@@ -119,6 +119,11 @@ class Run:
         """False of a run on units, which has `unit_scores` in place of a map."""
         return not (self.path / "susceptibility.csv").exists()
 
+    @property
+    def counted(self) -> str:
+        """What its density table counts: "cells", or of a run on units "units"."""
+        return "cells" if self.has_map else "units"
+
     @cached_property
     def unit_scores(self) -> pd.DataFrame:
         """Of a run on units: unit, label, split, score, zone, and x, y where they are known."""

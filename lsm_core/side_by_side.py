@@ -34,6 +34,8 @@ class Finished(Protocol):
     def scores(self) -> pd.DataFrame: ...
     @property
     def density_table(self) -> pd.DataFrame: ...
+    @property
+    def counted(self) -> str: ...
 
 
 def compare(runs: Sequence[Finished], *, draws: int = 0, seed: int = 1) -> dict[str, pd.DataFrame]:
@@ -63,7 +65,10 @@ def compare(runs: Sequence[Finished], *, draws: int = 0, seed: int = 1) -> dict[
     _same_test_places(runs)
     scores = pd.DataFrame([_score_row(run) for run in runs])
     scores = scores.astype(dict.fromkeys(SCORE_COLUMNS, "float64"))  # not defined: NaN
-    zones = pd.concat([run.density_table.assign(run=run.id) for run in runs], ignore_index=True)
+    zones = pd.concat(
+        [run.density_table.assign(run=run.id, counted=run.counted) for run in runs],
+        ignore_index=True,
+    )
     zones = zones.assign(
         model=zones["run"].map({run.id: run.recipe.name for run in runs}),
         protocol=zones["run"].map({run.id: run.recipe.protocol for run in runs}),

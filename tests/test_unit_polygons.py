@@ -11,11 +11,11 @@ import yaml
 from affine import Affine
 from rasterio.crs import CRS
 
-from lsm_core import preparation, study_area
+from lsm_core import preparation, report, study_area
 from lsm_core.catalog import load_catalog
 from lsm_core.errors import AreaError
 from lsm_core.grid import Grid
-from lsm_core.recipe import load_recipe
+from lsm_core.recipe import load_recipe, make_recipe
 
 UTM = CRS.from_epsg(32643)
 GRID = Grid((40, 40), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
@@ -115,7 +115,8 @@ def test_factors_are_chosen_in_the_area_file(prepared):
 
 
 def test_a_forest_learns_from_the_units_and_writes_their_polygons(prepared, tmp_path):
-    from lsm_core import experiment
+    from lsm_core import comparison_report, experiment, figures
+    from lsm_core.runs import compare
 
     ds, polygons = prepared()
     study_area.save_area(ds, study_area.area_path("squares"), inventory=polygons)
@@ -126,6 +127,10 @@ def test_a_forest_learns_from_the_units_and_writes_their_polygons(prepared, tmp_
     assert (drawn.geom_type == "Polygon").sum() == 25
     assert drawn["score"].notna().sum() == 24
     assert run.metrics["roc_auc"] == 1  # slope alone tells them apart
+    words = comparison_report.tables_in_words(compare([run]))
+    assert "share of units %" in words
+    assert "share of cells" not in words
+    assert figures.density_frame([run])["counted"].unique().tolist() == ["units"]
 
 
 @pytest.mark.parametrize(
@@ -154,3 +159,18 @@ def test_units_are_not_made_of_units(prepared):
     study_area.save_area(ds, study_area.area_path("squares"), inventory=polygons)
     with pytest.raises(AreaError, match="squares is made of units itself"):
         prepared({"of": "squares"}, name="again")
+
+
+@pytest.mark.parametrize(
+    ("units", "split", "words"),
+    [
+        (True, {}, "tested, units split as they are"),
+        (True, {"buffer": 500}, "tested, training units at least 500 m away"),
+        (False, {}, "tested, training places at least 1 cells away"),
+        (False, {"buffer": 500}, "tested, training places at least 1 cells, and 500 m, away"),
+    ],
+)
+def test_the_plan_says_the_gap_that_is_kept(units, split, words):
+    forest = {"name": "forest", "model": {"name": "random_forest"}, "split": {"apart": 1} | split}
+    said = report.plan_in_words(make_recipe(forest), {"landslides": 12}, units=units)
+    assert said.splitlines()[1].endswith(words)

@@ -282,14 +282,15 @@ def classes(runs: Sequence[Run]) -> pn.Column:
 
 def _zoning(table: pd.DataFrame) -> Any:
     """One row a class and run, the classes' limits and shares as the papers print them."""
+    counted = table["counted"].iloc[0]
     shown = pd.DataFrame(
         {
             "class": table["class"],
             "run": table["run"],
             "from": table["from"],
             "to": table["to"],
-            "cells": table["cells"],
-            "cells (%)": 100 * table["share_of_cells"],
+            counted: table["cells"],
+            f"{counted} (%)": 100 * table["share_of_cells"],
             "landslides": table["landslides"],
             "landslides (%)": 100 * table["share_of_landslides"],
             "density": table["density"],
@@ -298,8 +299,8 @@ def _zoning(table: pd.DataFrame) -> Any:
     return (
         shown.style.hide(axis="index")
         .format("{:.2f}", subset=["from", "to", "density"], na_rep="none")
-        .format("{:.1f}", subset=["cells (%)", "landslides (%)"], na_rep="none")
-        .format("{:,.0f}", subset=["cells", "landslides"])
+        .format("{:.1f}", subset=[f"{counted} (%)", "landslides (%)"], na_rep="none")
+        .format("{:,.0f}", subset=[counted, "landslides"])
         .format(escape="html", subset=["run"])
     )
 
