@@ -224,6 +224,8 @@ def test_accumulation_at_hand_is_used(plane: xr.DataArray) -> None:
     double = 2 * hydrology.flow_accumulation(plane)
     found = hydrology.twi(plane, accumulation=double) - hydrology.twi(plane)
     np.testing.assert_allclose(found, np.log(2), rtol=1e-5)
+    turned = hydrology.twi(plane, accumulation=double.transpose("x", "y"))
+    np.testing.assert_array_equal(turned, hydrology.twi(plane, accumulation=double))
     with pytest.raises(GridError, match="another grid"):
         hydrology.spi(plane, accumulation=double[1:])
 

@@ -233,6 +233,14 @@ def test_test_places_have_no_say(run_parts):
     assert choose_factors(wild, recipe, fit_on=train) != before
 
 
+def test_places_without_a_label_have_no_say(run_parts):
+    ds, recipe, samples = run_parts
+    train = train_of(samples)
+    soft = samples[samples["split"] == "test"].assign(label=-1, split="train")
+    made = choose_factors(ds, recipe, fit_on=pd.concat([train, soft], ignore_index=True))
+    assert made == choose_factors(ds, recipe, fit_on=train)
+
+
 def test_candidates_are_those_of_the_input(run_parts):
     ds, recipe, samples = run_parts
     some = recipe.input.model_copy(update={"factors": ("slope", "elevation")})
