@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from lsm_core import prediction
+from lsm_core import applicability, prediction
 from lsm_core.applicability import (
     INSIDE,
     OUTSIDE,
+    applicability_of,
     dissimilarity,
     dissimilarity_at,
     dissimilarity_strips,
@@ -15,9 +16,10 @@ from lsm_core.applicability import (
     fit_index,
     inside,
 )
-from lsm_core.effects import parts_of
+from lsm_core.effects import parts_of, permutation_importance
 from lsm_core.errors import SampleError
 from lsm_core.models.baselines import fit_estimator, random_forest
+from lsm_core.recipe import make_recipe
 
 NAMES = ["noise", "slope", "rock", "aspect"]
 
@@ -158,3 +160,28 @@ def test_weights_go_to_all_channels_of_a_factor_and_negative_ones_are_nought(pla
     assert (scale[parts["rock"]] > 0).all()
     assert fitted.weights == {"noise": 0.0, "slope": 2.0, "rock": 1.0, "aspect": 0.0}
     assert set(fit(subject, weights={"slope": -1.0}).weights.values()) == {1.0}
+
+
+def test_a_run_is_judged_from_its_training_places_and_weighed_on_validation(planted, monkeypatch):
+    subject = planted("table", forest)
+    asked = []
+
+    def spy(subject, **options):
+        asked.append(options["split"])
+        return permutation_importance(subject, **options)
+
+    monkeypatch.setattr(applicability, "open_subject", lambda run: subject)
+    monkeypatch.setattr(applicability, "permutation_importance", spy)
+    honest = applicability_of(subject.run, repeats=1)
+    assert asked == ["validation"]
+    assert honest.weights["slope"] > honest.weights["noise"] >= 0
+    wanted = fit(subject, weights=honest.weights)  # of training places, by block
+    np.testing.assert_allclose(honest.index.own, wanted.index.own)
+    train = subject.places("train")
+    subject.run.recipe = make_recipe(
+        {"name": "planted", "model": {"name": "random_forest"}, "protocol": "paper"}
+    )
+    paper = applicability_of(subject.run, weighted=False)
+    alone = fit_applicability(subject.ds, NAMES, fit_on=train, fold=np.arange(len(train)))
+    np.testing.assert_allclose(paper.index.own, alone.index.own)
+    assert asked == ["validation"]

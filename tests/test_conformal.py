@@ -82,8 +82,8 @@ def test_blocks_that_differ_are_covered_by_block_and_not_by_place():
 
 
 def test_every_block_weighs_the_same_however_many_places_it_has():
-    strange = np.repeat([0.1, 0.9, 0.8], [98, 2, 2])
-    block = np.repeat([0, 1, 2], [98, 2, 2])
+    strange = np.repeat([0.9, 0.8, 0.1], [2, 2, 98])
+    block = np.repeat([1, 2, 0], [2, 2, 98])
     for alpha, wanted in ((0.8, 0.1), (0.5, 0.8), (0.4, 0.9)):  # a quarter each, one at infinity
         fitted = calibrate(
             np.ones(102, int), 1 - strange, alpha=alpha, block=block, class_conditional=False
@@ -93,6 +93,7 @@ def test_every_block_weighs_the_same_however_many_places_it_has():
 
 def test_too_few_blocks_keep_every_label_and_say_so():
     assert [blocks_needed(a) for a in (0.5, 0.2, 0.1, 0.05)] == [1, 4, 9, 19]
+    assert blocks_needed(1 - 0.9) == 9  # a little below 0.1
     label, score = draw(np.random.default_rng(4), 800)
     for n in (8, 9):
         block = np.arange(800) % n

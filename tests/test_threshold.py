@@ -29,7 +29,13 @@ def test_no_other_threshold_is_better(rule, seed):
     tried = {at: goodness(rule, label, score, at, (1, 3)) for at in [*np.unique(score), 2.0]}
     best = max(tried.values())
     assert min(found.threshold, 2.0) == max(at for at, g in tried.items() if g > best - 1e-12)
-    assert abs(found.reached) == pytest.approx(abs(best))
+    assert found.reached == pytest.approx(-best if rule == "cost" else best)
+
+
+def test_what_differs_by_rounding_alone_is_equally_good():
+    """2/3 - 0 and 1 - 1/3: the higher threshold is taken."""
+    label, score = [1, 1, 0, 1, 0, 0], [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+    assert choose_threshold(label, score, "youden").threshold == 0.8
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 
@@ -126,6 +127,40 @@ def test_too_few_blocks_fall_back_to_places_unless_asked_for(members):
     assert conformal_sets(run, alpha=0.05, by="block")["landslide"] is None
     with pytest.raises(RecipeError, match="auto, block or place"):
         conformal_sets(run, by="cell")
+
+
+def test_thresholds_come_from_validation_places_alone(members, monkeypatch):
+    run = members[0]
+    seen = []
+    calibrate = uncertainty.conformal.calibrate
+
+    def spy(label, score, **options):
+        seen.append((np.asarray(label), np.asarray(score), options["block"]))
+        return calibrate(label, score, **options)
+
+    monkeypatch.setattr(uncertainty.conformal, "calibrate", spy)
+    check = run.scores[run.scores["split"] == "validation"]
+    for by in ("place", "block"):
+        conformal_sets(run, alpha=0.2, by=by)
+        label, score, block = seen.pop()
+        assert not seen
+        np.testing.assert_array_equal(label, check["label"])
+        np.testing.assert_array_equal(score, check["score"])
+        assert (block is None) == (by == "place")
+
+
+def test_blocks_are_enough_where_one_can_be_spared_of_each_class():
+    """Nine blocks carry 90%; a tenth is there to be left out."""
+    for n, share, conditional, enough in (
+        (10, 1, True, True),
+        (9, 1, True, False),
+        (10, 2, True, False),  # landslides lie in every second block alone
+        (10, 2, False, True),
+    ):
+        block = np.arange(n)
+        known = pd.DataFrame({"block": np.append(block, block[::share]), "label": 0})
+        known.loc[n:, "label"] = 1
+        assert uncertainty._enough_blocks(known, 0.1, conditional) == enough
 
 
 def test_test_blocks_are_judged_by_thresholds_of_the_other_blocks(members, monkeypatch):
