@@ -114,6 +114,14 @@ def test_rain_of_stations_in_a_csv_with_a_byte_order_mark(country):
     np.testing.assert_allclose(built.rain[7], 900 + (built.x - 500000) / 10, atol=0.01)
     assert built.rain.attrs["units"] == "mm"
     assert any("15 stations; leaving one out at a time: RMSE" in line for line in said(built))
+    table.loc[0, "mm"] += 300
+    table.to_csv(country.folder / "gauges.csv", index=False, encoding="utf-8-sig")
+    spiky = country.prepare()
+    country.area["factors"][-1] = rain | {"smoothing": 1e6}
+    off, smooth = (float(abs(ds.rain - built.rain).max()) for ds in (spiky, country.prepare()))
+    assert smooth < off / 2
+    country.area["factors"][-1] = rain | {"least": 1000}
+    assert float(country.prepare().rain.min()) == 1000
     country.area["factors"][-1] = {"name": "rain", "interpolate": "gauges"}
     with pytest.raises(AreaError, match="interpolate needs the `field`"):
         country.prepare()
@@ -133,6 +141,8 @@ def test_kernel_density_classes_and_the_warning_of_labels(country):
     assert study_area.categories(built.near)[2] == "100-300 m"
     assert int(built.near[20, 40]) == 1
     assert sum("flattered" in line for line in said(built)) == 1
+    country.area["inventory"] = {"source": "collapses"}
+    assert sum("flattered" in line for line in said(country.prepare())) == 2
 
 
 # --- categories ----------------------------------------------------------------------------------
@@ -153,6 +163,9 @@ def test_polygons_of_a_shapefile_as_classes(country):
     line = next(line for line in said(built) if line.startswith("rock:"))
     assert "16 cells in polygons of several classes" in line
     assert "60 cells in no polygon" in line
+    country.area["factors"][-1] = rock | {"categories": {2: "Marlstone", 9: "of another sheet"}}
+    renamed = study_area.categories(country.prepare().rock)
+    assert renamed == {1: "granite", 2: "Marlstone", 3: "tuff"}
     country.area["factors"][-1] = {"name": "rock", "source": "geology"}
     with pytest.raises(SourceError, match=r"geology holds features; of polygons state `kind: cat"):
         country.prepare()

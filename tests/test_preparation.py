@@ -83,6 +83,7 @@ def test_classes_from_a_warped_raster(country):
     assert study_area.categories(ds.rock) == {3: "Red marl", 7: "class 7", 250: "class 250"}
     assert set(np.unique(ds.rock)) == {-32768, 3, 7, 250}
     assert not ds.valid.values[ds.rock.values == -32768].any()
+    assert not ds.valid[10:13, 20:24].any()  # rock there is, but no elevation
     assert "rock: no name is known for 2 of 3 codes: [7, 250]" in lines
 
 
@@ -143,6 +144,25 @@ def test_terrain_uses_the_margin_of_the_dem(country):
         if name != "streams":  # a stream beyond the part may be nearer: compared below
             np.testing.assert_array_equal(part[name], whole[name][20:55, 25:70], err_msg=name)
     np.testing.assert_allclose(part.streams, whole.streams[20:55, 25:70], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "slope",
+        {"name": "tpi", "derive": "tpi", "radius": 150},
+        {"name": "relief", "derive": "relief", "window": 9},
+    ],
+)
+def test_the_margin_is_what_one_factor_alone_needs(country, factor):
+    """Without drainage, which takes far more: a disc's radius, or half a window."""
+    rng = np.random.default_rng(0)
+    country.raster("dem", rng.uniform(800, 900, country.shape).astype("float32"))
+    country.area["factors"] = [factor]
+    whole = country.prepare()
+    country.area["grid"]["extent"] = list(country.box(20, 25, 55, 70).bounds)
+    (name,) = study_area.factors(whole)
+    np.testing.assert_array_equal(country.prepare()[name], whole[name][20:55, 25:70])
 
 
 def test_integer_dem_with_nodata(country):
@@ -263,6 +283,10 @@ def test_dem_with_hidden_nodata(country):
     values[0, 0] = -9999
     country.raster("dem", values)
     with pytest.raises(SourceError, match=r"elevations from -9999 to 700 m: state its nodata"):
+        country.prepare()
+    values[0, 0] = 32767
+    country.raster("dem", values)
+    with pytest.raises(SourceError, match=r"elevations from 700 to 32767 m: state its nodata"):
         country.prepare()
 
 

@@ -74,6 +74,24 @@ def test_of_two_copies_the_later_goes(places):
     assert "|r| = 1.00" in next(iter(choice.dropped.values()))
 
 
+def test_one_that_is_gone_takes_no_other_with_it():
+    """A sum is like both its parts, and says less: it goes, and both parts stay."""
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 600))
+    table = pd.DataFrame({"a": a, "sum": a + b, "b": b})
+    choice = keep((table, (a > b).astype(int)), pearson=0.6)
+    assert choice.kept == ("a", "b")
+
+
+def test_of_equals_the_later_goes(places):
+    table, label = places
+    table = table[["slope"]].assign(copy=table["slope"])
+    judge = selection._Judge(table, label, rules(), np.random.default_rng(0), ())
+    judge._share = pd.Series({"slope": 0.5, "copy": 0.5})
+    judge.alike(selection.pearson(table), 0.7, "|r|")
+    assert judge.names == ["slope"]
+
+
 def test_categories_alike_go_by_cramers_v(places):
     choice = keep(places, cramers_v=0.7)
     gone = set(choice.dropped) & {"rock", "soil"}
@@ -93,6 +111,15 @@ def test_inflation_finds_what_no_pair_shows(places):
     assert choice.dropped["total"].startswith("dropped: variance inflation ")
     assert choice.dropped["total"].endswith(", above 10 (tolerance 0.01)")
     assert max(choice.evidence["vif"].values()) < 1.1
+    highest = max(keep((table, label), vif=1e9).evidence["vif"].values())
+    assert not keep((table, label), vif=1.01 * highest).dropped
+    assert list(keep((table, label), vif=0.99 * highest).dropped) == ["total"]
+
+
+def test_of_two_equally_inflated_the_less_important_goes(places):
+    table, label = places
+    assert list(keep((table[["slope", "relief"]], label), vif=3.0).dropped) == ["relief"]
+    assert list(keep((table[["relief", "slope"]], label), vif=3.0).dropped) == ["relief"]
 
 
 def test_p_value_and_importance_drop_the_noise(places):
@@ -127,6 +154,13 @@ def test_what_the_other_area_lacks_or_has_otherwise_goes(places):
     kl = choice.evidence["divergence"]["elevation"]
     words = f"dropped: KL divergence {kl:.2f} from here to fenxi, above 0.67"
     assert choice.dropped["elevation"] == words
+
+
+def test_always_protects_what_the_other_area_lacks(places):
+    table, label = places
+    target = table[["slope", "elevation"]]
+    choice = keep((table, label), always=("noise",), target=target, target_name="fenxi")
+    assert choice.kept == ("slope", "elevation", "noise")
 
 
 def test_divergence_takes_places_without_landslide_only(places):
