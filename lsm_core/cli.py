@@ -202,6 +202,7 @@ def compare(
         for name, table in tables.items():
             runs.write_table(to / f"{name}.csv", table)
         runs.write_json(to / "comparison.json", text)
+        comparison_report.write_leakage(to, chosen)
         if protocols:
             from lsm_core import figures
 

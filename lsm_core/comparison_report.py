@@ -1,11 +1,13 @@
 """Comparisons in words: the tables `lsm compare` prints. Each says its protocol and its leakage."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lsm_core.calibration import half_warning
-from lsm_core.runs import SCORE_COLUMNS
+from lsm_core.runs import SCORE_COLUMNS, Run, write_table, write_text
 from lsm_core.zoning import level_names, reasonableness
 
 SHARES = ("share_of_cells", "share_of_landslides", "density")
@@ -153,6 +155,39 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
         {str(k): None if v in (float("inf"), float("-inf")) else v for k, v in row.items()}
         for row in plain.to_dict(orient="records")
     ]
+
+
+def leakage_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """How near test places and cells of the map lie to training places, counted, run by run.
+
+    One row a run and distance: run, model, protocol, verdict, unit ("cells" or "m"), from, to,
+    test places, map cells. An older run, which stored no distances, has one row without them.
+    """
+    rows = []
+    for run in runs:
+        overlap = run.metrics["overlap"]
+        found = overlap.get("distances") or {}
+        row = {"run": run.id, "model": run.recipe.name, "protocol": run.recipe.protocol}
+        row |= {"verdict": overlap["verdict"], "unit": overlap.get("unit", "cells")}
+        edges = found.get("edges", [None, None])
+        counts = [found.get(name) or [None] * (len(edges) - 1) for name in ("test", "map")]
+        for low, high, test, cells in zip(edges[:-1], edges[1:], *counts, strict=True):
+            rows.append(row | {"from": low, "to": high, "test places": test, "map cells": cells})
+    return pd.DataFrame(rows)
+
+
+def write_leakage(folder: Path, runs: Sequence[Run]) -> None:
+    """`leakage.csv`, and `leakage.html` with a picture of each meter that can be drawn."""
+    import holoviews as hv
+
+    from lsm_core import figures  # heavy, and not needed by what is only said
+
+    write_table(folder / "leakage.csv", leakage_table(runs))
+    drawn = [run for run in runs if (run.metrics["overlap"].get("distances") or {}).get("map")]
+    plots = [figures.leakage_of(*alike) for alike in figures.alike_in_leakage(drawn)]
+    if plots:
+        below = hv.Layout(plots).cols(1).opts(shared_axes=False, backend="bokeh")
+        write_text(folder / "leakage.html", figures.page_of(below, "leakage"))
 
 
 def _labels(table: pd.DataFrame) -> pd.Index:

@@ -3,6 +3,7 @@
 Nothing is computed here that a run folder, or a table made from run folders, does not hold.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,11 +96,20 @@ def rates_of(runs: Sequence[Run], kind: str = "prediction") -> hv.Overlay:
     )
 
 
-def leakage_of(run: Run) -> hv.Overlay:
+def alike_in_leakage(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs with one and the same leakage meter together, in their order: one figure serves them."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(run.metrics["overlap"], sort_keys=True), []).append(run)
+    return list(groups.values())
+
+
+def leakage_of(run: Run, *others: Run) -> hv.Overlay:
     """How near test places lie to training places, beside how near the cells of the map do.
 
     Both as the share that lies no farther away. A fair test is no nearer than the map: its line
-    lies on the map's, or to the right of it. Nearer than the window, windows overlap.
+    lies on the map's, or to the right of it. Nearer than the window, windows overlap. `others` are
+    runs whose meter is the same (`alike_in_leakage`): the title names them too.
 
     Raises
     ------
@@ -123,7 +133,7 @@ def leakage_of(run: Run) -> hv.Overlay:
         reach = _dotted([(window, 0), (window, 100)], x, y, f"window of {window} cells")
         lines.append(reach)
     verdict = overlap["verdict"].replace("; ", ";\n")
-    title = f"{run.title}, {run.recipe.protocol} protocol\n{verdict}"
+    title = f"{listed(r.title for r in (run, *others))}, {run.recipe.protocol} protocol\n{verdict}"
     return hv.Overlay(lines).opts(
         title=title, legend_position="bottom_right", ylim=(0, 102), **frame(), backend="bokeh"
     )

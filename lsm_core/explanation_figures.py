@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import rasterio
 from bokeh.models import FixedTicker
+from numpy.typing import NDArray
 
 from lsm_core.cartography import map_frame
 from lsm_core.errors import RunError
+from lsm_core.grid import Bounds
 from lsm_core.plot_style import RUN_COLOURS, frame
 from lsm_core.runs import Run
 
 RAISES, LOWERS = RUN_COLOURS[1], RUN_COLOURS[0]
+COARSE = 400  # cells a side, enough to see how far the values of a map go
 
 # File in a run folder: title, colours by code or the name of a scale.
 LAYERS: dict[str, tuple[str, Any]] = {
@@ -161,28 +164,59 @@ def layer_of(run: Run, name: str, most: int = 1000) -> hv.Image:
     if name not in LAYERS or not (run.path / name).is_file():
         there = ", ".join(layers_of(run)) or "none yet (`lsm applicability`, `lsm uncertainty`)"
         raise RunError(f"run {run.id} has no layer {name!r}; it has {there}")
-    title, colours = LAYERS[name]
-    with rasterio.open(run.path / name) as source:
-        step = max(1.0, max(source.shape) / most)
-        shape = tuple(max(2, round(n / step)) for n in source.shape)
-        values, bounds = source.read(1, out_shape=shape).astype("float32"), tuple(source.bounds)
-    styles: dict[str, Any] = {"cmap": colours}
-    if not isinstance(colours, str):
-        values[values == 0] = np.nan
-        styles = _of_codes(colours)
-    image = hv.Image(values, bounds=bounds, kdims=["x", "y"], vdims=[title])
-    heading = f"{title}\n{run.title}, {run.recipe.protocol} protocol"
+    values, bounds = _read(run, name, most)
+    image = layer_image(name, values, bounds, of_layer=layer_limits([run], name))
+    colours = LAYERS[name][1]
+    styles = {} if isinstance(colours, str) else _bar_of_codes(colours)
+    heading = f"{LAYERS[name][0]}\n{run.title}, {run.recipe.protocol} protocol"
     return image.opts(colorbar=True, title=heading, **styles, **map_frame(bounds), backend="bokeh")
 
 
-def _of_codes(colours: Mapping[int, Sequence[str]]) -> dict[str, Any]:
-    """Colours and names of codes 1 to n."""
-    return {
-        "cmap": [colour for _, colour in colours.values()],
-        "clim": (0.5, len(colours) + 0.5),
-        "color_levels": len(colours),
-        "colorbar_opts": {
-            "major_label_overrides": {code: name for code, (name, _) in colours.items()},
-            "ticker": FixedTicker(ticks=list(colours)),
-        },
-    }
+def layer_image(
+    name: str,
+    values: NDArray,
+    bounds: Bounds,
+    kdims: Sequence[Any] = ("x", "y"),
+    of_layer: tuple[float, float] = (0, 1),
+) -> hv.Image:
+    """A window (y, x) of such a map, north up, in its colours; codes 0 and NaN are clear.
+
+    `of_layer` : values of the lowest and the highest colour; of codes it is not asked.
+    """
+    title, colours = LAYERS[name]
+    if isinstance(colours, str):
+        styles: dict[str, Any] = {"cmap": colours, "clim": of_layer}
+    else:
+        values = np.where(values == 0, np.nan, values)
+        styles = {
+            "cmap": [colour for _, colour in colours.values()],
+            "clim": (0.5, len(colours) + 0.5),
+            "color_levels": len(colours),
+        }
+    image = hv.Image(values, bounds=bounds, kdims=list(kdims), vdims=[title])
+    return image.opts(**styles, backend="bokeh")
+
+
+def layer_limits(runs: Sequence[Run], name: str) -> tuple[float, float]:
+    """Lowest and highest colour of a map, one scale for all these runs: a share is from 0 to 1,
+    a spread or an index from 0 to the 99th percentile of the widest."""
+    if not isinstance(LAYERS[name][1], str) or name.endswith("_mean.tif"):
+        return 0.0, 1.0
+    found = [_read(run, name, COARSE)[0] for run in runs if name in layers_of(run)]
+    most = [np.nanpercentile(v, 99) for v in found if np.isfinite(v).any()]
+    return 0.0, float(max(most, default=0)) or 1.0
+
+
+def _read(run: Run, name: str, most: int) -> tuple[NDArray, Bounds]:
+    with rasterio.open(run.path / name) as source:
+        step = max(1.0, max(source.shape) / most)
+        shape = tuple(max(2, round(n / step)) for n in source.shape)
+        values = source.read(1, out_shape=shape).astype("float32")
+        return values, tuple(source.bounds)
+
+
+def _bar_of_codes(colours: Mapping[int, Sequence[str]]) -> dict[str, Any]:
+    """The names of codes 1 to n at a colour bar."""
+    names = {code: name for code, (name, _) in colours.items()}
+    ticks = FixedTicker(ticks=list(colours))
+    return {"colorbar_opts": {"major_label_overrides": names, "ticker": ticks}}

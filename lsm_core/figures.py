@@ -30,7 +30,7 @@ from lsm_core.cartography import (
     susceptibility_image,
     zones_image,
 )
-from lsm_core.diagrams import leakage_of, protocols_of, rates_of, reliability_of
+from lsm_core.diagrams import alike_in_leakage, leakage_of, protocols_of, rates_of, reliability_of
 from lsm_core.errors import RunError
 from lsm_core.plot_style import (
     DASHES,
@@ -53,6 +53,7 @@ __all__ = [
     "SIZES",
     "SUSCEPTIBILITY_COLOURS",
     "WHERE",
+    "alike_in_leakage",
     "bounds_of",
     "curves_of",
     "density_frame",

@@ -109,6 +109,8 @@ def test_prepare_run_compare(raw, tmp_path, monkeypatch, capsys):
     tables = json.loads(call("compare", *names, "--draws", "20", "--json", "--to", "tables"))
     assert set(tables) == {"scores", "zones", "models", "pairs", "nulls", "thresholds"}
     assert len(pd.read_csv("tables/pairs.csv")) == len(tables["pairs"]) == 1
+    assert set(pd.read_csv("tables/leakage.csv")["run"]) == set(names)
+    assert "<html>" in (tmp_path / "tables" / "leakage.html").read_text()
     call("run", "logistic_regression", *small, "--set", "protocol=paper", "--json")
     names = [row["run"] for row in json.loads(call("runs", "--json"))]
     assert "gap = random - spatial" in call("compare", "--protocols", *names, "--to", "both")

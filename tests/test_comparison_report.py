@@ -7,7 +7,12 @@ import pytest
 from test_scoreboard import new_run
 
 from lsm_core import runs
-from lsm_core.comparison_report import protocols_in_words, records, tables_in_words
+from lsm_core.comparison_report import (
+    protocols_in_words,
+    records,
+    tables_in_words,
+    write_leakage,
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +80,26 @@ def test_half_is_warned_of_where_landslides_are_few(tables):
         tables | {"scores": scores}
     )
     assert "warning" not in tables_in_words(tables)
+
+
+def test_leakage_is_written_as_a_table_and_a_picture(tmp_path):
+    distances = {"edges": [0, 10, 20], "test": [1, 3], "map": [4, 4]}
+    meter = {"share": 0.1, "window": 5, "verdict": "leaks: a bit", "unit": "cells"}
+    two = [new_run(tmp_path, name, 1.0) for name in ("new", "old")]
+    for run, more in zip(two, ({"distances": distances}, {}), strict=True):
+        runs.write_json(run.path / "metrics.json", run.metrics | {"overlap": meter | more})
+    again = [runs.Run(run.path) for run in two]
+    write_leakage(tmp_path, again)
+    table = pd.read_csv(tmp_path / "leakage.csv")
+    assert table["model"].tolist() == ["new", "new", "old"]
+    assert table.loc[1, ["from", "to", "test places", "map cells"]].tolist() == [10, 20, 3, 4]
+    assert table.loc[2, ["from", "test places"]].isna().all()
+    assert set(table["verdict"]) == {"leaks: a bit"}
+    assert "<title>leakage</title>" in (tmp_path / "leakage.html").read_text()
+
+
+def test_no_picture_where_no_distances_were_stored(tmp_path):
+    run = new_run(tmp_path, "old", 1.0)
+    write_leakage(tmp_path, [run])
+    assert (tmp_path / "leakage.csv").is_file()
+    assert not (tmp_path / "leakage.html").exists()

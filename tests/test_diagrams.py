@@ -1,6 +1,7 @@
 """Diagrams say what runs stored, in values and in words, and draw."""
 
 import re
+from types import SimpleNamespace
 
 import holoviews as hv
 import numpy as np
@@ -126,3 +127,9 @@ def test_every_diagram_renders_and_a_page_asks_nobody(run):
         page = figures.page_of(plot, "a figure")
         assert "<title>a figure</title>" in page
         assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+
+
+def test_runs_of_one_meter_share_a_figure_that_names_them(run, old_run):
+    assert figures.alike_in_leakage([run, old_run, run]) == [[run, run], [old_run]]
+    other = SimpleNamespace(title="ANOTHER")
+    assert title(figures.leakage_of(run, other)).startswith(f"{run.title} / ANOTHER, honest")

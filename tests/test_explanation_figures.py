@@ -13,6 +13,8 @@ from lsm_core.explanation_figures import (
     coverage_of,
     effect_of,
     importance_of,
+    layer_image,
+    layer_limits,
     layer_of,
     layers_of,
     why_of,
@@ -114,3 +116,28 @@ def test_layers_are_those_of_the_folder_with_their_names(tmp_path):
     assert image.bounds.lbrt() == pytest.approx((300000, 3799100, 300600, 3800000))
     drawn(image)
     drawn(layer_of(run, "dissimilarity.tif", most=10))
+
+
+def test_one_scale_of_a_layer_serves_all_runs(tmp_path):
+    made = []
+    for name, top in (("low", 0.1), ("high", 0.4), ("none", None)):
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(SimpleNamespace(path=folder, id=name))
+        if top:
+            values = np.full(GRID.shape, top, "float32")
+            values[0] = np.nan
+            write_map(folder / "ensemble_spread.tif", GRID, [(0, values)])
+            write_map(folder / "ensemble_mean.tif", GRID, [(0, values)])
+    assert layer_limits(made, "ensemble_spread.tif") == pytest.approx((0, 0.4))
+    assert layer_limits(made[:1], "ensemble_spread.tif") == pytest.approx((0, 0.1))
+    assert layer_limits(made, "ensemble_mean.tif") == (0, 1)
+    assert layer_limits(made[2:], "ensemble_spread.tif") == (0, 1)
+
+
+def test_a_window_of_codes_is_clear_where_there_is_no_code():
+    image = layer_image("applicability.tif", np.array([[0.0, 1.0], [2.0, np.nan]]), (0, 0, 2, 2))
+    shown = image.dimension_values(2, flat=False)[::-1]
+    np.testing.assert_array_equal(shown, [[np.nan, 1], [2, np.nan]])
+    style = hv.Store.lookup_options("bokeh", image, "style").kwargs
+    assert style["cmap"] == ["#d9d9d9", "#7b3294"]
