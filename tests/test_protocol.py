@@ -6,6 +6,7 @@ import pytest
 import rioxarray  # noqa: F401
 import xarray as xr
 
+from lsm_core import protocol, sampling
 from lsm_core.errors import SampleError
 from lsm_core.protocol import block_metres, draw_places, scored
 from lsm_core.recipe import make_recipe
@@ -71,6 +72,7 @@ def test_soft_samples_train_and_know_their_training_parent():
     soft = samples[samples["label"] == -1]
     train = samples[(samples["label"] == 1) & (samples["split"] == "train")]
     assert set(soft["split"]) == {"train"}
+    assert (scored(samples, "train")["label"] >= 0).all()
     assert set(soft["landslide_id"]) <= set(train["landslide_id"])
     assert (ds["landslide"].to_numpy()[soft["row"], soft["col"]] == 0).all()
     own = train.set_index("landslide_id").loc[soft["landslide_id"]]
@@ -160,6 +162,25 @@ def test_another_strategy_of_negatives_changes_training_and_no_test_place(
     assert not two[two["label"] == 0].duplicated(["row", "col"]).any()
 
 
+@pytest.mark.parametrize("kind", ["honest", "paper"])
+def test_negatives_to_learn_from_know_no_landslide_of_the_test(kind, monkeypatch):
+    known = []
+
+    def spy(*given, **options):
+        known.append(options.get("landslides"))
+        return sampling.negatives(*given, **options)
+
+    monkeypatch.setattr(protocol, "negatives", spy)
+    buffer = {"negatives": {"strategy": "beyond_buffer", "metres": 120}}
+    samples = draw_places(area(), recipe(f"protocol={kind}", samples=buffer)).samples
+    slides = samples[samples["label"] == 1]
+    seen = slides[slides["split"] != "test"]
+    assert len(known) == 3
+    assert known[0] is None  # those of the test are drawn at random
+    for given in known[1:]:
+        assert sorted(given["landslide_id"]) == sorted(seen["landslide_id"])
+
+
 def test_negatives_that_could_not_be_drawn_are_counted():
     ds = area()
     ds["slope"] = ("y", "x"), np.full(ds["valid"].shape, 50.0), {"kind": "continuous"}
@@ -179,6 +200,12 @@ def test_same_recipe_same_places_and_other_seed_other_training():
     pd.testing.assert_frame_equal(one, again)
     other = draw_places(ds, recipe("seed=2", samples=HEAT)).samples
     assert not one.equals(other)
+    for kind in ("negative", "heat 0.2-0.4"):
+        cells = [
+            s[(s["split"] == "train") & (s["origin"] == kind)][["row", "col"]].to_numpy().tolist()
+            for s in (one, other)
+        ]
+        assert cells[0] != cells[1]
 
 
 def test_a_paper_split_is_seven_to_three_and_says_what_it_left_out():
