@@ -118,6 +118,17 @@ def test_level_ground_has_no_aspect_but_every_other_factor() -> None:
     np.testing.assert_allclose(ds.hillshade, 1 + 254 * np.sin(np.pi / 4), rtol=1e-6)
 
 
+@pytest.mark.parametrize("azimuth", [0, 90, 200])
+def test_hillshade_is_full_toward_the_sun_and_dark_away_from_it(azimuth: float) -> None:
+    """A plane as steep as the sun is from the zenith, turned to it; and one turned from it."""
+    east, north = 5 * np.sin(np.radians(azimuth)), 5 * np.cos(np.radians(azimuth))
+    altitude = 90 - np.degrees(np.arctan(5))
+    to_sun, away = (surface(lambda x, y, s=s: s * (east * x + north * y)) for s in (-1, 1))
+    lit = terrain.hillshade(to_sun, azimuth=azimuth, altitude=altitude)
+    np.testing.assert_allclose(lit, 255, rtol=1e-5)
+    assert (terrain.hillshade(away, azimuth=azimuth, altitude=altitude) == 1).all()
+
+
 def test_a_grid_in_feet_is_measured_in_metres() -> None:
     """1 m up per foot east is 1 in 0.3048 (EPSG:2264 counts in US survey feet)."""
     dem = dem_of(np.tile(np.arange(7.0), (5, 1)), 1.0, crs=2264)
@@ -127,9 +138,10 @@ def test_a_grid_in_feet_is_measured_in_metres() -> None:
 def test_cells_that_are_not_square() -> None:
     x, y = np.meshgrid(20.0 * np.arange(6), -5.0 * np.arange(7))
     dem = xr.DataArray(0.3 * x + 0.4 * y, {"y": y[:, 0], "x": x[0]}, ("y", "x"))
-    ds = terrain.derive(dem.rio.write_crs(32616), ["slope", "aspect"])
-    np.testing.assert_allclose(ds.slope, 26.565052, atol=1e-5)
-    np.testing.assert_allclose(ds.aspect, 216.869904, atol=1e-4)
+    for method in ("horn", "zevenbergen-thorne"):
+        ds = terrain.derive(dem.rio.write_crs(32616), ["slope", "aspect"], method=method)
+        np.testing.assert_allclose(ds.slope, 26.565052, atol=1e-5)
+        np.testing.assert_allclose(ds.aspect, 216.869904, atol=1e-4)
 
 
 def test_cell_size_comes_from_coordinates_not_from_attributes() -> None:
