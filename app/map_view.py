@@ -1,29 +1,32 @@
 """Maps of runs beside each other: what is in view is read from the files, no more than is seen.
 
-Each map is the susceptibility (or its five classes) over the hillshade of its study area and under
-the landslides. A shift or a zoom reads that window from the overviews of the run's GeoTIFF; maps of
-one study area move together.
+Each map is the susceptibility (or its classes, or how far it may be trusted) over the hillshade of
+its study area and under the landslides. A shift or a zoom reads that window from the overviews of
+the run's GeoTIFF; maps of one study area move together. A tap asks why.
 """
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import holoviews as hv
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import rasterio
-from holoviews.streams import RangeXY
+from holoviews.streams import RangeXY, Tap
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from lsm_app.layout import note
 from lsm_app.session import Ground, ground_of, said
 from lsm_core import figures
-from lsm_core.errors import LsmError
+from lsm_core.errors import LsmError, RunError
+from lsm_core.explanation_figures import LAYERS, layer_image, layer_limits, layers_of
 from lsm_core.grid import Bounds
 from lsm_core.runs import LEVELS, Run
 from lsm_core.zoning import level_colours, level_names
@@ -33,9 +36,22 @@ MOST_PLACES = 20_000  # landslides drawn on one map
 MOST_OPEN = 16  # files held open by a thread
 SIZES = {1: (640, 560), 2: (390, 480), 4: (390, 480)}  # of a map by their number, pixels
 SMALL = (228, 330)  # three a row on a common screen
-SHOWN = {"susceptibility, 0 to 1": False, "five classes, natural breaks": True}
+SUSCEPTIBILITY, ZONES = "susceptibility.tif", "zones.tif"
+SHOWN = {"susceptibility, 0 to 1": SUSCEPTIBILITY, "classes by the run's limits": ZONES}
+MAKES = {  # what makes the other maps, by the first word of their file
+    "applicability": "lsm applicability RUN",
+    "dissimilarity": "lsm applicability RUN",
+    "conformal": "lsm uncertainty RUN",
+    "dropout": "lsm uncertainty RUN",
+    "ensemble": "lsm uncertainty RUN RUN…",
+}
+NONE_YET = (
+    "These runs have no maps of doubt yet: `lsm applicability RUN` makes the area of applicability,"
+    " `lsm uncertainty RUN` prediction sets, `lsm uncertainty RUN RUN…` (other seeds) the spread."
+)
 
 Range = tuple[float, float] | None
+OnTap = Callable[[Run, float, float], object]
 
 _held = threading.local()
 
@@ -117,10 +133,13 @@ def _opened(path: Path) -> rasterio.DatasetReader:
 # --------------------------------------------------------------------------------------- maps
 
 
-def linked_maps(runs: Sequence[Run]) -> pn.Column:
-    """Maps of runs, those of one study area linked, with opacity, what is shown, and a legend."""
+def linked_maps(runs: Sequence[Run], on_tap: OnTap | None = None) -> pn.Column:
+    """Maps of runs, those of one study area linked, with opacity, what is shown, and a legend.
+
+    `on_tap` is called with the run and the place somebody tapped, in the CRS of its area.
+    """
     opacity = pmui.FloatSlider(label="Opacity over the hillshade", value=0.7, step=0.05, width=230)
-    shown = pmui.Select(label="Shown", options=SHOWN, value=False, width=250)
+    shown = pmui.Select(label="Shown", options=_choices(runs), value=SUSCEPTIBILITY, width=250)
     places = pmui.Switch(label="Landslides", value=True)
     legend = pn.pane.HTML(sizing_mode="stretch_width")
     box = pn.FlexBox(sizing_mode="stretch_width", gap="8px")
@@ -129,20 +148,49 @@ def linked_maps(runs: Sequence[Run]) -> pn.Column:
 
     def draw(*_: Any) -> None:
         """Anew, at the place that was looked at."""
+        look = Look(shown.value, _limits(runs, shown.value))
+        most = max(map(_places_of, runs), default=0)
+        legend.object = _legend_of(look, most, runs)
         for name, old in streams.items():
             streams[name] = RangeXY(x_range=old.x_range, y_range=old.y_range)
         box[:] = [
-            _map_or_words(run, label, streams, opacity, shown.value, places.value, size)
+            _map_or_words(run, label, streams, opacity, look, places.value, size, on_tap)
             for run, label in zip(runs, figures.labels_of(runs), strict=True)
         ]
-        most = max(map(_places_of, runs), default=0)
-        legend.object = legend_html(shown.value, most, sorted(set(map(_classes_of, runs))))
 
     shown.param.watch(draw, "value")
     places.param.watch(draw, "value")
     draw()
     choices = pn.FlexBox(shown, opacity, places, align_items="center", gap="16px")
-    return pn.Column(choices, legend, box, sizing_mode="stretch_width")
+    none = [] if any(map(layers_of, runs)) else [note(NONE_YET)]
+    return pn.Column(choices, *none, legend, box, sizing_mode="stretch_width")
+
+
+class Look(NamedTuple):
+    """Which map of the runs is shown: its file, and the values of its first and last colour."""
+
+    name: str
+    limits: tuple[float, float]
+
+
+def _choices(runs: Sequence[Run]) -> dict[str, str]:
+    """Name to file of every map that one of the runs has."""
+    more = {name: title for run in runs for name, title in layers_of(run).items()}
+    return SHOWN | {title: name for name, title in more.items()}
+
+
+def _limits(runs: Sequence[Run], name: str) -> tuple[float, float]:
+    return (0.0, 1.0) if name in SHOWN.values() else layer_limits(runs, name)
+
+
+def _path(run: Run, name: str) -> Path:
+    """The file of a map; a run that lacks it is told what makes it."""
+    if name in SHOWN.values():
+        return run.zones_path if name == ZONES else run.map_path
+    if name not in layers_of(run):
+        makes = MAKES[re.split("[_.]", name)[0]]
+        raise RunError(f"{run.id} has no {LAYERS[name][0]} yet: `{makes}` makes it")
+    return run.path / name
 
 
 def _classes_of(run: Run) -> int:
@@ -164,18 +212,23 @@ def _map_or_words(
     label: str,
     streams: dict[str, RangeXY],
     opacity: Any,
-    classes: bool,
+    look: Look,
     places: bool,
     size: tuple[int, int],
+    on_tap: OnTap | None,
 ) -> Any:
     """One map, or the sentence that says why there is none."""
     try:
-        path = run.zones_path if classes else run.map_path
+        path = _path(run, look.name)
         ground = ground_of(run.area_path)
         stream = streams.setdefault(ground.name, RangeXY())
-        k = _classes_of(run) if classes else len(LEVELS)
+        draw = partial(layer_image, look.name, of_layer=look.limits)
+        if look.name in SHOWN.values():
+            zoned = partial(figures.zones_image, k=_classes_of(run))
+            draw = zoned if look.name == ZONES else figures.susceptibility_image
+        tapped = partial(on_tap, run) if on_tap else None
         overlay = run_map(
-            path, ground, stream, opacity, classes=classes, places=places, size=size, k=k
+            path, ground, stream, opacity, draw=draw, places=places, size=size, on_tap=tapped
         )
         return pn.pane.HoloViews(overlay.opts(title=label, backend="bokeh"), linked_axes=True)
     except LsmError as error:
@@ -188,22 +241,22 @@ def run_map(
     stream: RangeXY,
     opacity: Any = 0.7,
     *,
-    classes: bool = False,
+    draw: Callable[..., hv.Image] = figures.susceptibility_image,
     places: bool = True,
     size: tuple[int, int] = SIZES[1],
-    k: int = len(LEVELS),
+    on_tap: Callable[[float, float], object] | None = None,
 ) -> hv.DynamicMap:
     """A GeoTIFF of a run over its ground, read anew at each change of `stream`.
 
-    `opacity` is a number or a widget; `k` the number of classes. Maps that share a stream and a
+    `opacity` is a number or a widget; `draw` makes an image of values, bounds and dimensions;
+    `on_tap` is called with the place tapped, which is marked. Maps that share a stream and a
     ground move together.
     """
     # Panel links axes of one label: only maps of one study area shall move together.
     kdims = [hv.Dimension(f"{axis} of {ground.name}") for axis in ("easting", "northing")]
-    image = partial(figures.zones_image, k=k) if classes else figures.susceptibility_image
 
     def over(x_range: Range, y_range: Range) -> hv.Image:
-        return image(*read_window(path, x_range, y_range), kdims)
+        return draw(*read_window(path, x_range, y_range), kdims)
 
     def under(x_range: Range, y_range: Range) -> hv.Image:
         seen = shade_window(ground, x_range, y_range)
@@ -215,11 +268,30 @@ def run_map(
     layers = hv.DynamicMap(under, streams=[stream]) * top.apply.opts(alpha=alpha)
     if places:
         layers *= figures.place_points(*_thinned(ground), kdims)
+    if on_tap:
+        layers *= _mark(on_tap, kdims)
     frame = figures.map_frame(ground.grid.bounds, *size, ground.unit)
     left, bottom, right, top_edge = ground.grid.bounds
     frame["xlim"] = stream.x_range or (left, right)
     frame["ylim"] = stream.y_range or (bottom, top_edge)
     return layers.opts(**frame, backend="bokeh")
+
+
+def _mark(on_tap: Callable[[float, float], object], kdims: list[hv.Dimension]) -> hv.DynamicMap:
+    """A cross where the map was tapped last; every tap is told."""
+    tap = Tap()
+
+    def cross(x: float | None, y: float | None) -> hv.Points:
+        points = hv.Points([] if x is None else [(x, y)], kdims=kdims)
+        look = {"marker": "circle_cross", "size": 16, "fill_alpha": 0.0, "line_width": 2}
+        return points.opts(color="white", line_color="#e6007e", **look, backend="bokeh")
+
+    def told(x: float | None, y: float | None) -> None:
+        if x is not None and y is not None:
+            on_tap(float(x), float(y))
+
+    tap.add_subscriber(told)
+    return hv.DynamicMap(cross, streams=[tap])
 
 
 def _thinned(ground: Ground) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -230,6 +302,32 @@ def _thinned(ground: Ground) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _every(places: int) -> int:
     """Of so many landslides every n-th is drawn."""
     return max(1, -(-places // MOST_PLACES))
+
+
+def _legend_of(look: Look, places: int, runs: Sequence[Run]) -> str:
+    if look.name in SHOWN.values():
+        return legend_html(look.name == ZONES, places, sorted(set(map(_classes_of, runs))))
+    return layer_legend(*look)
+
+
+def layer_legend(name: str, limits: tuple[float, float]) -> str:
+    """The colours of a map of doubt: its codes by name, or its scale with both ends."""
+    title, colours = LAYERS[name]
+    if not isinstance(colours, str):
+        return _legend(f"<b>{title}</b>" + "".join(_swatch(*entry) for entry in colours.values()))
+    low, high = (f"{limit:.2g}" for limit in limits)
+    more = "" if name.endswith("_mean.tif") else " and more"
+    return _legend(f"<span>{title} {low}</span>{_ramp(colours)}<span>{high}{more}</span>")
+
+
+def _swatch(words: str, colour: str) -> str:
+    style = "display:inline-block;width:14px;height:14px;margin-right:4px;vertical-align:-2px"
+    return f'<span><i style="{style};background:{colour}"></i>{words}</span>'
+
+
+def _ramp(scale: str) -> str:
+    colours = ",".join(hv.plotting.util.process_cmap(scale, 12))
+    return f'<i style="width:220px;height:12px;background:linear-gradient(90deg,{colours})"></i>'
 
 
 def legend_html(classes: bool, places: int = 0, numbers: Sequence[int] = (5,)) -> str:
@@ -243,16 +341,14 @@ def legend_html(classes: bool, places: int = 0, numbers: Sequence[int] = (5,)) -
     dot = "width:6px;height:6px;border-radius:4px;background:black;margin-right:4px"
     dot = f'<span><i style="display:inline-block;vertical-align:1px;{dot}"></i>{what}</span>'
     if classes:
-        swatch = "display:inline-block;width:14px;height:14px;margin-right:4px;vertical-align:-2px"
         items = "".join(
-            f'<span><i style="{swatch};background:{colour}"></i>{level}</span>'
+            _swatch(level, colour)
             for k in numbers
             for level, colour in zip(level_names(k), level_colours(k), strict=True)
         )
         return _legend(items + dot)
-    colours = ",".join(figures.susceptibility_colours(12))
-    bar = f"width:220px;height:12px;background:linear-gradient(90deg,{colours})"
-    return _legend(f'<span>susceptibility 0</span><i style="{bar}"></i><span>1</span>{dot}')
+    ramp = _ramp(figures.SUSCEPTIBILITY_COLOURS)
+    return _legend(f"<span>susceptibility 0</span>{ramp}<span>1</span>{dot}")
 
 
 def _legend(items: str) -> str:

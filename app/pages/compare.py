@@ -1,10 +1,11 @@
-"""Compare runs: scores, maps, curves, histograms and classes beside each other.
+"""Compare runs: scores, leakage, maps, curves, histograms and classes beside each other.
 
 Only runs judged on the same test places share a plot; others are shown one by one, under the core's
 sentence that says why.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
 from typing import Any
@@ -14,11 +15,20 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app.layout import beside, heading, note, or_words, tabs
 from lsm_app.map_view import linked_maps
 from lsm_app.session import Follower, Newest, Session, html_table, known_runs, poll, purpose, said
+from lsm_app.why import Why
 from lsm_core import figures, unit_figures
 from lsm_core.errors import LsmError
-from lsm_core.runs import ALIVE, SCORE_COLUMNS, Run, compare, runs_folder
+from lsm_core.runs import (
+    ALIVE,
+    SCORE_COLUMNS,
+    Run,
+    compare,
+    compare_protocols,
+    runs_folder,
+)
 
 AT_FIRST = 4  # runs compared before anybody chooses
 DRAWS = 300  # bootstrap samples for the intervals shown; `lsm compare` takes more
@@ -31,12 +41,32 @@ SCORES = (
     "specificity, sensitivity and F1 at threshold 0.5 and above. AP and AUC need no threshold; "
     "prevalence is the AP of a model that knows nothing. Overlap is the share of test windows that "
     "overlap a training one. Best of each column in bold. Intervals (95%) come from drawing whole "
-    "blocks of test places; a rank changes only where the interval of a difference leaves 0 out."
+    "blocks of test places; a rank changes only where the interval of a difference leaves 0 out. "
+    "Models that know one thing only (null models) stand below: what does not beat them has learnt "
+    "little."
 )
 CLASSES = (
     "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
     "and by equal intervals of 0.2. Density is the share of landslides over the share of cells: 1 "
     "is no better than chance. Test blocks are ground nobody trained on; the whole map is not."
+)
+LEAKS = (
+    "Distance from each test place to the nearest training place, and the same from cells spread "
+    "over the map. A fair test is no nearer to training than the map is: its line lies on the "
+    "map's, or to the right of it."
+)
+RELIABLE = (
+    "Test places in ten bins of predicted probability; on the diagonal a probability is what it "
+    "says. ECE is the expected calibration error."
+)
+RATES = (
+    "Prediction counts landslides held out; success counts those of training, which says how well "
+    "a map fits what it was made from and nothing of the future."
+)
+GAP = (
+    "Test places of the two protocols differ, so the runs share no table; 95% intervals of whole "
+    "blocks, each side drawn on its own. The random side is what a test beside the training places "
+    "says; the spatial side is what new ground would."
 )
 HEADS = {"f1": "F1", "mse": "MSE", "ap": "AP", "auc": "AUC"}
 
@@ -48,6 +78,7 @@ def page(session: Session) -> pn.Column:
     content = pn.Column(sizing_mode="stretch_width")
     seen: list[dict[str, str]] = []  # states at the last look
     followers: dict[str, Follower] = {}
+    turn = threading.Lock()  # of asking why at a place: one at a time in this session
 
     def look() -> None:
         """Runs and their states as they are now; what is done since the last look joins in."""
@@ -73,7 +104,7 @@ def page(session: Session) -> pn.Column:
         picked = [run for run, _ in known_runs() if run.id in session.runs]
         picked.sort(key=lambda run: session.runs.index(run.id))
         content[:] = [] if picked else [nothing_yet(bool(choice.options))]
-        for part in comparison(picked) if picked else ():
+        for part in comparison(picked, turn) if picked else ():
             content.append(part)  # the scores are read while the maps are drawn
 
     newest = Newest(draw)
@@ -160,54 +191,49 @@ def nothing_yet(some: bool) -> pmui.Alert:
 # ------------------------------------------------------------------------------------ comparison
 
 
-def comparison(runs: Sequence[Run]) -> Iterator[Any]:
-    """All there is to see of these runs: one block, or one for each if they do not compare."""
+def comparison(runs: Sequence[Run], turn: threading.Lock) -> Iterator[Any]:
+    """All there is to see of these runs: one block, or one for each if they do not compare.
+
+    Of runs under both protocols, which never share a table, the gap may be asked for.
+    """
     try:
         compare(list(runs))
     except LsmError as error:
         yield said(error)
+        if len({run.recipe.protocol for run in runs}) > 1:
+            yield protocols(runs)
         for run in runs:
-            yield _heading(run.id)
-            yield from _block([run])
+            yield heading(run.id)
+            yield from _block([run], turn)
         return
-    yield from _block(runs)
+    yield from _block(runs, turn)
 
 
-def _block(runs: Sequence[Run]) -> Iterator[Any]:
+def _block(runs: Sequence[Run], turn: threading.Lock) -> Iterator[Any]:
     parts = [
         ("Scores", lambda: score_table(runs)),
-        ("Maps", lambda: maps(runs)),
+        ("Leakage", lambda: leakage(runs)),
+        ("Maps", lambda: maps(runs, Why(turn))),
         ("Curves", lambda: curves(runs)),
         ("Spread and classes", lambda: classes(runs)),
     ]
     for title, make in parts:
-        yield _heading(title)
-        yield _or_words(make)
+        yield heading(title)
+        yield or_words(make)
 
 
-def maps(runs: Sequence[Run]) -> Any:
-    """Linked maps; of runs on units, which have none, their points or polygons."""
+def maps(runs: Sequence[Run], why: Why) -> Any:
+    """Linked maps, which `why` is asked of; of runs on units their points or polygons."""
     mapped = [run for run in runs if run.has_map]
     if len(mapped) == len(runs):
-        return linked_maps(runs)
+        return pn.Column(linked_maps(runs, why.ask), why.view, sizing_mode="stretch_width")
     others = [run for run in runs if not run.has_map]
-    drawn = [_or_words(partial(_units, run)) for run in others]
+    drawn = [or_words(partial(_units, run)) for run in others]
     return pn.Column(*([linked_maps(mapped)] if mapped else []), pn.FlexBox(*drawn, gap="8px"))
 
 
 def _units(run: Run) -> pn.pane.HoloViews:
     return pn.pane.HoloViews(unit_figures.units_of(run), linked_axes=True)
-
-
-def _heading(text: str) -> pmui.Typography:
-    return pmui.Typography(escape(text), variant="h6", margin=(14, 10, 0, 10))
-
-
-def _or_words(make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except LsmError as error:
-        return said(error)
 
 
 def score_table(runs: Sequence[Run]) -> pn.Column:
@@ -222,19 +248,34 @@ def score_table(runs: Sequence[Run]) -> pn.Column:
         if len(tables["models"]) == len(table) > 1:
             table[f"{HEADS[name]} rank"] = tables["models"][f"{name} rank"].to_numpy()
     table = table.drop(columns=["overlap verdict"])
+    last = len(table) - 1  # below it null models, which do not compete
+    table = _with_nulls(table, tables["nulls"])
     scores = [*SCORE_COLUMNS, "prevalence", "overlap share"]
+    counted = ["test places", *(name for name in table if name.endswith("rank"))]
     high = [name for name in SCORE_COLUMNS if name != "mse"]
     bold = {"props": "font-weight:700"}
     styled = (
         table.style.hide(axis="index")
         .format("{:.3f}", subset=scores, na_rep="–")
-        .format("{:,}", subset=["test places"])
+        .format("{:,.0f}", subset=counted, na_rep="–")
         .format(escape="html", subset=["run"])
         .format_index(lambda name: HEADS.get(name, name), axis=1)
     )
     if len(runs) > 1:
-        styled = styled.highlight_max(subset=high, **bold).highlight_min(subset=["mse"], **bold)
-    return pn.Column(html_table(styled), leakage, _note(SCORES), sizing_mode="stretch_width")
+        styled = styled.highlight_max(subset=pd.IndexSlice[:last, high], **bold)
+        styled = styled.highlight_min(subset=pd.IndexSlice[:last, ["mse"]], **bold)
+    return pn.Column(html_table(styled), leakage, note(SCORES), sizing_mode="stretch_width")
+
+
+def _with_nulls(table: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
+    """Null models below the runs: their AP and AUC, and a dash for what they have not."""
+    if nulls.empty:
+        return table
+    below = nulls[["ap", "auc"]].assign(run=nulls["null model"] + " (knows nothing else)")
+    whole = pd.concat([table, below], ignore_index=True)
+    words = [name for name in whole if name.endswith("95%")]
+    whole[words] = whole[words].fillna("–")
+    return whole
 
 
 def _leakage(table: pd.DataFrame) -> pmui.Alert:
@@ -253,9 +294,48 @@ def _leakage(table: pd.DataFrame) -> pmui.Alert:
     )
 
 
-def curves(runs: Sequence[Run]) -> pn.FlexBox:
-    """Precision-recall and ROC."""
-    return _beside(figures.curves_of(runs, "pr"), figures.curves_of(runs, "roc"))
+def curves(runs: Sequence[Run]) -> pn.Tabs:
+    """Precision-recall and ROC; reliability; success and prediction rates."""
+    return tabs(
+        {
+            "PR and ROC": lambda: beside(*(figures.curves_of(runs, k) for k in ("pr", "roc"))),
+            "Reliability": lambda: _noted(RELIABLE, figures.reliability_of(runs)),
+            "Success and prediction rates": lambda: _noted(
+                RATES, *(figures.rates_of(runs, kind) for kind in ("prediction", "success"))
+            ),
+        }
+    )
+
+
+def _noted(words: str, *plots: hv.Element) -> pn.Column:
+    return pn.Column(beside(*plots), note(words), sizing_mode="stretch_width")
+
+
+def leakage(runs: Sequence[Run]) -> pn.Column:
+    """The meter of each run, drawn once for runs that have the same, or the sentence why not."""
+    parts = [
+        or_words(lambda alike=alike: beside(figures.leakage_of(*alike)))
+        for alike in figures.alike_in_leakage(runs)
+    ]
+    return pn.Column(pn.FlexBox(*parts, gap="8px"), note(LEAKS), sizing_mode="stretch_width")
+
+
+def protocols(runs: Sequence[Run]) -> pn.Column:
+    """A button that draws random against spatial evaluation of models run under both."""
+    button = pmui.Button(label="Draw the gap between protocols", variant="outlined")
+    drawn = pn.Column(sizing_mode="stretch_width")
+
+    def gap() -> pn.Column:
+        table = compare_protocols(list(runs), draws=DRAWS)
+        return _noted(GAP, *(figures.protocols_of(table, name) for name in ("ap", "auc")))
+
+    def draw(*_: Any) -> None:
+        button.loading = True
+        drawn[:] = [or_words(gap)]
+        button.loading = False
+
+    button.on_click(draw)
+    return pn.Column(button, drawn, sizing_mode="stretch_width")
 
 
 def classes(runs: Sequence[Run]) -> pn.Column:
@@ -271,13 +351,13 @@ def classes(runs: Sequence[Run]) -> pn.Column:
     def draw(*_: Any) -> None:
         bars = figures.density_of(runs, breaks=breaks.value, where=where.value)
         kept = (table["breaks"] == breaks.value) & (table["where"] == where.value)
-        pair[:] = [_beside(figures.histogram_of(runs), bars), html_table(_zoning(table[kept]))]
+        pair[:] = [beside(figures.histogram_of(runs), bars), html_table(_zoning(table[kept]))]
 
     for select in (breaks, where):
         select.param.watch(draw, "value")
     draw()
     choices = pn.FlexBox(breaks, where, gap="16px")
-    return pn.Column(choices, pair, _note(CLASSES), sizing_mode="stretch_width")
+    return pn.Column(choices, pair, note(CLASSES), sizing_mode="stretch_width")
 
 
 def _zoning(table: pd.DataFrame) -> Any:
@@ -303,17 +383,3 @@ def _zoning(table: pd.DataFrame) -> Any:
         .format("{:,.0f}", subset=[counted, "landslides"])
         .format(escape="html", subset=["run"])
     )
-
-
-def _beside(*plots: hv.Element) -> pn.FlexBox:
-    """Plots beside each other where the screen is wide, below each other where it is not."""
-    style = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
-    panes = [
-        pn.pane.HoloViews(plot, linked_axes=False, sizing_mode="stretch_width", styles=style)
-        for plot in plots
-    ]
-    return pn.FlexBox(*panes, sizing_mode="stretch_width", gap="8px")
-
-
-def _note(text: str) -> pmui.Typography:
-    return pmui.Typography(text, variant="caption", sizing_mode="stretch_width")
