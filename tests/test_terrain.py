@@ -366,6 +366,12 @@ def test_slope_position_names_ridges_slopes_flats_and_valleys() -> None:
     assert found.dtype == np.int16
 
 
+def test_slope_positions_close_on_the_left_and_flat_ends_at_five_degrees() -> None:
+    deviation = np.array([-1.01, -1, -0.5, -0.3, 0, 0, 0.5, 1])
+    steep = np.array([9, 9, 9, 9, 5, 4.99, 0, 0])
+    assert terrain._classes(deviation, steep).tolist() == [1, 2, 4, 5, 6, 3, 9, 10]
+
+
 def test_slope_position_keeps_holes_and_uses_all_classes(holed: xr.DataArray) -> None:
     found = terrain.slope_position(holed, 300)
     np.testing.assert_array_equal(found == found.attrs["nodata"], holed.isnull())
