@@ -163,18 +163,16 @@ def test_the_usual_honest_test_places_of_balakot_stay_what_they_were(balakot):
 @pytest.mark.parametrize("method", FOLDING)
 def test_each_landslide_is_tested_in_exactly_one_fold(method):
     ds = area()
-    tested, ground = [], np.zeros(ds["valid"].shape, int)
+    tested = []
     slides = landslide_places(ds)
     for fold in range(1, 5):
         held = hold_out(ds, recipe(method, "split.folds=4", f"split.fold={fold}"), slides)
         tested += slides["landslide_id"][held.part == "test"].tolist()
         assert (held.part == "validation").any()
         assert (held.part == "train").any()
-        ground += held.ground == PARTS.index("test")
+        share = (held.ground == PARTS.index("test")).mean()
+        assert 0.05 < share < 0.5, share  # blocks without a landslide are dealt out too
     assert sorted(tested) == sorted(slides["landslide_id"])
-    if method == "blocks":
-        empty = ground[~np.isin(ground, 1)].size / ground.size
-        assert empty < 0.5  # blocks without a landslide are dealt out anew in every fold
 
 
 def test_a_paper_cross_validation_tests_each_landslide_once():
@@ -242,6 +240,39 @@ def test_stated_parts_are_taken_and_what_is_not_said_has_no_part():
     ds["place_part"] = ("place", np.where(said == "val", "tset", said))
     with pytest.raises(SampleError, match=r"must say train and test .*, but it says tset"):
         hold_out(ds, recipe("column"), slides)
+
+
+@pytest.mark.parametrize(
+    ("method", "column", "nothing"),
+    [
+        ("area", "place_district", None),
+        ("image", "place_Year_obs", np.nan),
+        ("date", "place_date", None),
+    ],
+)
+def test_landslides_the_column_says_nothing_about_have_no_part(method, column, nothing):
+    ds = area()
+    said = ds[column].values.astype(object if nothing is None else float)
+    said[:7] = nothing
+    ds[column] = ("place", said)
+    held = hold_out(ds, recipe(method), landslide_places(ds))
+    assert np.flatnonzero(held.part == "").tolist() == list(range(7))
+    assert held.counts["landslides without a part in split.column"] == 7
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_parts_follow_the_seed_of_the_split(method):
+    ds = area()
+    slides = landslide_places(ds)
+    folds = ([], ["split.folds=3"] if method in FOLDING else [])
+    for more in folds:
+        one, again, other = (
+            hold_out(ds, recipe(method, f"split.seed={seed}", *more), slides).part.tolist()
+            for seed in (1, 1, 2)
+        )
+        assert one == again
+        if method not in ("column", "area", "image"):  # a few groups may be dealt out alike
+            assert one != other
 
 
 def test_a_column_without_validation_has_it_cut_from_training_by_block():
@@ -352,6 +383,18 @@ def test_tuning_splits_the_training_part_again_with_the_same_gap(method):
         gone = frame.attrs["removed"]
         assert gone + len(frame) == (samples["split"] != "test").sum()
     assert sorted(checked) == sorted(seen.index)
+
+
+def test_tuning_as_published_leaves_out_soft_samples_of_landslides_that_check():
+    ds = area()
+    settings = {"name": "r", "model": {"name": "x"}, "protocol": "paper", "samples": HEAT}
+    chosen = make_recipe(settings | {"input": WINDOW})
+    samples = draw_places(ds, chosen).samples
+    for frame in nested_splits(ds, chosen, samples, 3):
+        check = frame[(frame["split"] == "validation") & (frame["label"] == 1)]
+        soft = frame[frame["label"] < 0]
+        assert len(soft)
+        assert not set(soft["landslide_id"]) & set(check["landslide_id"])
 
 
 def test_nothing_belongs_to_nobody_where_every_landslide_has_a_part():

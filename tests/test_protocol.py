@@ -223,6 +223,7 @@ def test_the_side_of_a_block_follows_the_area_not_the_model():
     assert block_metres(ds, plain) == 2000  # three gaps of 20 cells: 1,800 m
     assert block_metres(ds, recipe("split.block=null", "split.apart=20")) == 2000
     assert block_metres(ds, recipe("split.block=null", "input.form=table", "split.apart=1")) == 1000
+    assert block_metres(ds, recipe("split.block=null", "split.apart=25")) == 3000  # from 2,250 m
     assert block_metres(ds, recipe()) == 1500
 
 
