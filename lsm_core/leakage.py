@@ -132,6 +132,12 @@ def _verdict(report: dict[str, Any]) -> str:
     if usual and near[2] < 0.5 * usual[2]:
         return "optimistic: test places lie closer to training places than the map's cells do"
     clean = "clean: no test window overlaps a training window"
+    if usual and near[2] <= usual[2]:
+        return (
+            f"no test window overlaps a training window, but test places lie among training places "
+            f"({near[2]:,.0f} {report['unit']} at the median, the map's cells {usual[2]:,.0f}): the "
+            "scores tell how well gaps are filled, not how another valley would fare"
+        )
     if usual and near[2] > 2 * usual[2]:
         return (
             f"{clean}; test places lie further ({near[2]:,.0f} {report['unit']} at the median) "

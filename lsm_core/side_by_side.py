@@ -156,8 +156,7 @@ def _same_test_places(runs: Sequence[Finished]) -> None:
         other = first.setdefault(fold, run)
         if run.metrics["test_places"] != other.metrics["test_places"]:
             raise RunError(
-                f"{run.id} ({run.recipe.protocol}, split seed {split.seed}) and {other.id} "
-                f"({other.recipe.protocol}, split seed {other.recipe.split.seed}) were "
+                f"{run.id} ({_split_of(run)}) and {other.id} ({_split_of(other)}) were "
                 "tested on different places: rerun one with the other's area, protocol and split"
             )
     for key, own in folds.items():
@@ -168,6 +167,11 @@ def _same_test_places(runs: Sequence[Finished]) -> None:
                 f"{name} was not run on fold {', '.join(map(str, sorted(missing)))} as others "
                 "were: run it there, or leave the others' runs out"
             )
+
+
+def _split_of(run: Finished) -> str:
+    recipe = run.recipe
+    return f"{recipe.protocol}, {recipe.method}, split seed {recipe.split.seed}"
 
 
 def _model_key(run: Finished) -> str:
