@@ -45,7 +45,7 @@ def contributions(subject: Subject, x: NDArray[np.float32]) -> Contributions:
 
     Parameters
     ----------
-    x : (place, *encoder.input_shape), what the model sees of the places.
+    x : (place, *encoder.seen_shape), what the model sees of the places.
     """
     model = subject.model
     if type(model).__name__ in TREES:
@@ -54,7 +54,7 @@ def contributions(subject: Subject, x: NDArray[np.float32]) -> Contributions:
         return _by_terms(subject, x)
     if hasattr(model, "terms"):
         return _by_own_terms(subject, x)
-    if hasattr(model, "predict_on_batch"):
+    if hasattr(model, "predict_on_batch") and subject.encoder.combine == "channels":
         return _by_gradients(subject, x)
     return _one_at_a_time(subject, x)
 

@@ -47,6 +47,8 @@ def mc_dropout(
     """
     check_grid(run, "MC dropout")
     model, encoder = prediction.model_of(run)
+    if encoder.combine == "samples":
+        raise RunError(f"run {run.id} averages scales: MC dropout knows one score a place only")
     seed = run.recipe.seed if seed is None else seed
     ds = open_area(run.area_path)
     sampler = dropout_sampler(model, passes=passes, seed=seed, bend=run.calibrator)

@@ -41,7 +41,7 @@ class Subject:
         return samples[(samples["split"] == split) & (samples["label"] >= 0)]
 
     def seen(self, rows: ArrayLike, cols: ArrayLike) -> NDArray[np.float32]:
-        """What the model sees of places, (place, *encoder.input_shape)."""
+        """What the model sees of places, (place, *encoder.seen_shape)."""
         rows = np.asarray(rows)
         return prediction.gather(self.encoder, self.ds, rows, cols)(np.arange(len(rows)))
 
@@ -82,7 +82,12 @@ def parts_of(encoder: Encoder) -> dict[str, slice]:
 
 
 def share_of(x: NDArray[Any], encoder: Encoder, part: slice) -> NDArray[Any]:
-    """A factor's share of what a model sees; a view, so that it can be written to."""
+    """A factor's share of what a model sees; a view, so that it can be written to.
+
+    Of windows at several scales, (place, ..., scale, channel): all of them.
+    """
+    if encoder.form == "window" and encoder.sizes and encoder.combine == "channels":
+        x = x.reshape(*x.shape[:-1], len(encoder.sizes), -1, copy=False)
     return x[:, :, part] if encoder.form == "onehot" else x[..., part]
 
 
@@ -210,16 +215,27 @@ def put_factor(encoder: Encoder, factor: FittedFactor, attrs: dict[str, Any]) ->
             known = np.flatnonzero(code[:, 0] >= 0)
             share[known, code[known, 0], 0, 0] = 1
         elif encoder.form == "window":
-            code = code[:, None, None, :]
+            code = code.reshape(len(code), *[1] * (share.ndim - 2), -1)
             if factor.kind == "continuous":
-                middle = slice(encoder.size // 2, encoder.size // 2 + 1)
-                code = share + (code - share[:, middle, middle])
+                code = share + (code - _centre(share, encoder))
             share[...] = code
         else:
             share[...] = code
         return x
 
     return put
+
+
+def _centre(share: NDArray[Any], encoder: Encoder) -> NDArray[Any]:
+    """A factor at the window's own cell; at several scales the smallest has it as it is."""
+    middle = slice(encoder.size // 2, encoder.size // 2 + 1)
+    if share.ndim == 4:
+        return share[:, middle, middle]
+    smallest = encoder.scales.index(encoder.size)
+    scale = slice(smallest, smallest + 1)
+    if encoder.combine == "samples":
+        return share[:, scale, middle, middle]
+    return share[:, middle, middle, scale]
 
 
 def _encoded(

@@ -47,6 +47,8 @@ class Encoder:
     codes: str
     factors: tuple[FittedFactor, ...]
     unused: tuple[str, ...] = ()  # factors with limits in the recipe that the area does not have
+    sizes: tuple[int, ...] = ()  # windows of several sizes, each resampled to `size` cells
+    combine: str = "channels"  # or "samples": how they are put together
 
     @property
     def side(self) -> int:
@@ -56,17 +58,40 @@ class Encoder:
         return self.size if self.form == "window" else 1
 
     @property
+    def scales(self) -> tuple[int, ...]:
+        """Cells across each window round a place; none but for windows."""
+        return (self.sizes or (self.size,)) if self.form == "window" else ()
+
+    @property
+    def across(self) -> int:
+        """Cells across what is looked at round a place: the largest window, else 1."""
+        return max(self.scales, default=1)
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Names along the last dimension of what `encode` gives."""
         return tuple(name for f in self.factors for name in channels_of(f, self))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (side, side, 1), (size, size, channels) or (channels,)."""
+        """Shape of one sample of the model: (side, side, 1), (size, size, channels) or (channels,).
+
+        Of windows of several sizes, all channels of the first, then of the second; with `combine`
+        "samples" each size is a sample of its own.
+        """
         if self.form == "onehot":
             return (self.side, self.side, 1)
         n = len(self.channels)
-        return (self.size, self.size, n) if self.form == "window" else (n,)
+        if self.form != "window":
+            return (n,)
+        together = len(self.scales) if self.combine == "channels" else 1
+        return (self.size, self.size, together * n)
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        """Shape of what is seen of one place: the model's, or (scale, size, size, channels)."""
+        apart = (len(self.scales),) if self.combine == "samples" else ()
+        return (*apart, *self.input_shape)
 
     def classes_of(self, name: str) -> tuple[str, ...]:
         """What each class of a factor holds: a category, a direction, or "from to below to"."""

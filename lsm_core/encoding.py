@@ -72,7 +72,8 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
         )
     cells = _cells(ds, fit_on)
     fitted = [_fit(ds[name], cells, specs, preset) for name in names]
-    return Encoder(specs.form, specs.size, specs.codes, tuple(fitted), unused)
+    learnt = tuple(fitted)
+    return Encoder(specs.form, specs.size, specs.codes, learnt, unused, specs.sizes, specs.combine)
 
 
 def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:

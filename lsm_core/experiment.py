@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lsm_core import evaluation, metrics, models, prediction, runs
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, SampleError, Stopped
-from lsm_core.fitting import Ask, Report, fit_model
+from lsm_core.fitting import Ask, Report, fit_model, options_of
 from lsm_core.grid import grid_of
 from lsm_core.null_models import null_models, null_warnings
 from lsm_core.protocol import draw_places, scored
@@ -82,7 +82,7 @@ def plan_run(recipe: Recipe) -> Plan:
     if recipe.area is None:
         raise RecipeError("the recipe names no study area: give one with --area")
     card = models.card(recipe.model.name)
-    models.check_options(recipe.model.name, recipe.model.options)
+    options_of(recipe)  # are checked
     if recipe.input.form not in card.eats:
         raise RecipeError(
             f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "
@@ -90,6 +90,8 @@ def plan_run(recipe: Recipe) -> Plan:
         )
     if recipe.samples.heatmap and card.framework == "sklearn":
         raise RecipeError(f"{card.name} learns from hard labels: leave samples.heatmap out")
+    if recipe.training.weights != "none" and not card.weighs:
+        raise RecipeError(f"{card.name} takes no sample weights: set training.weights to none")
     path = area_path(recipe.area)
     ds = open_area(path)
     if is_units(ds):

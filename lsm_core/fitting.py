@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import xarray as xr
+from numpy.typing import ArrayLike, NDArray
 
 from lsm_core import models, prediction, runs, training
 from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder
-from lsm_core.errors import Stopped
+from lsm_core.errors import RecipeError, Stopped
 from lsm_core.recipe import Recipe
 
 COMPILING = 20.0  # seconds before the first batch is learnt from
@@ -43,7 +44,7 @@ def fit_model(
     ------
     Stopped : `should_stop` said so.
     """
-    name, options = recipe.model.name, recipe.model.options
+    name, options = recipe.model.name, options_of(recipe)
     train, check = (samples[samples["split"] == part] for part in ("train", "validation"))
     message = f"building {name} for {len(train):,} training places"
     report({"event": "stage", "stage": "training", "message": message})
@@ -53,7 +54,8 @@ def fit_model(
             _batches(recipe, ds, encoder, train, recipe.training.batch, shuffle=True),
             _batches(recipe, ds, encoder, check, prediction.BATCH, shuffle=False),
         )
-        forecast = _forecast(model, feed, recipe.training.epochs, int(ds["valid"].sum()))
+        cells, apart = int(ds["valid"].sum()), _samples_a_place(encoder)
+        forecast = _forecast(model, feed, recipe.training.epochs, cells, apart)
         report({"event": "stage", "stage": "training", "message": forecast})
         training.fit(model, feed, recipe.training, report, should_stop)
     else:
@@ -62,22 +64,40 @@ def fit_model(
         x = prediction.gather(encoder, ds, train["row"], train["col"])(np.arange(len(train)))
         if encoder.form == "classes":
             runs.write_table(path / "bivariate.csv", class_tables(encoder, x, train["label"]))
-        fit_estimator(model, x, train["label"])
+        weight = balanced(train["label"]) if recipe.training.weights == "balanced" else None
+        fit_estimator(model, x, train["label"], weight)
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")
     return model
 
 
-def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int) -> str:
+def options_of(recipe: Recipe) -> dict[str, Any]:
+    """The model's options; of one that tells scales apart, how many windows lie in its channels.
+
+    Raises
+    ------
+    RecipeError : an unknown option, or a number of scales, which follows from `input.sizes`.
+    """
+    name, options = recipe.model.name, recipe.model.options
+    if "scales" in options:
+        raise RecipeError(f"{name}: scales follow input.sizes: leave model.options.scales out")
+    models.check_options(name, options)
+    together = recipe.input.sizes and recipe.input.combine == "channels"
+    if together and "scales" in models.options_of(name):
+        return options | {"scales": len(recipe.input.sizes)}
+    return dict(options)
+
+
+def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int, samples_a_cell: int) -> str:
     """About how long and how much memory, from scoring one batch of the map's size."""
     x = feed.train.gather(np.arange(min(prediction.BATCH, len(feed.train.target))))
     model.predict_on_batch(x)  # the first one compiles
     began = time.perf_counter()
     model.predict_on_batch(x)
-    per_place = (time.perf_counter() - began) / len(x)
-    learning = COMPILING + BACKWARD * per_place * len(feed.train.target) * epochs
-    mapping = per_place * cells
+    per_sample = (time.perf_counter() - began) / len(x)
+    learning = COMPILING + BACKWARD * per_sample * len(feed.train.target) * epochs
+    mapping = per_sample * cells * samples_a_cell
     memory = psutil.Process().memory_info().rss / 1e9
     return (
         f"about {_duration(learning)} if all {epochs} epochs are needed, then "
@@ -98,11 +118,42 @@ def _batches(
     *,
     shuffle: bool,
 ) -> training.Batches:
+    """Of windows at several scales that are samples of their own, each place is there so often."""
+    seen = prediction.gather(encoder, ds, places["row"], places["col"])
+    each = _samples_a_place(encoder)
+
+    def one_scale(index: NDArray[np.intp]) -> NDArray[np.float32]:
+        return seen(index // each)[np.arange(len(index)), index % each]
+
+    weight = None
+    if shuffle and recipe.training.weights == "balanced":  # validation is looked at as it is
+        weight = np.repeat(balanced(places["label"]), each)
     return training.Batches(
-        prediction.gather(encoder, ds, places["row"], places["col"]),
-        places["target"].to_numpy(),
-        places["label"].to_numpy(),
+        one_scale if encoder.combine == "samples" else seen,
+        np.repeat(places["target"].to_numpy(), each),
+        np.repeat(places["label"].to_numpy(), each),
         batch,
         np.random.default_rng(recipe.seed),
         shuffle=shuffle,
+        weight=weight,
     )
+
+
+def balanced(label: ArrayLike) -> NDArray[np.float64]:
+    """Weights (place,) by which both classes count the same and the mean place counts 1.
+
+    Labels are 0 and 1; of soft samples, which are -1, each counts 1.
+
+    >>> balanced([1, 0, 0, 0, -1]).round(3).tolist()
+    [2.0, 0.667, 0.667, 0.667, 1.0]
+    """
+    label = np.asarray(label)
+    weight = np.ones(len(label))
+    hard = int((label >= 0).sum())
+    for value in (0, 1):
+        weight[label == value] = hard / (2 * max(int((label == value).sum()), 1))
+    return weight
+
+
+def _samples_a_place(encoder: Encoder) -> int:
+    return len(encoder.scales) if encoder.combine == "samples" else 1

@@ -19,7 +19,7 @@ from lsm_core.model_store import load_model as load_model
 from lsm_core.model_store import save_model as save_model
 from lsm_core.runs import Run
 from lsm_core.study_area import is_units, layer, open_area, rows_of, shape_of
-from lsm_core.windows import cut, reflect
+from lsm_core.windows import cut, cut_scales, reflect
 
 BATCH = 256  # cells a network scores at once; with more, its maps leave the processor's cache
 TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
@@ -140,7 +140,12 @@ def score_places(
 
 
 def score_inputs(model: Any, x: NDArray[np.float32], *, batch: int = BATCH) -> NDArray[np.float32]:
-    """Scores of what a model sees, (sample, *encoder.input_shape), as (sample,) float32."""
+    """Scores of what a model sees, (sample, *encoder.seen_shape), as (sample,) float32.
+
+    Of windows at several scales that are samples of their own, the mean of their scores.
+    """
+    if _is_apart(x):
+        return _mean_of_scales(x, lambda each: score_inputs(model, each, batch=batch))
     table = hasattr(model, "predict_proba")
     step = TABLE_BATCH if table else max(min(batch, len(x)), 1)
     score = np.empty(len(x), np.float32)
@@ -177,7 +182,7 @@ def gather(
 
     Returns
     -------
-    index (n,) -> (n, *encoder.input_shape) float32.
+    index (n,) -> (n, *encoder.seen_shape) float32.
 
     Raises
     ------
@@ -185,7 +190,7 @@ def gather(
     """
     rows, cols = _inside(ds, rows, cols)
     height, width = shape_of(ds)
-    if len(rows) * _across(encoder) ** 2 > height * width:
+    if len(rows) * sum(size**2 for size in encoder.scales) > height * width:
         stack = encode(ds, encoder).to_numpy()
         return lambda index: _as_input(encoder, _look(encoder, stack, rows[index], cols[index]))
     seen: NDArray[Any] = np.empty((len(rows), *_seen_shape(encoder)), _dtype(encoder))
@@ -212,7 +217,7 @@ class _Strip(NamedTuple):
 
 def _strips(encoder: Encoder, ds: xr.Dataset, firsts: Any, strip: int) -> Iterator[_Strip]:
     """Encode strips; the margin is mirrored at the first and last row of the map only."""
-    height, across = shape_of(ds)[0], _across(encoder)
+    height, across = shape_of(ds)[0], encoder.across
     above, below = across // 2, (across - 1) // 2
     for first in firsts:
         last = min(first + strip, height)
@@ -258,7 +263,12 @@ def _scores(
         some = slice(begin, min(begin + step, len(rows)))
         seen = _look(encoder, part.stack, part.row_of(rows[some]), cols[some])
         x = _as_input(encoder, seen)
-        score = model.predict_proba(x)[:, 1] if is_table_model else _ask_network(model, x, step)
+        if is_table_model:
+            score = model.predict_proba(x)[:, 1]
+        elif _is_apart(x):
+            score = _mean_of_scales(x, lambda each: _ask_network(model, each, step))
+        else:
+            score = _ask_network(model, x, step)
         yield some, score.astype(np.float32, copy=False)
 
 
@@ -274,18 +284,19 @@ def _ask_network(model: Any, x: NDArray[np.float32], batch: int) -> NDArray[np.f
 # --------------------------------------------------------------------------- what a model sees
 
 
-def _across(encoder: Encoder) -> int:
-    """Cells across what a model sees of the map."""
-    return encoder.size if encoder.form == "window" else 1
-
-
 def _look(
     encoder: Encoder, stack: NDArray[Any], rows: NDArray[np.intp], cols: NDArray[np.intp]
 ) -> NDArray[Any]:
     """Windows, or the cells' own values or classes, as encoded."""
-    if encoder.form == "window":
+    if encoder.form != "window":
+        return stack[rows, cols]
+    if not encoder.sizes:
         return cut(stack, rows, cols, encoder.size)
-    return stack[rows, cols]
+    side, sizes = encoder.size, encoder.sizes
+    together = cut_scales(stack, rows, cols, sizes, to=side)
+    if encoder.combine == "channels":
+        return together
+    return np.moveaxis(together.reshape(len(rows), side, side, len(sizes), -1), 3, 1)
 
 
 def _as_input(encoder: Encoder, seen: NDArray[Any]) -> NDArray[np.float32]:
@@ -293,7 +304,19 @@ def _as_input(encoder: Encoder, seen: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _seen_shape(encoder: Encoder) -> tuple[int, ...]:
-    return encoder.input_shape if encoder.form == "window" else (len(encoder.channels),)
+    return encoder.seen_shape if encoder.form == "window" else (len(encoder.channels),)
+
+
+def _is_apart(x: NDArray[Any]) -> bool:
+    """Windows of several scales, each a sample: (place, scale, row, column, channel)."""
+    return x.ndim == 5
+
+
+def _mean_of_scales(
+    x: NDArray[np.float32], score: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Scores of places, each the mean over its scales; one scale is scored after the other."""
+    return np.mean([score(x[:, scale]) for scale in range(x.shape[1])], axis=0)
 
 
 def _dtype(encoder: Encoder) -> type:

@@ -14,11 +14,12 @@ NETWORKS = [card.name for card in models.MENU.values() if card.framework == "ker
 BASELINES = [card.name for card in models.MENU.values() if card.framework == "sklearn"]
 QUICK = {
     "random_forest": {"n_estimators": 20},
+    "gbdt_lr": {"n_estimators": 20, "min_samples_leaf": 5},
     "gradient_boosting": {"max_iter": 20, "learning_rate": 0.3, "min_samples_leaf": 5},
 }
 CLASSES = [card.name for card in models.MENU.values() if card.eats == ("classes",)]
 # Nothing is drawn: convex fits, counts, and trees on all places and channels.
-SEEDLESS = ["logistic_regression", "gradient_boosting", "svm", *CLASSES]
+SEEDLESS = ["logistic_regression", "gradient_boosting", "gbdt_lr", "svm", *CLASSES]
 
 
 def places(shape, n=60, seed=0):
@@ -378,3 +379,75 @@ def test_shapes_a_model_does_not_take_are_refused(name, shape):
 def test_dropout_is_a_share():
     with pytest.raises(RecipeError, match=r"share in \[0, 1\), got 1"):
         models.build("lsgh_net", (7, 7, 1), dropout=1.0)
+
+
+# ------------------------------------------------------------------------ leaves of boosted trees
+
+
+def leaves_of_trees(**options):
+    r = np.random.default_rng(3)
+    x = r.normal(size=(3000, 4)).astype(np.float32)
+    label = (x[:, 0] * x[:, 1] + 0.5 * r.normal(size=3000) > 0).astype(int)
+    return x, label, models.build("gbdt_lr", (4,), seed=1, n_estimators=30, **options)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_regression_on_leaves_is_that_of_scikit_learn(weighted):
+    """Trees, one-hot and regression put together by hand, on places they have not seen too."""
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    x, label, model = leaves_of_trees()
+    weight = np.where(label == 1, 5.0, 1.0) if weighted else None
+    trees = GradientBoostingClassifier(n_estimators=30, min_samples_leaf=10, random_state=1)
+    leaves = trees.fit(x[:500], label[:500], sample_weight=weight[:500] if weighted else None)
+    onehot = OneHotEncoder().fit(leaves.apply(x[:500])[:, :, 0])
+    regression = LogisticRegression(max_iter=1000)
+    regression.fit(
+        onehot.transform(trees.apply(x[:500])[:, :, 0]),
+        label[:500],
+        sample_weight=weight[:500] if weighted else None,
+    )
+    theirs = regression.predict_proba(onehot.transform(trees.apply(x)[:, :, 0]))
+    ours = fit_estimator(model, x[:500], label[:500], weight[:500] if weighted else None)
+    np.testing.assert_allclose(ours.predict_proba(x), theirs, atol=1e-9)
+
+
+def test_a_tree_that_never_forks_is_one_number():
+    x, label, _ = leaves_of_trees()
+    model = models.build("gbdt_lr", (4,), n_estimators=2, min_samples_leaf=400)
+    score = fit_estimator(model, x[:500], label[:500]).predict_proba(x)[:, 1]
+    np.testing.assert_allclose(score, label[:500].mean(), atol=1e-3)
+
+
+# ----------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("name", [card.name for card in models.MENU.values() if card.weighs])
+def test_a_baseline_scores_higher_where_landslides_count_more(name):
+    """And as without weights where all count the same; a forest draws its places by weight."""
+    if name in NETWORKS:
+        pytest.skip("networks weigh in their batches: tests/test_training.py")
+    r = np.random.default_rng(0)
+    x = r.normal(size=(400, 3)).astype(np.float32)
+    label = (x[:, 0] + 2 * r.normal(size=400) > 1).astype(int)
+    options = QUICK.get(name, {}) | ({"min_samples_leaf": 40} if name == "random_forest" else {})
+
+    def fitted(weight):
+        return fit_estimator(models.build(name, (3,), seed=1, **options), x, label, weight)
+
+    plain_score = fitted(None).predict_proba(x)[:, 1]
+    heavy = fitted(np.where(label == 1, 5.0, 1.0)).predict_proba(x)[:, 1]
+    assert heavy.mean() > plain_score.mean() + 0.1
+    if name != "random_forest":
+        even = fitted(np.ones(400)).predict_proba(x)[:, 1]
+        np.testing.assert_allclose(even, plain_score, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["svm", *CLASSES])
+def test_a_baseline_that_does_not_weigh_says_so(name):
+    assert not models.MENU[name].weighs
+    x, label = fare(name)
+    with pytest.raises(RecipeError, match="takes no sample weights"):
+        fit_estimator(models.build(name, (5,)), x, label, np.ones(60))

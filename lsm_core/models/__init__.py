@@ -20,7 +20,8 @@ class Card:
     """One line of the menu.
 
     `eats` lists the input forms of a recipe it takes; `smallest` is the side, in cells, below
-    which its images are refused; `builder` is "module:function".
+    which its images are refused; `builder` is "module:function"; `weighs` says whether it can be
+    told that some places count more than others.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Card:
     builder: str
     smallest: int
     note: str
+    weighs: bool = True
 
 
 _IMAGES, _TABLE, _CLASSES = ("onehot", "window"), ("table",), ("classes",)
@@ -92,6 +94,15 @@ MENU: dict[str, Card] = {
             note="boosted trees on the binned values of the cell itself",
         ),
         Card(
+            name="gbdt_lr",
+            title="GBDT + logistic regression",
+            framework="sklearn",
+            eats=_TABLE,
+            builder="lsm_core.models.boosted_leaves:gbdt_lr",
+            smallest=1,
+            note="logistic regression on the leaves of boosted trees",
+        ),
+        Card(
             name="svm",
             title="Support vector machine",
             framework="sklearn",
@@ -99,6 +110,7 @@ MENU: dict[str, Card] = {
             builder="lsm_core.models.support_vectors:svm",
             smallest=1,
             note="radial kernel on the standardised values of the cell; Platt's probability",
+            weighs=False,
         ),
         *(
             Card(
@@ -109,6 +121,7 @@ MENU: dict[str, Card] = {
                 builder=f"lsm_core.models.bivariate:{name}",
                 smallest=1,
                 note=note,
+                weighs=False,
             )
             for name, title, note in (
                 ("frequency_ratio", "Frequency ratio", "mean ratio of the cell's classes"),
@@ -164,7 +177,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     ------
     RecipeError : the model or an option is unknown, or a value is of the wrong type.
     """
-    known = _options(name)
+    known = options_of(name)
     for key, value in options.items():
         if key == "seed":
             raise RecipeError("seed is not a model option: set the recipe's own seed")
@@ -175,7 +188,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise RecipeError(f"{name}: option {key} takes {wanted}, got {value!r}")
 
 
-def _options(name: str) -> dict[str, Any]:
+def options_of(name: str) -> dict[str, Any]:
     """Names and types of the options a builder takes."""
     builder = _builder(name)
     hints = typing.get_type_hints(builder)

@@ -3,6 +3,7 @@
 None loads a network library. All learn from hard labels and score with the probability of class 1.
 """
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,9 @@ def gradient_boosting(
     )
 
 
-def fit_estimator(model: Any, x: ArrayLike, label: ArrayLike) -> Any:
+def fit_estimator(
+    model: Any, x: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None
+) -> Any:
     """Fit a baseline on its training places, and return it.
 
     Parameters
@@ -83,11 +86,12 @@ def fit_estimator(model: Any, x: ArrayLike, label: ArrayLike) -> Any:
     model : from a builder of this room, or any with `fit` and `predict_proba`.
     x : (sample, channel), no NaN.
     label : (sample,) of 0 and 1, both present.
+    weight : (sample,), how much each counts; all the same without.
 
     Raises
     ------
     SampleError : NaN in `x`, other labels than 0 and 1, or only one of them.
-    RecipeError : scikit-learn refuses an option's value.
+    RecipeError : scikit-learn refuses an option's value, or the model takes no weights.
     """
     x, label = np.asarray(x, np.float32), np.asarray(label).astype(int)
     classes = np.unique(label).tolist()
@@ -100,8 +104,20 @@ def fit_estimator(model: Any, x: ArrayLike, label: ArrayLike) -> Any:
         raise SampleError(
             f"{bad} of {len(x)} training places have missing values: encode them first"
         )
+    weights = {} if weight is None else {_weight_of(model): np.asarray(weight)}
     try:
-        return model.fit(x, label)
+        return model.fit(x, label, **weights)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"scikit-learn refuses an option of the model: {reason}") from error
+
+
+def _weight_of(model: Any) -> str:
+    """What `fit` calls the weights; those of a pipeline go to its last step."""
+    if isinstance(model, Pipeline):
+        return f"{model.steps[-1][0]}__sample_weight"
+    if "sample_weight" not in inspect.signature(model.fit).parameters:
+        raise RecipeError(
+            f"{type(model).__name__} takes no sample weights: set training.weights to none"
+        )
+    return "sample_weight"

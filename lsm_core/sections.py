@@ -1,0 +1,243 @@
+"""The sections of a recipe, each checked by itself: what may be chosen, and what it means."""
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Protocol = Literal["honest", "paper"]
+Form = Literal["onehot", "window", "table", "classes"]
+Method = Literal["quantile", "equal", "natural", "geometric", "std"]
+
+
+METHODS = (
+    *("random", "stratified", "blocks", "clusters", "knndm"),
+    *("buffered", "area", "image", "date", "column"),
+)
+AS_PUBLISHED = ("random", "stratified")  # what the paper protocol knows
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(Section):
+    """Who is tested. Without a `method`, `honest` tests whole blocks and `paper` at random.
+
+    Methods: `random`; `stratified` (same shares of a column's values in every part); `blocks`
+    (squares); `clusters` (k-means of coordinates); `knndm` (folds as far apart as the map's cells
+    are from the landslides); `buffered` (at random, training at least `buffer` metres away);
+    `area` (whole areas that a column names); `image` (whole years of the image that shows the
+    landslide); `date` (the latest); `column` (a column says it itself). Under `honest` every method
+    keeps `apart` cells between training and test. Without `block`, the area's size decides (see
+    `holdout.block_metres`). With `folds`, run number `fold` of so many is meant: every landslide is
+    tested in one of them.
+    """
+
+    method: str | None = None
+    seed: int = 1
+    test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
+    validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
+    block: float | None = Field(None, gt=0, description="side of a block, metres")
+    apart: int | None = Field(None, ge=0, description="cells kept between training and test places")
+    buffer: float | None = Field(None, ge=0, description="metres kept so, where that is more")
+    clusters: int | None = Field(None, ge=2, description="k-means clusters (20, or 4 a fold)")
+    column: str | None = Field(None, description="place_<field>, or a categorical factor")
+    hold: tuple[str | int | float, ...] = Field((), description="values of the column to test")
+    cutoff: float | str | None = Field(None, description="last date that trains (date)")
+    folds: int | None = Field(None, ge=2)
+    fold: int = Field(1, ge=1)
+
+    @field_validator("cutoff", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value  # as YAML reads 2006-10-08
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Split":
+        if self.method is not None and self.method not in METHODS:
+            raise ValueError(f"{self.method!r} is no split.method; {near(self.method, METHODS)}")
+        if self.folds is not None and self.fold > self.folds:
+            raise ValueError(
+                f"split.fold is {self.fold}, of {self.folds} folds: give 1 to {self.folds}"
+            )
+        if self.folds is not None and self.method in ("date", "column"):
+            raise ValueError(f"split.method {self.method} makes one split: leave split.folds out")
+        if self.method in ("area", "column", "date") and self.column is None:
+            raise ValueError(
+                f"split.method {self.method} needs split.column: the column that says it"
+            )
+        if self.hold and self.method not in ("area", "image"):
+            raise ValueError(
+                "split.hold names areas or image years: set split.method to area or image"
+            )
+        return self
+
+
+class Heatmap(Section):
+    """Gaussian heatmap samples: the middle intervals of [0, 1], as many drawn from each."""
+
+    diameter: float = Field(13, gt=0, description="of a landslide's circle, cells")
+    per_interval: float = Field(0.3, gt=0, description="samples per interval and landslide")
+
+
+class Samples(Section):
+    """Negatives: the name of a strategy, or `{strategy: name, option: value}` (see `sampling`)."""
+
+    negatives: str | dict[str, Any] = "random"
+    negatives_per_landslide: float = Field(1.0, gt=0)
+    units: Literal["all", "sampled"] = Field(
+        "all", description="of units: train on all without a landslide, or on so many as above"
+    )
+    heatmap: Heatmap | None = None
+
+
+class Breaks(Section):
+    """How class limits are found among training cells; `natural` is short for {method: natural}."""
+
+    method: Method
+    k: int = Field(10, ge=2, description="classes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
+
+
+class Input(Section):
+    """What a model is shown of a place.
+
+    `table`: the cell's values; `onehot`: the cell's classes as a square binary image; `window`: the
+    cells around it; `classes`: the numbers of the cell's classes. With `sizes` windows of several
+    sizes, each resampled to the smallest, are put together: as `channels` of one sample, or as
+    `samples`, of which each is learnt from, and whose scores are averaged. Factors default to all
+    of the area's. Class limits (one-hot and classes) come from `classes` (limits, or a method),
+    else from the `preset`, else from the method `breaks`, else from `quantiles` of the training
+    cells.
+    """
+
+    form: Form = "table"
+    size: int = Field(13, ge=1, description="window, or smallest side of a one-hot image, cells")
+    sizes: tuple[int, ...] = Field((), description="of windows at several scales, cells")
+    combine: Literal["channels", "samples"] = "channels"
+    factors: tuple[str, ...] | None = None
+    preset: str | None = None
+    classes: dict[str, Breaks | tuple[float, ...]] = {}
+    breaks: Breaks | None = None
+    quantiles: int = Field(10, ge=2)
+    codes: Literal["onehot", "scaled"] = "onehot"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_is_the_smallest(cls, value: Any) -> Any:
+        sizes = value.get("sizes") if isinstance(value, Mapping) else None
+        if not sizes or not all(isinstance(size, int) for size in sizes):
+            return value
+        return {"size": min(sizes)} | dict(value)
+
+    @model_validator(mode="after")
+    def _scales_make_sense(self) -> "Input":
+        if self.sizes and self.form != "window":
+            raise ValueError(f"input.sizes are of windows, not of {self.form}: set input.form")
+        if self.combine == "samples" and not self.sizes:
+            raise ValueError("input.combine samples needs windows of several sizes: input.sizes")
+        if len(set(self.sizes)) < len(self.sizes):
+            raise ValueError(f"input.sizes are different windows, got {self.sizes}")
+        if self.sizes and self.size != min(self.sizes):
+            raise ValueError(
+                f"windows of {self.sizes} are resampled to the smallest, not to {self.size}: "
+                "leave input.size out"
+            )
+        return self
+
+
+class Selection(Section):
+    """Which factors a run keeps, decided on its training places, rule by rule in this order.
+
+    A rule that is null is not applied. The limits that papers state: VIF 10, which is tolerance 0.1
+    (SSGAN), VIF 4 and p 0.05 (mining landslides); the others are ours (see docs/factors.md).
+    """
+
+    pearson: float | None = Field(0.7, gt=0, le=1, description="largest |r| of two factors")
+    cramers_v: float | None = Field(0.7, gt=0, le=1, description="largest V of two categories")
+    vif: float | None = Field(10, ge=1, description="largest variance inflation; 1 / tolerance")
+    p_value: float | None = Field(None, gt=0, lt=1, description="of a regression on it alone")
+    importance: float | None = Field(0.0, description="accuracy lost by shuffling: above this")
+    against: str | None = Field(None, description="built area to carry the model to, unlabelled")
+    divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
+    always: tuple[str, ...] = Field((), description="factors that no rule drops")
+    trees: int = Field(200, ge=10, description="of the forest that importance is measured in")
+
+    @model_validator(mode="after")
+    def _divergence_from_something(self) -> "Selection":
+        if self.divergence is not None and self.against is None:
+            raise ValueError("selection.divergence needs selection.against: name a built area")
+        return self
+
+
+class Model(Section):
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Training(Section):
+    """How it is learnt. Weights `balanced`: landslides count as much as all places without.
+
+    Soft samples, which are neither, count as they are. Validation is not weighted.
+    """
+
+    epochs: int = Field(200, ge=1)
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    patience: int = Field(50, ge=1, description="epochs without a better validation accuracy")
+    loss: Literal["mse", "binary_crossentropy"] = "mse"
+    weights: Literal["none", "balanced"] = "none"
+
+
+class Zoning(Section):
+    """How the map is cut into zones.
+
+    Methods: `natural` (Jenks), `equal` (parts of [0, 1]), `quantile` (equally many cells), `target`
+    (`shares` of the training and validation landslides, or of the area, lowest zone first, which
+    add up to 1), `manual` (`breaks`: all limits, one more than zones). `k` is the number of zones;
+    the last two bring their own.
+    """
+
+    method: Literal["natural", "equal", "quantile", "target", "manual"] = "natural"
+    k: int = Field(5, ge=2, le=9)
+    shares: tuple[float, ...] = ()
+    of: Literal["landslides", "area"] = "landslides"
+    breaks: tuple[float, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bring_k(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        own = {"target": value.get("shares"), "manual": (value.get("breaks") or [0])[1:]}
+        zones = own.get(str(value.get("method")))
+        return {"k": len(zones)} | dict(value) if zones else value
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Zoning":
+        for name, method in (("shares", "target"), ("breaks", "manual")):
+            if bool(getattr(self, name)) != (self.method == method):
+                raise ValueError(f"zoning.{name} and zoning.method {method} need each other")
+        zones = {"target": len(self.shares), "manual": len(self.breaks) - 1}.get(self.method)
+        if zones not in (None, self.k):
+            raise ValueError(f"zoning.k is {self.k}, but {zones} zones are described: leave k out")
+        if self.shares and not (min(self.shares) > 0 and math.isclose(sum(self.shares), 1)):
+            raise ValueError(f"zoning.shares must be above 0 and add up to 1, got {self.shares}")
+        if any(b <= a for a, b in itertools.pairwise(self.breaks)):
+            raise ValueError(f"zoning.breaks must rise, got {self.breaks}")
+        return self
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A question with the names that look alike, or all that are known."""
+    close = difflib.get_close_matches(name, list(known), n=2)
+    return f"did you mean {' or '.join(close)}?" if close else f"known here: {', '.join(known)}"
