@@ -134,9 +134,9 @@ def _verdict(report: dict[str, Any]) -> str:
     clean = "clean: no test window overlaps a training window"
     if usual and near[2] <= usual[2]:
         return (
-            f"no test window overlaps a training window, but test places lie among training places "
-            f"({near[2]:,.0f} {report['unit']} at the median, the map's cells {usual[2]:,.0f}): the "
-            "scores tell how well gaps are filled, not how another valley would fare"
+            "no test window overlaps a training window, but test places lie among training places "
+            f"({near[2]:,.0f} {report['unit']} at the median, the map's cells {usual[2]:,.0f}): "
+            "the scores tell how well gaps are filled, not how another valley would fare"
         )
     if usual and near[2] > 2 * usual[2]:
         return (

@@ -47,8 +47,9 @@ SCORES = (
 )
 CLASSES = (
     "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
-    "and by equal intervals of 0.2. Density is the share of landslides over the share of cells: 1 "
-    "is no better than chance. Test blocks are ground nobody trained on; the whole map is not."
+    "and by equal intervals of 0.2. Density is landslides over cells of the class: a model that "
+    "knows nothing has the same in every class. Test blocks are ground nobody trained on; the "
+    "whole map is not."
 )
 LEAKS = (
     "Distance from each test place to the nearest training place, and the same from cells spread "
