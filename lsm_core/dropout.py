@@ -43,7 +43,7 @@ def mc_dropout(
 
     Raises
     ------
-    RunError : the model is no network, or has no dropout.
+    RunError : the model is no network, or has no dropout, or averages scales that are samples.
     """
     check_grid(run, "MC dropout")
     model, encoder = prediction.model_of(run)
