@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform, transform_bounds
 
-from lsm_core.errors import CrsError, GridError
+from lsm_core.errors import CrsError, GridError, SourceError
 from lsm_core.lattice import TOLERANCE as TOLERANCE
 from lsm_core.lattice import Bounds, crs_name
 from lsm_core.lattice import Grid as Grid
@@ -287,7 +287,13 @@ def _offset(a: Grid, b: Grid) -> tuple[int, int] | None:
 def values_of(raster: xr.DataArray, lazy: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (y, x), and where they are data: NaN, infinite and the stated nodata are not."""
     turned = raster.transpose("y", "x")
-    values = turned.data if lazy else np.asarray(turned.values)
+    try:
+        values = turned.data if lazy else np.asarray(turned.values)
+    except OSError as error:  # met only now, for a raster is read when its cells are needed
+        raise SourceError(
+            f"{_name(raster)} cannot be read to its end ({error.__cause__ or error}): the file is "
+            "damaged or cut short, or its server went away; fetch it again"
+        ) from error
     valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones_like(values, dtype=bool)
     stated = {raster.rio.nodata, raster.attrs.get("nodata"), raster.rio.encoded_nodata} - {None}
     for nodata in filter(np.isfinite, stated):

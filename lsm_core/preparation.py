@@ -4,12 +4,14 @@
 """
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import geopandas as gpd
 import numpy as np
+import psutil
 import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     OnProgress = Callable[[str], object]
 
 MOST_CELLS = 1_000_000_000
+BYTES, BYTES_A_FACTOR = 100, 12  # of memory a cell takes: drainage and checks, and each factor
 
 
 def prepare(
@@ -145,12 +148,27 @@ def _grid(
     size = f"{width:.2f} m" if abs(width - height) < 0.01 else f"{width:.2f} x {height:.2f} m"
     like = f", like {spec.like}" if spec.like else f", {spec.crs}"
     report(f"grid: {grid.shape[0]} rows x {grid.shape[1]} columns, cells of {size}{like}")
+    _check_memory(grid, len(area.factors), report)
     inside = np.ones(grid.shape, bool)
     if mask is not None:
         shapes = mask.geometry.to_crs(grid.crs.to_wkt()).dropna()
         inside = rasterize(shapes, grid.shape, transform=grid.transform).astype(bool)
         report(f"mask {spec.mask}: {inside.sum():,} cells have their centre inside")
     return grid, inside
+
+
+def _check_memory(grid: Grid, factors: int, report: _Report) -> None:
+    """Say what a large area needs, and refuse what the machine does not have."""
+    gigabytes = math.prod(grid.shape) * (BYTES + BYTES_A_FACTOR * factors) / 1e9
+    here = psutil.virtual_memory().total / 1e9
+    if gigabytes > here:
+        raise AreaError(
+            f"{math.prod(grid.shape):,} cells with {factors} factors need about {gigabytes:,.0f} "
+            f"GB of memory, this machine has {here:,.0f}: make grid.resolution coarser or "
+            "grid.extent smaller"
+        )
+    if gigabytes > 1:
+        report(f"about {gigabytes:.1f} GB of memory, of {here:,.0f} GB")
 
 
 def _grid_of_crs(area: AreaFile, catalog: "DataCatalog", mask: gpd.GeoDataFrame | None) -> Grid:

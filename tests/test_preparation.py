@@ -353,6 +353,21 @@ def test_resolution_too_fine(country):
         country.prepare()
 
 
+def test_more_memory_than_there_is(country, monkeypatch):
+    total = preparation.psutil.virtual_memory()._replace(total=1e5)
+    monkeypatch.setattr(preparation.psutil, "virtual_memory", lambda: total)
+    with pytest.raises(AreaError, match=r"need about .* GB of memory, this machine has 0: make"):
+        country.prepare()
+
+
+def test_a_raster_cut_short(country):
+    known = country.catalog()
+    file = country.folder / "dem.tif"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(SourceError, match=r"dem cannot be read to its end .*fetch it again"):
+        preparation.prepare(_written(country), known)
+
+
 # --- the real ones ------------------------------------------------------------------------------
 
 
