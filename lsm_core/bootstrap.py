@@ -131,8 +131,8 @@ def paired_block_bootstrap(
     >>> metric = lambda y, s: float(np.mean((s >= 0.5) == y))
     >>> a, b = [.9, .1, .8, .3, .7, .4], [.9, .1, .8, .6, .7, .6]
     >>> d = paired_block_bootstrap(label, a, b, block, metric, 200, np.random.default_rng(1))
-    >>> round(d.value, 3), d.low, d.high
-    (0.333, 0.0, 0.5)
+    >>> round(d.value, 3), round(d.low, 3), round(d.high, 3)
+    (0.333, 0.167, 0.5)
     """
     y, first, _ = both_classes(label, a)
     _, second, _ = both_classes(label, b)

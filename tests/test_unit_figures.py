@@ -1,5 +1,7 @@
 """Units drawn: every one with a score, in its place and colour."""
 
+import threading
+
 import geopandas as gpd
 import holoviews as hv
 import numpy as np
@@ -11,6 +13,7 @@ import xarray as xr
 
 from lsm_app import session
 from lsm_app.pages import compare
+from lsm_app.why import Why
 from lsm_core import runs
 from lsm_core.errors import AreaError, RunError
 from lsm_core.recipe import make_recipe
@@ -92,5 +95,6 @@ def test_runs_on_units_are_drawn_as_points_and_have_no_ground(tmp_path, monkeypa
     runs.write_table(run.path / "susceptibility.csv", table)
     runs.write_shapes(run.path / "susceptibility.gpkg", drawn(table, path))
     runs.write_json(run.path / "zones.json", Limits("equal", (0, 0.5, 1), "left").to_json())
-    (column,) = compare.maps([run]).objects
-    assert len(column[0].object) == n
+    (box,) = compare.maps([run], Why(threading.Lock())).objects
+    (column,) = box.objects
+    assert len(column.object) == n

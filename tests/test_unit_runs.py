@@ -241,8 +241,9 @@ def test_a_stored_run_scores_units_again(honest, tables, tmp_path):
         )
 
 
-def test_a_map_is_summed_up_by_polygons(sample_workspace, tmp_path):
+def test_a_map_is_summed_up_by_polygons(sample_workspace, tmp_path, monkeypatch):
     """Held-out units are judged apart; the table is what was written."""
+    monkeypatch.setenv("LSM_WORKSPACE", str(sample_workspace))  # this file has its own, too
     settings = FOREST | {"split": {"block": 6000.0}}
     done = run("sample", tmp_path, settings=settings)
     ds = study_area.open_area(done.area_path)
