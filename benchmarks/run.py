@@ -51,7 +51,7 @@ def main(words: list[str]) -> None:
 
 def _line(row: Row) -> str:
     sign = "at least" if row.at_least else "at most"
-    target, seen = f"{sign} {row.target:g} {row.unit}", f"{row.seen:.2g} {row.unit}"
+    target, seen = f"{sign} {row.target:g} {row.unit}", f"{row.seen:.3g} {row.unit}"
     if row.seen >= 100:
         seen = f"{row.seen:.0f} {row.unit}"
     cells = [row.id, row.what, target, seen, row.verdict, row.note, _machine()]
