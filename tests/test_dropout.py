@@ -93,6 +93,20 @@ def test_a_network_whose_dropout_can_be_gone_round_is_asked_as_a_whole():
     assert np.abs(mean - prediction.score_inputs(model, x)).max() < 0.15
 
 
+def test_mean_and_spread_are_of_the_bent_answers():
+    """The spread is a sample's (n - 1); calibration is done to each answer, not to the mean."""
+    model, x = network(0.5)
+    seen = []
+
+    def bend(score):
+        seen.append(score**2)
+        return seen[-1]
+
+    mean, spread = dropout_sampler(model, passes=3, seed=1, batch=64, bend=bend)(x)
+    np.testing.assert_allclose(mean, np.mean(seen[0], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(spread, np.std(seen[0], axis=0, ddof=1), rtol=1e-6)
+
+
 def test_only_networks_with_dropout_are_asked():
     assert not has_dropout(network(0.0)[0])
     assert not has_dropout(models.build("random_forest", (3,)))
