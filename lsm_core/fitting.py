@@ -57,7 +57,8 @@ def fit_model(
         cells, apart = int(ds["valid"].sum()), _samples_a_place(encoder)
         forecast = _forecast(model, feed, recipe.training.epochs, cells, apart)
         report({"event": "stage", "stage": "training", "message": forecast})
-        training.fit(model, feed, recipe.training, report, should_stop)
+        history = training.fit(model, feed, recipe.training, report, should_stop)
+        report({"event": "stage", "stage": "training", "message": _kept(recipe, history)})
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
 
@@ -103,6 +104,16 @@ def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int, samples_
         f"about {_duration(learning)} if all {epochs} epochs are needed, then "
         f"{_duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
     )
+
+
+def _kept(recipe: Recipe, history: list[dict[str, Any]]) -> str:
+    """Which epoch's weights the model holds, and why."""
+    number = next((row["epoch"] for row in history if row["kept"]), None)
+    if number is None:
+        return "stopped within the first epoch: the weights reached are kept"
+    last = recipe.training.patience is None
+    why = "the last: no early stopping" if last else "the best by validation accuracy"
+    return f"weights of epoch {number} of {len(history)} are kept, {why}"
 
 
 def _duration(seconds: float) -> str:

@@ -187,13 +187,14 @@ class Model(Section):
 class Training(Section):
     """How it is learnt. Weights `balanced`: landslides count as much as all places without.
 
-    Soft samples, which are neither, count as they are. Validation is not weighted.
+    Soft samples, which are neither, count as they are. Validation is not weighted. Without patience
+    (null) a network trains all epochs and its last weights are kept, else those of its best epoch.
     """
 
     epochs: int = Field(200, ge=1)
     batch: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    patience: int = Field(50, ge=1, description="epochs without a better validation accuracy")
+    patience: int | None = Field(50, ge=1, description="epochs without a better accuracy; or null")
     loss: Literal["mse", "binary_crossentropy"] = "mse"
     weights: Literal["none", "balanced"] = "none"
 

@@ -1,4 +1,4 @@
-"""The training loop of the networks: batches in, news out, the best weights kept.
+"""The training loop of the networks: batches in, news out, the best or the last weights kept.
 
 It knows NumPy and Keras only, and Keras is loaded by `fit`, so that importing this file costs
 nothing to a run that needs no network. Which places are trained on, and what a model is shown of
@@ -34,7 +34,7 @@ class Settings(Protocol):
     @property
     def learning_rate(self) -> float: ...
     @property
-    def patience(self) -> int: ...
+    def patience(self) -> int | None: ...
     @property
     def loss(self) -> str: ...
 
@@ -110,11 +110,12 @@ def fit(
     on_progress: Report | None = None,
     should_stop: Ask | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a Keras model with Adam; afterwards it holds the weights of its best epoch.
+    """Train a Keras model with Adam; afterwards it holds the weights of its best or last epoch.
 
     Best is the highest validation accuracy (score >= .5 against hard labels; samples without one do
     not count), among equals the lowest validation loss (on targets). Training ends after `epochs`,
-    or after `patience` epochs in which the accuracy did not rise.
+    or after `patience` epochs in which the accuracy did not rise. Without (`patience` None) nothing
+    stops it early, and the weights of the last epoch are kept, whatever validation says.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def fit(
     Returns
     -------
     One dict per finished epoch: epoch, loss, val_loss, val_accuracy, val_average_precision,
-    seconds.
+    seconds, and kept: whether it is the one whose weights the model holds.
 
     Raises
     ------
@@ -148,22 +149,24 @@ def fit(
     model.compile(optimizer=optimizer, loss=settings.loss, jit_compile=False)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
     history: list[dict[str, Any]] = []
-    best: list[NDArray[Any]] | None = None
-    best_rank, waited = (-math.inf, -math.inf), 0
+    kept: list[NDArray[Any]] | None = None
+    number, best_rank, waited = 0, (-math.inf, -math.inf), 0
+    patience = math.inf if settings.patience is None else settings.patience
     try:
-        while len(history) < settings.epochs and waited < settings.patience:
+        while len(history) < settings.epochs and waited < patience:
             result = _epoch(model, feed, settings, watch, number=len(history) + 1)
             history.append(result)
             rank = (result["val_accuracy"], -result["val_loss"])
             waited = 0 if rank[0] > best_rank[0] else waited + 1
-            if rank > best_rank:
-                best, best_rank = model.get_weights(), rank
+            if rank > best_rank or settings.patience is None:
+                kept, number = model.get_weights(), result["epoch"]
+            best_rank = max(rank, best_rank)
             watch.tell_epoch(result)
     except Stopped:
         pass  # the caller knows: it was its own `should_stop`
-    if best is not None:
-        model.set_weights(best)
-    return history
+    if kept is not None:
+        model.set_weights(kept)
+    return [row | {"kept": row["epoch"] == number} for row in history]
 
 
 def _epoch(

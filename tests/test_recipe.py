@@ -25,6 +25,7 @@ def test_changes_win_over_the_size_which_wins_over_the_rest():
     recipe = make_recipe(settings, ["training.epochs=100"])
     assert (recipe.training.epochs, recipe.training.batch, recipe.training.patience) == (100, 20, 3)
     assert make_recipe(settings, ["size=paper"]).training.epochs == 1
+    assert make_recipe(settings, ["training.patience=null"]).training.patience is None
 
 
 def test_a_change_replaces_what_was_there():

@@ -158,6 +158,26 @@ def test_it_ends_after_patience_epochs_without_a_rise_and_a_tie_is_no_rise():
     assert model.weights == [6]
 
 
+def test_without_patience_all_epochs_are_trained_and_the_last_weights_are_kept():
+    model, history = scripted(8, 0, 5, 5, 5, 5, patience=None)
+    assert len(history) == 6
+    assert model.weights == [6]
+    assert [row["kept"] for row in history] == [False] * 5 + [True]
+
+
+def test_the_history_says_which_epoch_was_kept():
+    _, history = scripted(8, 3, 5, 9)
+    assert [row["kept"] for row in history] == [False, True, False, False]
+
+
+def test_a_stop_without_patience_leaves_the_weights_of_the_last_whole_epoch():
+    model = Script([2, 4, 0])
+    asked = iter([False] * 13 + [True] * 100)
+    history = fit(model, feed(), settings(epochs=3, patience=None), None, lambda: next(asked))
+    assert [row["kept"] for row in history] == [False, True]
+    assert model.weights == [2]
+
+
 def test_validation_numbers_are_those_of_the_definitions():
     _, (row,) = scripted(2)
     wrong = 2 / 32  # the first negative scores 0.8, the first positive 0.2
@@ -220,7 +240,7 @@ def test_news_of_epochs_hold_everything_a_screen_shows():
     assert set(epochs[0]) == names
     assert epochs[0]["eta"] > 0
     assert epochs[1]["eta"] == 0
-    assert set(history[0]) == names - {"event", "epochs", "eta"}
+    assert set(history[0]) == names - {"event", "epochs", "eta"} | {"kept"}
 
 
 def test_news_of_batches_come_at_most_four_times_a_second(monkeypatch):
