@@ -9,12 +9,17 @@ What holds for every index:
 * Errors: no such band, or numbers that are no reflectances (SourceError).
 """
 
+import difflib
+from collections.abc import Iterable
+
 import numpy as np
 import xarray as xr
 
-from lsm_core.errors import SourceError
+from lsm_core.errors import AreaError, SourceError
 
 INDICES = ("ndvi", "ndwi", "bsi")
+DATES = ("before", "after")
+CHANGES = ("d", "ratio")
 
 # Bright clouds and snow pass 1, whole images do not: stored numbers lie in hundreds or thousands.
 BRIGHTEST_MEDIAN = 1.5
@@ -94,6 +99,147 @@ def bsi(
     """
     b, r, n, s = _bands(image, blue, red, nir, swir)
     return _index((s + r) - (n + b), (s + r) + (n + b), "bsi", "bare soil index")
+
+
+def with_bands(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+    """A study area with bands of its image, and indices made of them, as layers of their own.
+
+    Parameters
+    ----------
+    ds : with `image` (band, y, x) where any name is given; any part of an area gives that part.
+    names : of the image's bands, of `INDICES`, or of changes between two dates: see `channel`.
+        An index needs the bands its function names: blue, green, red, nir, swir.
+
+    Returns
+    -------
+    `ds` and, by these names, (y, x) float32 layers of kind continuous, NaN as nodata. A layer that
+    was called so is hidden by it.
+
+    Raises
+    ------
+    AreaError : the area has no image, or that no such band. SourceError : bands that an index
+        needs are missing or no reflectances.
+
+    >>> image = xr.DataArray([[[0.1]], [[0.4]]], {"band": ["red", "nir"]}, ("band", "y", "x"))
+    >>> seen = with_bands(xr.Dataset({"image": image}), ["nir", "ndvi"])
+    >>> [round(float(seen[name][0, 0]), 6) for name in ("nir", "ndvi")], seen.nir.attrs["kind"]
+    ([0.4, 0.6], 'continuous')
+    """
+    names = list(names)
+    if names and "image" not in ds:
+        raise AreaError(
+            f"{ds.attrs.get('name', 'the area')} has no image to take {', '.join(names)} from: "
+            "leave input.bands out, or state `image:` in its area file and prepare it again"
+        )
+    return ds.assign({name: channel(ds["image"], name) for name in names})
+
+
+def channel(image: xr.DataArray, name: str) -> xr.DataArray:
+    """One map of an image by its name: a band, an index, or the change of either.
+
+    Parameters
+    ----------
+    image : (band, y, x). Of two dates its bands are called red_before and red_after; where a band
+        has a twin `_before`, the plain name (red) means the later date too.
+    name : a band of the image; an index (`INDICES`), of two dates `ndvi_before` or `ndvi_after`;
+        `d_red` or `d_ndvi`, the later date minus the earlier; `ratio_red`, the later over the
+        earlier. A band that is called like any of these is the band.
+
+    Returns
+    -------
+    (y, x) float32 of kind continuous; NaN where a band it needs is NaN, or a denominator 0.
+
+    Raises
+    ------
+    AreaError : the image has nothing of this name; near names are said. SourceError : bands that an
+        index needs are missing, or are no reflectances.
+
+    >>> names = ["red_before", "nir_before", "red_after", "nir_after"]
+    >>> image = xr.DataArray(np.reshape([0.1, 0.4, 0.2, 0.3], (4, 1, 1)), dims=("band", "y", "x"))
+    >>> image = image.assign_coords(band=names)
+    >>> [round(float(channel(image, n)[0, 0]), 3) for n in ("d_ndvi", "ratio_red", "ndvi_before")]
+    [-0.4, 2.0, 0.6]
+    """
+    have = [str(band) for band in image["band"].values]
+    if name in have:
+        return _band(image, name, name)
+    kind, what, when = _parsed(name)
+    if name in channel_names(have):
+        if kind == "":
+            return _quantity(_dated(image, when) if when else image, what).rename(name)
+        old, new = (_quantity(_dated(image, date), what) for date in ("before", "after"))
+        change = new - old if kind == "d" else new / old.where(old != 0)
+        words = "after minus before" if kind == "d" else "after over before"
+        attrs = {"units": "1", "kind": "continuous"}
+        attrs["long_name"] = f"{old.attrs['long_name']}, {words}"
+        return change.astype("float32").rename(name).drop_attrs().assign_attrs(attrs)
+    known = [*have, *(n for n in channel_names(have) if n not in have)]
+    near = difflib.get_close_matches(name, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    raise AreaError(f"the image has no band {name!r}, nor is it an index: {hint}")
+
+
+def channel_names(bands: Iterable[str]) -> list[str]:
+    """What `channel` makes of an image with these bands, besides the bands.
+
+    >>> channel_names(["red_before", "red_after"])[:3]
+    ['ndvi_before', 'ndvi_after', 'ndwi_before']
+    """
+    have = list(bands)
+    twins = [b.removesuffix("_before") for b in have if b.endswith("_before")]
+    twins = [b for b in twins if b in have or f"{b}_after" in have]
+    names = (
+        [] if have and not set(have) - {f"{b}_{d}" for b in twins for d in DATES} else [*INDICES]
+    )
+    if twins:
+        names += [f"{index}_{date}" for index in INDICES for date in DATES]
+        names += [f"d_{what}" for what in (*twins, *INDICES)] + [f"ratio_{b}" for b in twins]
+    return names
+
+
+def looks_after(name: str) -> bool:
+    """Whether a channel's name says that it is of the later date, or of the change to it.
+
+    >>> [looks_after(name) for name in ("ndvi", "ndvi_before", "ndvi_after", "d_red")]
+    [False, False, True, True]
+    """
+    kind, _, when = _parsed(name)
+    return bool(kind) or when == "after"
+
+
+def _parsed(name: str) -> tuple[str, str, str]:
+    """Change ("", "d", "ratio"), band or index, and date ("", "before", "after") of a name."""
+    kind, rest = next(
+        ((k, name[len(k) + 1 :]) for k in CHANGES if name.startswith(f"{k}_")), ("", name)
+    )
+    when = next((date for date in DATES if rest.endswith(f"_{date}")), "")
+    return kind, rest.removesuffix(f"_{when}") if when else rest, when
+
+
+def _dated(image: xr.DataArray, when: str) -> xr.DataArray:
+    """The bands of one of two dates, under their plain names."""
+    have = [str(band) for band in image["band"].values]
+    plain = {
+        b: f"{b}_{when}"
+        for b in (n.removesuffix(f"_{when}") for n in have)
+        if f"{b}_{when}" in have
+    }
+    if when == "after" and not plain:
+        plain = {b: b for b in have if f"{b}_before" in have}
+    at = [have.index(name) for name in plain.values()]
+    return image.isel(band=at).assign_coords(band=list(plain))
+
+
+def _quantity(image: xr.DataArray, what: str) -> xr.DataArray:
+    index = {"ndvi": ndvi, "ndwi": ndwi, "bsi": bsi}.get(what)
+    return index(image) if index else _band(image, what, what)
+
+
+def _band(image: xr.DataArray, band: str, name: str) -> xr.DataArray:
+    have = [str(each) for each in image["band"].values]
+    attrs = {"units": str(image.attrs.get("units", "1")), "kind": "continuous"}
+    layer = image.isel(band=have.index(band), drop=True).astype("float32")
+    return layer.rename(name).drop_attrs().assign_attrs(attrs, long_name=f"band {band}")
 
 
 def _bands(image: xr.DataArray, *names: str) -> list[xr.DataArray]:

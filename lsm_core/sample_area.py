@@ -30,6 +30,7 @@ from lsm_core.distance import distance_to
 from lsm_core.errors import AreaError
 from lsm_core.grid import INTEGER_NODATA, Grid, How, align
 from lsm_core.inventory import lay_inventory
+from lsm_core.sample_legend import BANDS, FAULTS, LAND_COVER, LITHOLOGY, SCAR, STANDING
 from lsm_core.study_area import check_area, flags
 
 NAME = "sample"
@@ -45,37 +46,6 @@ TOWNS = 9
 # Cells of DEM round the area, so that terrain at its border has true neighbours.
 MARGIN = 8
 
-# Longitude and latitude, read off the relief: the Jacksboro fault and the front of Pine Mountain.
-FAULTS = {
-    "Jacksboro": [
-        (-84.345, 36.745), (-84.315, 36.710), (-84.275, 36.655), (-84.235, 36.605),
-        (-84.200, 36.545), (-84.165, 36.500), (-84.170, 36.470), (-84.190, 36.435),
-    ],
-    "Pine Mountain": [(-84.235, 36.605), (-84.190, 36.632), (-84.130, 36.672), (-84.070, 36.710)],
-}  # fmt: skip
-
-# Code: name, cohesion (kPa), angle of friction (degrees).
-LITHOLOGY = {
-    1: ("Alluvium", 4.0, 29.0),
-    2: ("Limestone", 12.0, 33.0),
-    3: ("Dolomite", 13.0, 34.0),
-    4: ("Shale", 5.0, 24.0),
-    5: ("Siltstone with coal", 7.0, 27.0),
-    6: ("Sandstone", 10.0, 31.0),
-    7: ("Conglomerate", 12.0, 33.0),
-}
-# Code: name, cohesion of roots (kPa), reflectance in blue, green, red and near infrared.
-LAND_COVER = {
-    1: ("Forest", 4.0, (0.03, 0.05, 0.04, 0.35)),
-    2: ("Shrub", 2.0, (0.05, 0.08, 0.07, 0.30)),
-    3: ("Pasture", 1.0, (0.05, 0.09, 0.08, 0.38)),
-    4: ("Cropland", 0.5, (0.07, 0.11, 0.12, 0.33)),
-    5: ("Built-up", 2.0, (0.12, 0.14, 0.16, 0.22)),
-    6: ("Bare ground", 0.0, (0.11, 0.15, 0.20, 0.27)),
-}
-SCAR = (0.13, 0.18, 0.24, 0.30)
-BANDS = ("blue", "green", "red", "nir")
-
 
 class Sample(NamedTuple):
     """A study area and the inventory that belongs beside it, as `save_area` takes them."""
@@ -90,7 +60,8 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     Twelve factors, the layers and places of the study-area contract, and two more that are no
     factors: `true_probability` (y, x), the chance that a landslide starts in a cell, which sums to
     their number, and `image` (band, y, x), reflectance 0 to 1 in blue, green, red and nir after the
-    landslides. About 700 polygons of 1 to 12 hectares, longer downslope. Every cell is valid.
+    landslides, and in blue_before and so on before them. About 700 polygons of 1 to 12 hectares,
+    longer downslope. Every cell is valid.
 
     Without `rng` it is the same area always; with one, other landslides, noise and image on the
     same terrain. The finer the cells the smoother the relief: its source has 75 x 93 m.
@@ -127,7 +98,7 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     ds = ds.assign_coords(place=laid.inventory["landslide_id"].to_numpy("int32"))
     ds["place_x"], ds["place_y"] = ("place", laid.x), ("place", laid.y)
     ds["place_area_m2"] = ("place", laid.inventory["area_m2"].to_numpy())
-    ds["image"] = _image(ds, rng)
+    ds["image"] = _images(ds, grid, rng)
     ds.attrs = _about(laid.counts, grid)
     check_area(ds)
     return Sample(ds, laid.inventory)
@@ -339,20 +310,42 @@ def _outline_of(
     return shapely.Polygon(np.column_stack([east, north]))
 
 
-def _image(ds: xr.Dataset, rng: np.random.Generator) -> xr.DataArray:
-    """Reflectance of the land cover under the morning sun, scars more or less overgrown."""
-    elevation = ds.elevation.rio.write_crs(EPSG)
-    light = 0.5 + 0.5 * terrain.hillshade(elevation, azimuth=135, altitude=50).values / 200
+def _images(ds: xr.Dataset, grid: Grid, rng: np.random.Generator) -> xr.DataArray:
+    """Reflectance after the landslides, scars more or less overgrown, and before them.
+
+    Before, under an earlier sun and in paler leaves, crops stood on some fields.
+    """
     fresh = np.concatenate([[0], rng.uniform(0.35, 1, ds.sizes["place"])])[ds.landslide_id.values]
+    after = _bands(ds, fresh, SCAR, 135, 50, rng)
+    standing = (ds.land_cover.values == 4) & (_noise(grid, 500, rng) > 0.3)
+    before = 0.96 * _bands(ds, standing.astype(float), STANDING, 120, 40, rng)
+    attrs = {"units": "1", "long_name": "surface reflectance", "source": "simulated"}
+    names = [*BANDS, *(f"{band}_before" for band in BANDS)]
+    values = np.concatenate([after, before]).astype("float32")
+    return xr.DataArray(
+        values, {"band": names, "y": ds.y, "x": ds.x}, ("band", "y", "x"), attrs=attrs
+    )
+
+
+def _bands(
+    ds: xr.Dataset,
+    share: NDArray,
+    patch: tuple[float, ...],
+    azimuth: float,
+    altitude: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Each band of the land cover, a share of every cell taken by another ground."""
+    elevation = ds.elevation.rio.write_crs(EPSG)
+    shade = terrain.hillshade(elevation, azimuth=azimuth, altitude=altitude).values
+    light = 0.5 + 0.5 * shade / 200
     bands = []
-    for k, scar in enumerate(SCAR):
+    for k in range(len(BANDS)):
         cover = np.vectorize({code: entry[2][k] for code, entry in LAND_COVER.items()}.get)
-        ground = (1 - fresh) * cover(ds.land_cover.values) + fresh * scar
+        ground = (1 - share) * cover(ds.land_cover.values) + share * patch[k]
         grain = rng.normal(1, 0.08, ground.shape)
         bands.append(np.clip(ground * grain * light + rng.normal(0, 0.004, ground.shape), 0, 1))
-    attrs = {"units": "1", "long_name": "surface reflectance", "source": "simulated"}
-    coords = {"band": list(BANDS), "y": ds.y, "x": ds.x}
-    return xr.DataArray(np.stack(bands).astype("float32"), coords, ("band", "y", "x"), attrs=attrs)
+    return np.stack(bands)
 
 
 def _noise(grid: Grid, metres: float, rng: np.random.Generator) -> NDArray[np.float64]:

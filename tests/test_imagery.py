@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from lsm_core import imagery
-from lsm_core.errors import SourceError
+from lsm_core.errors import AreaError, SourceError
 
 NAMES = ["blue", "green", "red", "nir", "swir"]
 
@@ -84,3 +84,62 @@ def test_numbers_that_are_no_reflectance_are_refused():
     cloudy = spread()
     cloudy[:, :2] = 1.7
     assert imagery.ndvi(cloudy).notnull().all()
+
+
+# --- two dates -----------------------------------------------------------------------------------
+
+
+def twice(seed=1):
+    """Blue to swir before and after, the twelfth cell of red after missing."""
+    values = np.random.default_rng(seed).uniform(0.01, 0.6, (10, 6, 7)).astype("float32")
+    values[7, 1, 5] = np.nan
+    names = [f"{band}_{date}" for date in ("before", "after") for band in NAMES]
+    return xr.DataArray(values, {"band": names}, ("band", "y", "x"))
+
+
+def test_change_between_two_dates():
+    """Later minus earlier and later over earlier, of bands and indices, against plain arrays."""
+    it = twice()
+    old, new = it.values[:5].astype("float64"), it.values[5:].astype("float64")
+    ndvi = [(b[3] - b[2]) / (b[3] + b[2]) for b in (old, new)]
+    expected = {
+        "ndvi_before": ndvi[0],
+        "ndvi_after": ndvi[1],
+        "d_ndvi": ndvi[1] - ndvi[0],
+        "d_red": new[2] - old[2],
+        "ratio_swir": new[4] / old[4],
+        "red_after": new[2],
+    }
+    for name, values in expected.items():
+        found = imagery.channel(it, name)
+        np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6)
+        assert (found.name, found.dtype, found.attrs["kind"]) == (name, "float32", "continuous")
+    assert np.isnan(imagery.channel(it, "d_ndvi")[1, 5])
+    assert "after minus before" in imagery.channel(it, "d_ndvi").attrs["long_name"]
+    it[0] = 0
+    assert np.isnan(imagery.channel(it, "ratio_blue")).all()
+
+
+def test_every_channel_that_is_named_can_be_made_and_no_other():
+    it = twice()
+    for name in imagery.channel_names(it.band.values):
+        assert imagery.channel(it, name).shape == (6, 7)
+    for name in ("ndvi", "red", "d_green_before", "ratio_ndvi"):
+        with pytest.raises(AreaError, match=f"no band '{name}'"):
+            imagery.channel(it, name)
+    with pytest.raises(AreaError, match="did you mean d_ndwi or d_ndvi"):
+        imagery.channel(it, "d_ndiv")
+    assert imagery.channel_names(NAMES) == list(imagery.INDICES)
+
+
+def test_a_plain_band_with_a_twin_before_is_the_later_date():
+    """As the sample area has it: red and red_before."""
+    it = twice()
+    plain = it.assign_coords(band=[*(f"{band}_before" for band in NAMES), *NAMES])
+    for name in ("d_ndvi", "ratio_red", "ndvi_after", "bsi_before"):
+        xr.testing.assert_equal(imagery.channel(plain, name), imagery.channel(it, name))
+    xr.testing.assert_equal(
+        imagery.channel(plain, "ndvi"), imagery.channel(it, "ndvi_after").rename("ndvi")
+    )
+    assert imagery.looks_after("ndvi_after")
+    assert not imagery.looks_after("red_before")

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from lsm_core import sample_area
 from lsm_core.errors import AreaError
 from lsm_core.grid import grid_of
+from lsm_core.imagery import channel
 from lsm_core.sample_area import Sample
 from lsm_core.study_area import categories, check_area, factors, inventory, open_area, save_area
 
@@ -156,7 +157,8 @@ def test_scars_can_be_seen(sample: Sample) -> None:
     """Brighter in red, with a lower NDVI, than the rest; a reflectance is within 0 and 1."""
     ds = sample.ds
     assert ds.image.dims == ("band", "y", "x")
-    assert ds.band.values.tolist() == ["blue", "green", "red", "nir"]
+    bands = ["blue", "green", "red", "nir"]
+    assert ds.band.values.tolist() == bands + [f"{band}_before" for band in bands]
     assert 0 <= float(ds.image.min()) < float(ds.image.max()) <= 1
     red, nir = ds.image.sel(band="red"), ds.image.sel(band="nir")
     assert float(red.where(ds.landslide == 1).mean()) > 1.5 * float(red.mean())
@@ -165,6 +167,21 @@ def test_scars_can_be_seen(sample: Sample) -> None:
         float(ndvi.where(ds.landslide == 1).mean())
         < float(ndvi.where(ds.landslide == 0).mean()) - 0.2
     )
+
+
+def test_the_image_before_knows_no_landslide(sample: Sample) -> None:
+    """NDVI falls at scars between the dates; before, it tells them from nothing of like cover."""
+    ds = sample.ds
+    change, before = (channel(ds.image, name).values for name in ("d_ndvi", "ndvi_before"))
+    scar, cover = ds.landslide.values == 1, ds.land_cover.values
+    assert np.median(change[scar]) < -0.25
+    assert abs(np.median(change[~scar])) < 0.05
+    forest = cover == 1
+    assert abs(before[forest & scar].mean() - before[forest & ~scar].mean()) < 0.01
+    harvested = (change < -0.2) & ~scar  # a change that is no landslide
+    assert 0.005 < harvested.mean() < 0.05
+    assert (cover[harvested] == 4).mean() > 0.8
+    assert roc_auc_score(scar.ravel(), -change.ravel()) > 0.95
 
 
 def test_roads_keep_to_gentle_ground(sample: Sample) -> None:
