@@ -15,8 +15,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lsm_core import metrics, prediction
+from lsm_core.encoder import channels_of
 from lsm_core.encoding import DIRECTIONS, Encoder, FittedFactor, encode
 from lsm_core.errors import RecipeError, SampleError
+from lsm_core.imagery import with_bands
 from lsm_core.runs import Run
 from lsm_core.study_area import categories, cells_at, open_area
 
@@ -61,7 +63,8 @@ class Subject:
 def open_subject(run: Run) -> Subject:
     """A run, ready to be asked (RunError: it has no model)."""
     model, encoder = prediction.model_of(run)
-    return Subject(run, model, encoder, open_area(run.area_path))
+    bands = [band.name for band in encoder.bands]
+    return Subject(run, model, encoder, with_bands(open_area(run.area_path), bands))
 
 
 def evenly(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -74,8 +77,8 @@ def evenly(table: pd.DataFrame, most: int) -> pd.DataFrame:
 def parts_of(encoder: Encoder) -> dict[str, slice]:
     """The channels (of a one-hot image: the column) of every factor."""
     parts, at = {}, 0
-    for factor in encoder.factors:
-        width = len(dataclasses.replace(encoder, factors=(factor,)).channels)
+    for factor in encoder.features:
+        width = len(channels_of(factor, encoder))
         parts[factor.name] = slice(at, at + width)
         at += width
     return parts
@@ -203,7 +206,7 @@ def put_factor(encoder: Encoder, factor: FittedFactor, attrs: dict[str, Any]) ->
     relief about it stays; a direction or a category fills the window. In a one-hot image the
     value's class is set. `attrs` are those of the area's layer. NaN of a direction is flat.
     """
-    alone = dataclasses.replace(encoder, factors=(factor,))
+    alone = dataclasses.replace(encoder, factors=(factor,), bands=())
     part = parts_of(encoder)[factor.name]
 
     def put(x: NDArray[np.float32], value: NDArray[Any]) -> NDArray[np.float32]:
@@ -253,7 +256,7 @@ def _encoded(
 
 def factor_of(subject: Subject, name: str) -> FittedFactor:
     """A factor of the run's encoder (RecipeError lists them)."""
-    known = {factor.name: factor for factor in subject.encoder.factors}
+    known = {factor.name: factor for factor in subject.encoder.features}
     if name not in known:
         raise RecipeError(f"the run has no factor {name!r}: it has {', '.join(known)}")
     return known[name]

@@ -4,7 +4,7 @@ It is a value: it goes to JSON and back unchanged. `encoding` makes one, and enc
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -49,13 +49,19 @@ class Encoder:
     unused: tuple[str, ...] = ()  # factors with limits in the recipe that the area does not have
     sizes: tuple[int, ...] = ()  # windows of several sizes, each resampled to `size` cells
     combine: str = "channels"  # or "samples": how they are put together
+    bands: tuple[FittedFactor, ...] = ()  # of the image, and indices made of them
+
+    @property
+    def features(self) -> tuple[FittedFactor, ...]:
+        """Factors, then bands, in the order of their channels."""
+        return (*self.factors, *self.bands)
 
     @property
     def side(self) -> int:
         """Cells across the model's image: of a one-hot image, room for all factors and classes."""
         if self.form == "onehot":
             return max(self.size, len(self.factors), *(f.classes for f in self.factors))
-        return self.size if self.form == "window" else 1
+        return self.size if self.form in ("window", "chip") else 1
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -70,7 +76,7 @@ class Encoder:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names along the last dimension of what `encode` gives."""
-        return tuple(name for f in self.factors for name in channels_of(f, self))
+        return tuple(name for f in self.features for name in channels_of(f, self))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -82,6 +88,8 @@ class Encoder:
         if self.form == "onehot":
             return (self.side, self.side, 1)
         n = len(self.channels)
+        if self.form == "chip":
+            return (self.size, self.size, n)
         if self.form != "window":
             return (n,)
         together = len(self.scales) if self.combine == "channels" else 1
@@ -95,7 +103,7 @@ class Encoder:
 
     def classes_of(self, name: str) -> tuple[str, ...]:
         """What each class of a factor holds: a category, a direction, or "from to below to"."""
-        factor = next(f for f in self.factors if f.name == name)
+        factor = next(f for f in self.features if f.name == name)
         if factor.kind != "continuous":
             return factor.names if factor.kind == "categorical" else DIRECTIONS
         words = [f"{edge:g}" for edge in factor.edges]
@@ -111,9 +119,9 @@ class Encoder:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
         """The encoder that `to_json` wrote."""
-        made = [FittedFactor(**{k: _tupled(v) for k, v in f.items()}) for f in stored["factors"]]
-        rest = {k: _tupled(v) for k, v in stored.items() if k != "factors"}
-        return cls(factors=tuple(made), **rest)
+        learnt = {part: _fitted(stored.get(part, ())) for part in ("factors", "bands")}
+        rest = {k: _tupled(v) for k, v in stored.items() if k not in learnt}
+        return cls(**learnt, **rest)
 
 
 def channels_of(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
@@ -125,6 +133,10 @@ def channels_of(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
     if encoder.codes == "scaled":
         return (factor.name,)
     return tuple(f"{factor.name}={name}" for name in factor.names)
+
+
+def _fitted(stored: Iterable[Mapping[str, Any]]) -> tuple[FittedFactor, ...]:
+    return tuple(FittedFactor(**{k: _tupled(v) for k, v in f.items()}) for f in stored)
 
 
 def _tupled(value: Any) -> Any:

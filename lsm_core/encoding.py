@@ -22,6 +22,7 @@ from lsm_core.encoder import FORMS_OF_CLASSES, channels_of
 from lsm_core.encoder import Encoder as Encoder
 from lsm_core.encoder import FittedFactor as FittedFactor
 from lsm_core.errors import AreaError, RecipeError, SampleError
+from lsm_core.imagery import with_bands
 from lsm_core.recipe import Breaks, Input
 from lsm_core.study_area import categories, cells_at, factors, is_units, layer, shape_of
 
@@ -41,7 +42,8 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
     Parameters
     ----------
     ds : study area.
-    specs : the recipe's input. Without `factors`, all of the area's. Class limits (one-hot and
+    specs : the recipe's input. Without `factors`, all of the area's; `bands` of its image are
+        scaled as continuous factors are, and come after them. Class limits (one-hot and
         classes) come from `classes`, else from the preset, else from the method `breaks` among the
         training cells (`classing.find_limits`), else they are quantiles of these.
     fit_on : training places (columns row, col); nothing else is looked at, but for the legends of
@@ -61,8 +63,13 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
     for name in names:
         if name not in known:
             raise RecipeError(f"the area has no factor {name!r}: {_near(name, known)}")
-    if len(set(names)) < len(names) or not names:
+    if len(set(names)) < len(names) or not (names or specs.bands):
         raise RecipeError(f"input.factors must name each factor once, got {names}")
+    both = [name for name in specs.bands if name in names]
+    if both:
+        raise RecipeError(
+            f"{both[0]} is among the factors and in input.bands: leave it out of one of them"
+        )
     preset = _preset(specs.preset)
     unused = tuple(name for name in specs.classes if name not in names)
     if unused and specs.factors is not None:
@@ -73,7 +80,11 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
     cells = _cells(ds, fit_on)
     fitted = [_fit(ds[name], cells, specs, preset) for name in names]
     learnt = tuple(fitted)
-    return Encoder(specs.form, specs.size, specs.codes, learnt, unused, specs.sizes, specs.combine)
+    seen = with_bands(ds, specs.bands)
+    bands = tuple(_fit(seen[name], cells, specs, {}) for name in specs.bands)
+    return Encoder(
+        specs.form, specs.size, specs.codes, learnt, unused, specs.sizes, specs.combine, bands
+    )
 
 
 def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
@@ -99,13 +110,13 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
     AreaError : a factor that is missing or of another kind, in other units, with a category the
         encoder does not know or knows by another name.
     """
-    valid = _checked(ds, encoder)
+    ds, valid = _checked(ds, encoder)
     onehot = encoder.form in FORMS_OF_CLASSES
     channels = encoder.channels
     shape = (*shape_of(ds), len(channels))
     stack = np.empty(shape, dtype=np.int16 if onehot else np.float32)
     at = 0
-    for factor in encoder.factors:
+    for factor in encoder.features:
         values = layer(ds, factor.name)
         missing = _missing(values, ds[factor.name])
         width = len(channels_of(factor, encoder))
@@ -127,9 +138,9 @@ def count_filled(ds: xr.Dataset, encoder: Encoder) -> dict[str, int]:
 
     In form "classes" they stay without one: these are the cells of class -1.
     """
-    valid = _checked(ds, encoder)
+    ds, valid = _checked(ds, encoder)
     counts = {}
-    for factor in encoder.factors:
+    for factor in encoder.features:
         missing = _missing(layer(ds, factor.name), ds[factor.name])
         counts[factor.name] = int(np.sum(missing & ~valid if factor.kind == "cyclic" else missing))
     return counts
@@ -226,10 +237,11 @@ def _near(name: str, known: Iterable[str]) -> str:
 # ----------------------------------------------------------------------------------- encoding
 
 
-def _checked(ds: xr.Dataset, encoder: Encoder) -> NDArray[np.bool_]:
-    """Refuse an area that is not like the one the encoder knows; give its valid cells."""
+def _checked(ds: xr.Dataset, encoder: Encoder) -> tuple[xr.Dataset, NDArray[np.bool_]]:
+    """Refuse an area that is not like the one the encoder knows; give bands and valid cells."""
+    ds = with_bands(ds, [band.name for band in encoder.bands])
     known = factors(ds)
-    for factor in encoder.factors:
+    for factor in encoder.features:
         if factor.name not in known:
             raise AreaError(
                 f"the model needs the factor {factor.name!r}, which the area lacks: "
@@ -245,7 +257,7 @@ def _checked(ds: xr.Dataset, encoder: Encoder) -> NDArray[np.bool_]:
                 )
         if factor.kind == "categorical":
             _same_legend(factor, categories(ds[factor.name]))
-    return layer(ds, "valid").astype(bool)
+    return ds, layer(ds, "valid").astype(bool)
 
 
 def _same_legend(factor: FittedFactor, legend: Mapping[int, str]) -> None:

@@ -257,9 +257,10 @@ def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
 
 
 def _overlap(plan: Plan) -> dict[str, Any]:
-    """The leakage meter, copies of a place's factor values among what it counts."""
-    samples = plan.samples
-    features = factor_table(plan.ds, samples["row"], samples["col"], plan.recipe.input.factors)
+    """The leakage meter, copies of a place's factor values among what it counts, but for images."""
+    samples, features = plan.samples, None
+    if not plan.encoder.bands:
+        features = factor_table(plan.ds, samples["row"], samples["col"], plan.recipe.input.factors)
     return overlap_report(samples, plan.recipe.window, plan.ds, features)
 
 

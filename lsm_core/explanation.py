@@ -116,7 +116,7 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
     own, found = subject.score(seen), contributions(subject, seen)
     factors = [
         _told(subject, factor, row, col) | {"contribution": float(given)}
-        for factor, given in zip(subject.encoder.factors, found.values[0], strict=True)
+        for factor, given in zip(subject.encoder.features, found.values[0], strict=True)
     ]
     grid = grid_of(subject.ds)
     centre = grid.xy(row, col)

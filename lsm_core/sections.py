@@ -115,9 +115,10 @@ class Input(Section):
     cells around it; `classes`: the numbers of the cell's classes. With `sizes` windows of several
     sizes, each resampled to the smallest, are put together: as `channels` of one sample, or as
     `samples`, of which each is learnt from, and whose scores are averaged. Factors default to all
-    of the area's. Class limits (one-hot and classes) come from `classes` (limits, or a method),
-    else from the `preset`, else from the method `breaks`, else from `quantiles` of the training
-    cells.
+    of the area's; `bands` of its image, or indices made of them, come after the factors (`[]` and
+    bands: the image alone). Class limits (one-hot and classes) come from `classes` (limits, or a
+    method), else from the `preset`, else from the method `breaks`, else from `quantiles` of the
+    training cells.
     """
 
     form: Form = "table"
@@ -125,6 +126,7 @@ class Input(Section):
     sizes: tuple[int, ...] = Field((), description="of windows at several scales, cells")
     combine: Literal["channels", "samples"] = "channels"
     factors: tuple[str, ...] | None = None
+    bands: tuple[str, ...] = Field((), description="of the area's image, or indices like ndvi")
     preset: str | None = None
     classes: dict[str, Breaks | tuple[float, ...]] = {}
     breaks: Breaks | None = None
@@ -145,6 +147,10 @@ class Input(Section):
             raise ValueError(f"input.sizes are of windows, not of {self.form}: set input.form")
         if self.combine == "samples" and not self.sizes:
             raise ValueError("input.combine samples needs windows of several sizes: input.sizes")
+        if self.bands and self.form in ("onehot", "classes"):
+            raise ValueError(f"input.bands have no classes: set input.form, now {self.form}")
+        if len(set(self.bands)) < len(self.bands):
+            raise ValueError(f"input.bands must name each band once, got {self.bands}")
         if len(set(self.sizes)) < len(self.sizes):
             raise ValueError(f"input.sizes are different windows, got {self.sizes}")
         if self.sizes and self.size != min(self.sizes):

@@ -141,6 +141,10 @@ def choose_factors(
     rules = recipe.selection
     if rules is None:
         return None
+    if recipe.input.factors == ():
+        raise RecipeError(
+            "the section selection chooses among factors, but input.factors is empty: leave it out"
+        )
     hard = fit_on[fit_on["label"] >= 0]
     table = factor_table(ds, hard, recipe.input.factors)
     rng = np.random.default_rng([recipe.seed, STREAM])
