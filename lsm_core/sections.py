@@ -200,6 +200,7 @@ class Training(Section):
     epochs: int = Field(200, ge=1)
     batch: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    optimizer: Literal["adam", "sgd"] = "adam"
     patience: int | None = Field(50, ge=1, description="epochs without a better accuracy; or null")
     loss: Literal["mse", "binary_crossentropy"] = "mse"
     weights: Literal["none", "balanced"] = "none"

@@ -169,6 +169,12 @@ def fit(
     return [row | {"kept": row["epoch"] == number} for row in history]
 
 
+def _optimizer(keras: Any, settings: Settings) -> Any:
+    """Adam, or stochastic gradient descent without momentum."""
+    kind = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[settings.optimizer]
+    return kind(settings.learning_rate)
+
+
 def _epoch(
     model: Any, feed: Feed, settings: Settings, watch: "_Watch", number: int
 ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ LABEL = np.array([0, 1] * 16)
 
 def settings(**changes):
     usual = {"epochs": 4, "batch": 8, "learning_rate": 1e-2, "patience": 50, "loss": "mse"}
-    return SimpleNamespace(**usual | changes)
+    return SimpleNamespace(**{"optimizer": "adam"} | usual | changes)
 
 
 def images(seed=0):
