@@ -34,6 +34,8 @@ class Settings(Protocol):
     @property
     def learning_rate(self) -> float: ...
     @property
+    def optimizer(self) -> str: ...
+    @property
     def patience(self) -> int | None: ...
     @property
     def loss(self) -> str: ...
@@ -145,7 +147,7 @@ def fit(
     import keras  # slow to load, and this module is imported for tables too
 
     _check(feed, settings)
-    optimizer = keras.optimizers.Adam(settings.learning_rate)
+    optimizer = _optimizer(keras, settings)
     model.compile(optimizer=optimizer, loss=settings.loss, jit_compile=False)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
     history: list[dict[str, Any]] = []

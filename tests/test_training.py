@@ -17,6 +17,14 @@ def settings(**changes):
     return SimpleNamespace(**{"optimizer": "adam"} | usual | changes)
 
 
+@pytest.mark.parametrize(("name", "steps"), [("sgd", {"SGD"}), ("adam", {"Adam"})])
+def test_the_optimizer_is_the_one_that_was_chosen(name, steps):
+    model = Script([0])
+    fit(model, feed(), settings(optimizer=name, epochs=1, learning_rate=0.25))
+    assert type(model.how["optimizer"]).__name__ in steps
+    assert float(model.how["optimizer"].learning_rate) == 0.25
+
+
 def images(seed=0):
     """32 images of 7 x 7 whose brightness is their label."""
     noise = np.random.default_rng(seed).random((32, 7, 7, 1), dtype=np.float32)
