@@ -34,6 +34,36 @@ def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 
 @pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's folder of data: catalogues find what lies beside them."""
+    monkeypatch.delenv("LSM_DATA", raising=False)
+
+
+@pytest.fixture
+def country(tmp_path: Path) -> Any:
+    """A country that no program has seen, in a folder of its own."""
+    from country import Country
+
+    return Country(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def jacksboro() -> Any:
+    """Real terrain, 344 x 403 whole metres, laid on 30 m cells; nobody may write into it."""
+    from relief import real_terrain
+
+    return real_terrain()
+
+
+@pytest.fixture
+def holed(jacksboro: Any) -> Any:
+    """With a hole, a lone missing cell, and one beside the edge."""
+    dem = jacksboro[:80, :90].copy()
+    dem[30:33, 40:44] = dem[60, 7] = dem[1, 50] = float("nan")
+    return dem
+
+
+@pytest.fixture
 def planted(tmp_path: Path) -> Callable[..., Any]:
     """A made-up run, ready to be explained: `slope` and the rock `shale` make landslides.
 

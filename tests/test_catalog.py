@@ -7,38 +7,13 @@ import sys
 import geopandas as gpd
 import numpy as np
 import pytest
-import rasterio
 import shapely
-from affine import Affine
+from sources import RASTER, write_catalog, write_raster
 
 from lsm_core import catalog
 from lsm_core.errors import CatalogError, CrsError, SourceError
 
-PLACE = Affine(10, 0, 500000, 0, -10, 4000000)
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
-    monkeypatch.delenv("LSM_DATA", raising=False)
-
-
-def write_raster(path, *bands, crs="EPSG:32643", nodata=None, names=None):
-    height, width = bands[0].shape
-    profile = {"height": height, "width": width, "count": len(bands), "dtype": bands[0].dtype}
-    with rasterio.open(
-        path, "w", driver="GTiff", crs=crs, transform=PLACE, nodata=nodata, **profile
-    ) as file:
-        file.write(np.stack(bands))
-        file.descriptions = names or [None] * len(bands)
-
-
-def write_catalog(folder, text, meta="version: v1"):
-    path = folder / "my.yaml"
-    path.write_text(f"meta: {{{meta}}}\n{text}")
-    return catalog.load_catalog(path)
-
-
-RASTER = "{data_type: RasterDataset, driver: rasterio, uri: %s}"
+pytestmark = pytest.mark.usefixtures("no_environment")
 
 
 def test_unknown_name_lists_near_ones_and_is_no_path(tmp_path):

@@ -4,7 +4,6 @@ The raw files are made here: a hill in metres, landslides where it is steep.
 """
 
 import json
-import sys
 
 import geopandas as gpd
 import numpy as np
@@ -14,8 +13,7 @@ import rasterio
 import shapely
 import yaml
 from affine import Affine
-
-from lsm_core import cli
+from command import lsm
 
 SIZE, CELL = 150, 30.0
 LEFT, TOP = 500000.0, 4000000.0
@@ -69,18 +67,6 @@ def raw(tmp_path, monkeypatch):
 
     write()
     return write
-
-
-def lsm(*words, monkeypatch, capsys):
-    """Run a command in this process: exit status, what it printed, what it complained."""
-    monkeypatch.setattr(sys, "argv", ["lsm", *words])
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as leave:
-        status = leave.code or 0
-    printed = capsys.readouterr()
-    return status, printed.out, printed.err
 
 
 PREPARE = ("prepare", "hill.yaml", "--catalog", "catalog.yaml")

@@ -1,13 +1,13 @@
 """`lsm factors`: the statistics of an area as tables and words, against another, and by class."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from command import lsm
 
-from lsm_core import cli, factor_report, selection
+from lsm_core import factor_report, selection
 from lsm_core.errors import RecipeError
 from lsm_core.factor_tables import cyclic_of, factor_table
 from lsm_core.recipe import Selection
@@ -24,17 +24,6 @@ def area(sample_workspace):
 @pytest.fixture(scope="module")
 def made(area):
     return factor_report.examine(area, np.random.default_rng(1), rules=QUICK, other=area)
-
-
-def lsm(*words, monkeypatch, capsys):
-    """Run a command in this process: exit status, what it printed, what it complained."""
-    monkeypatch.setattr(sys, "argv", ["lsm", *words])
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as leave:
-        status = leave.code or 0
-    return status, *capsys.readouterr()
 
 
 def test_every_factor_has_its_row_and_every_table_its_factors(area, made):

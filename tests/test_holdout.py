@@ -9,7 +9,7 @@ import xarray as xr
 from lsm_core import runs
 from lsm_core.errors import LsmError, RecipeError, SampleError
 from lsm_core.holdout import NOBODY, hold_out, too_near
-from lsm_core.protocol import draw_places, nested_splits, scored
+from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import make_recipe
 from lsm_core.sampling import landslide_places
 from lsm_core.splits import PARTS, overlap_report
@@ -352,49 +352,6 @@ def test_a_recipe_of_any_method_goes_to_json_and_back():
     settings = {"name": "r", "model": {"name": "x"}, "split": old}
     assert make_recipe(settings).method == "blocks"
     assert make_recipe(settings | {"protocol": "paper"}).method == "random"
-
-
-# ------------------------------------------------------------------------------------- nested
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_tuning_splits_the_training_part_again_with_the_same_gap(method):
-    ds = area()
-    chosen = recipe(method, samples=HEAT, input={"form": "window", "size": 5})
-    samples = draw_places(ds, chosen).samples
-    seen = samples[(samples["split"] != "test") & (samples["label"] >= 0)]
-    checked = []
-    for frame in nested_splits(ds, chosen, samples, 3):
-        check = frame[frame["split"] == "validation"]
-        train = frame[frame["split"] == "train"]
-        checked += check.index.tolist()
-        assert set(check["label"]) == {0, 1}
-        hard = frame[frame["label"] >= 0]
-        as_test = hard.assign(split=hard["split"].replace("validation", "test"))
-        if set(train["label"]) >= {1}:
-            assert overlap_report(as_test, chosen.apart)["share"] == 0.0
-        soft = frame[frame["label"] < 0]
-        slides = train[train["label"] == 1]
-        assert set(soft["landslide_id"]) <= set(slides["landslide_id"])
-        everything = pd.concat([as_test, soft])
-        if len(train):
-            assert overlap_report(everything, 5)["share"] == 0.0
-            assert overlap_report(everything, 5)["shared_landslides"] == 0
-        gone = frame.attrs["removed"]
-        assert gone + len(frame) == (samples["split"] != "test").sum()
-    assert sorted(checked) == sorted(seen.index)
-
-
-def test_tuning_as_published_leaves_out_soft_samples_of_landslides_that_check():
-    ds = area()
-    settings = {"name": "r", "model": {"name": "x"}, "protocol": "paper", "samples": HEAT}
-    chosen = make_recipe(settings | {"input": WINDOW})
-    samples = draw_places(ds, chosen).samples
-    for frame in nested_splits(ds, chosen, samples, 3):
-        check = frame[(frame["split"] == "validation") & (frame["label"] == 1)]
-        soft = frame[frame["label"] < 0]
-        assert len(soft)
-        assert not set(soft["landslide_id"]) & set(check["landslide_id"])
 
 
 def test_nothing_belongs_to_nobody_where_every_landslide_has_a_part():

@@ -1,35 +1,17 @@
 """The rule that gives landslides their cells."""
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from affine import Affine
-from rasterio.crs import CRS
+from boxes import ALL, GRID, UTM, cells, frame
 
 from lsm_core import inventory
 from lsm_core.catalog import load_catalog, open_vector
 from lsm_core.errors import CrsError, InventoryError, SourceError
-from lsm_core.grid import Grid, grid_of
+from lsm_core.grid import grid_of
 from lsm_core.inventory import lay_inventory, read_points
 from lsm_core.rasters import open_raster
-
-UTM = CRS.from_epsg(32643)
-GRID = Grid((6, 8), Affine(10, 0, 500000, 0, -10, 4000000), UTM)
-ALL = np.ones(GRID.shape, bool)
-
-
-def cells(row, col, rows=1, cols=1, shrink=1.0):
-    """The box of these cells of GRID, drawn in by `shrink` metres."""
-    left, top = 500000 + 10 * col, 4000000 - 10 * row
-    return shapely.box(
-        left + shrink, top - 10 * rows + shrink, left + 10 * cols - shrink, top - shrink
-    )
-
-
-def frame(*shapes, crs=32643, **columns):
-    return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
 
 
 def test_cells_by_centre():

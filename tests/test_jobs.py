@@ -6,17 +6,13 @@ import time
 
 import psutil
 import pytest
+from forests import forest
 
 from lsm_core import jobs, runs
 from lsm_core.errors import Stopped
 from lsm_core.recipe import make_recipe
 
-FOREST = {
-    "name": "forest",
-    "area": "sample",
-    "model": {"name": "random_forest", "options": {"n_estimators": 20}},
-    "split": {"block": 6000.0},
-}
+FOREST = forest(n_estimators=20)
 NETWORK = {
     "name": "net",
     "area": "sample",

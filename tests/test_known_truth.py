@@ -8,18 +8,14 @@ the order of the cells, and, with the odds put right, the number of landslides t
 import numpy as np
 import pytest
 import rasterio
+from forests import forest
 from scipy.stats import spearmanr
 
 from lsm_core import effects, experiment
 from lsm_core.recipe import make_recipe
 from lsm_core.study_area import open_area
 
-FOREST = {
-    "name": "forest",
-    "model": {"name": "random_forest", "options": {"n_estimators": 200, "min_samples_leaf": 5}},
-    "split": {"block": 6000.0},
-    "area": "sample",
-}
+FOREST = forest(n_estimators=200, min_samples_leaf=5)
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,7 @@ from lsm_core.errors import AreaError, CrsError, SourceError
 from lsm_core.grid import grid_of
 from lsm_core.rasters import open_raster
 
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
-    monkeypatch.delenv("LSM_DATA", raising=False)
-
-
-@pytest.fixture
-def country(tmp_path):
-    return Country(tmp_path)
+pytestmark = pytest.mark.usefixtures("no_environment")
 
 
 def said(ds):

@@ -8,38 +8,12 @@ import pyproj
 import pytest
 import xarray as xr
 from matplotlib.cbook import get_sample_data
+from relief import dem_of, surface
 
 from lsm_core import terrain
 from lsm_core.errors import AreaError, CrsError, GridError
-from lsm_core.study_area import categories
 
 EVERY = list(terrain.FACTORS)
-
-
-def dem_of(z: np.ndarray, cell: float = 10.0, crs: int = 32616) -> xr.DataArray:
-    y, x = -cell * np.arange(z.shape[0]), cell * np.arange(z.shape[1])
-    return xr.DataArray(z, {"y": y, "x": x}, ("y", "x"), "elevation").rio.write_crs(crs)
-
-
-def surface(height: Callable, shape: tuple[int, int] = (7, 7), cell: float = 10.0) -> xr.DataArray:
-    """The DEM of height(x, y), x east and y north, the first cell's centre at (0, 0)."""
-    y, x = np.mgrid[: shape[0], : shape[1]] * cell
-    return dem_of(height(x, -y), cell)
-
-
-@pytest.fixture(scope="module")
-def jacksboro() -> xr.DataArray:
-    """Real terrain, 344 x 403 whole metres, laid on 30 m cells."""
-    with get_sample_data("jacksboro_fault_dem.npz") as data:
-        return dem_of(data["elevation"].astype("float32"), 30.0)
-
-
-@pytest.fixture
-def holed(jacksboro: xr.DataArray) -> xr.DataArray:
-    """With a hole, a lone missing cell, and one beside the edge."""
-    dem = jacksboro[:80, :90].copy()
-    dem[30:33, 40:44] = dem[60, 7] = dem[1, 50] = np.nan
-    return dem
 
 
 # --- surfaces whose answers are known
@@ -313,69 +287,6 @@ def test_turning_the_dem_turns_the_factors(holed: xr.DataArray, turn: str) -> No
         np.testing.assert_allclose(
             function(turned, 150), move(function(holed, 150).values), atol=1e-3
         )
-
-
-# --- larger surroundings
-
-
-def test_tpi_of_one_cell_is_the_one_of_the_kernel(holed: xr.DataArray) -> None:
-    np.testing.assert_allclose(
-        terrain.tpi(holed, 30), terrain.derive(holed, ["tpi"]).tpi, atol=1e-3
-    )
-
-
-def test_tpi_is_height_above_the_mean_of_the_disc(holed: xr.DataArray) -> None:
-    """By brute force: cells within 150 m plus half a cell, mirrored where missing."""
-    z = holed.values.astype(float)
-    found = terrain.tpi(holed, 150).values
-    for row, col in [(40, 60), (31, 45), (0, 0), (79, 30), (59, 7)]:
-        rise = []
-        for down in range(-5, 6):
-            for right in range(-5, 6):
-                if 30 * np.hypot(down, right) > 165 or (down, right) == (0, 0):
-                    continue
-                r, c, s, d = row + down, col + right, row - down, col - right
-                inside = 0 <= r < 80 and 0 <= c < 90 and np.isfinite(z[r, c])
-                mirror = 0 <= s < 80 and 0 <= d < 90 and np.isfinite(z[s, d])
-                here = z[row, col]
-                rise.append(z[r, c] - here if inside else here - z[s, d] if mirror else 0)
-        assert found[row, col] == pytest.approx(-np.mean(rise), abs=1e-3)
-
-
-def test_relief_is_the_range_within_the_window(holed: xr.DataArray) -> None:
-    np.testing.assert_array_equal(terrain.relief(holed, 3), terrain.roughness(holed))
-    five = holed.rolling(y=5, x=5, center=True, min_periods=1)
-    expected = (five.max() - five.min()).where(holed.notnull())
-    np.testing.assert_array_equal(terrain.relief(holed, 5), expected)
-    below, above = terrain.relief(holed - 4000, 5), terrain.relief(holed + 4000, 5)
-    np.testing.assert_array_equal(below, above)  # a gap is neither low nor high
-
-
-def test_slope_position_names_ridges_slopes_flats_and_valleys() -> None:
-    """Ridges and valleys along north-south lines, 400 m apart and 20 m high, beside a plain."""
-    dem = surface(lambda x, y: np.where(x < 800, 10 - 10 * np.cos(x * np.pi / 200), 0), (21, 130))
-    found = terrain.slope_position(dem, 100)
-    row = [categories(found)[int(code)] for code in found[10]]
-    assert row[20] == row[60] == "Ridge"
-    assert row[40] == "Valley"
-    assert row[30] == "Mesoslope-3"
-    assert row[23] == "Upslope"
-    assert row[37] == "Downslope"
-    assert row[120] == "Flat"
-    assert list(categories(found).values()) == list(terrain.SLOPE_POSITIONS)
-    assert found.dtype == np.int16
-
-
-def test_slope_positions_close_on_the_left_and_flat_ends_at_five_degrees() -> None:
-    deviation = np.array([-1.01, -1, -0.5, -0.3, 0, 0, 0.5, 1])
-    steep = np.array([9, 9, 9, 9, 5, 4.99, 0, 0])
-    assert terrain._classes(deviation, steep).tolist() == [1, 2, 4, 5, 6, 3, 9, 10]
-
-
-def test_slope_position_keeps_holes_and_uses_all_classes(holed: xr.DataArray) -> None:
-    found = terrain.slope_position(holed, 300)
-    np.testing.assert_array_equal(found == found.attrs["nodata"], holed.isnull())
-    assert set(np.unique(found)) == {-32768, *range(1, 11)}
 
 
 # --- labels and refusals

@@ -11,32 +11,14 @@ import pytest
 import rasterio
 import rioxarray
 import xarray as xr
-from matplotlib.cbook import get_sample_data
 
 from lsm_core import terrain
-
-
-@pytest.fixture(scope="module")
-def jacksboro() -> xr.DataArray:
-    """Real terrain, 344 x 403 whole metres, laid on 30 m cells."""
-    with get_sample_data("jacksboro_fault_dem.npz") as data:
-        z = data["elevation"].astype("float32")
-    y, x = -30.0 * np.arange(z.shape[0]), 30.0 * np.arange(z.shape[1])
-    return xr.DataArray(z, {"y": y, "x": x}, ("y", "x"), "elevation").rio.write_crs(32616)
 
 
 @pytest.fixture(scope="module")
 def balakot(shared_data: Path) -> xr.DataArray:
     path = shared_data / "balakot" / "AW3D30.tif"
     return rioxarray.open_rasterio(path, masked=True).squeeze(drop=True)
-
-
-@pytest.fixture
-def holed(jacksboro: xr.DataArray) -> xr.DataArray:
-    """With a hole, a lone missing cell, and one beside the edge."""
-    dem = jacksboro[:80, :90].copy()
-    dem[30:33, 40:44] = dem[60, 7] = dem[1, 50] = np.nan
-    return dem
 
 
 # gdaldem 3.6.2 on the array of the `jacksboro` fixture:

@@ -4,16 +4,12 @@ import json
 import sys
 
 import pytest
+from forests import forest
 
 from lsm_core import cli, experiment
 from lsm_core.recipe import make_recipe
 
-FOREST = {
-    "name": "forest",
-    "model": {"name": "random_forest", "options": {"n_estimators": 20}},
-    "split": {"block": 6000.0},
-    "area": "sample",
-}
+FOREST = forest(n_estimators=20)
 
 
 @pytest.fixture(scope="module")

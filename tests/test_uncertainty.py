@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from forests import forest
 
 from lsm_core import experiment, runs, uncertainty
 from lsm_core.errors import RecipeError, RunError
@@ -18,12 +19,7 @@ from lsm_core.uncertainty import (
     ensemble,
 )
 
-FOREST = {
-    "name": "forest",
-    "model": {"name": "random_forest", "options": {"n_estimators": 30, "min_samples_leaf": 2}},
-    "split": {"block": 6000.0},
-    "area": "sample",
-}
+FOREST = forest(n_estimators=30, min_samples_leaf=2)
 
 
 @pytest.fixture(scope="module")
