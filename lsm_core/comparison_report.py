@@ -33,12 +33,19 @@ def tables_in_words(tables: dict[str, pd.DataFrame], draws: int = 0) -> str:
         parts.append(f"warning: {warning}")
     if "models" in tables:
         parts += _judged(tables, terms, draws)
-    kept = tables["zones"]["breaks"].isin(PRINTED) | tables["zones"]["breaks"].str.contains(",")
-    for (breaks, where), zones in tables["zones"][kept].groupby(["breaks", "where"], sort=False):
+    for (breaks, where), zones in _printed(tables["zones"]):
         title = f"Zoning by {breaks}, {where} ({terms}; a landslide is counted once)"
         table = _zone_table(zones).to_string(float_format="{:.2f}".format)
         parts.append("\n".join([title, table, *_statements(zones)]))
     return "\n\n".join(part for part in parts if part)
+
+
+def _printed(zones: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    """The zoning tables to print, by how and where they were made; none of runs without a map."""
+    if zones.empty:
+        return []
+    kept = zones["breaks"].isin(PRINTED) | zones["breaks"].str.contains(",")
+    return list(zones[kept].groupby(["breaks", "where"], sort=False))
 
 
 def _terms(scores: pd.DataFrame) -> str:

@@ -201,6 +201,8 @@ def _some(runs: Sequence[Run], what: str) -> None:
 
 def _stored(run: Run, name: str) -> dict[str, Any]:
     found = run.metrics.get(name)
+    if name == "rates" and not run.recipe.map:
+        raise RunError(f"{run.id} was run without a map (map: false), which rate curves are of")
     if not found or not any(found.values()):
         raise RunError(f"{run.id} stored no {name} to draw: run it again with this version")
     return dict(found)

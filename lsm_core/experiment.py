@@ -15,7 +15,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import evaluation, metrics, models, prediction, runs
+from lsm_core import evaluation, metrics, models, prediction, runs, transfer
+from lsm_core.calibration import Calibrator
+from lsm_core.chips import draw_cells
+from lsm_core.detection import judge_objects, overlap_of_chips
 from lsm_core.encoding import Encoder, count_filled, fit_encoder
 from lsm_core.errors import LsmError, RecipeError, SampleError, Stopped
 from lsm_core.fitting import Ask, Report, fit_model, options_of
@@ -37,7 +40,10 @@ from lsm_core.study_area import (
     open_area,
     shape_of,
 )
+from lsm_core.target_labels import asks_labels, keep_labels
 from lsm_core.unit_scores import density_by_area, drawn, score_table
+
+CURVE_POINTS = 20_000  # of a stored curve
 
 
 class Plan(NamedTuple):
@@ -51,6 +57,12 @@ class Plan(NamedTuple):
     test_ground: NDArray[np.bool_] | None
     counts: dict[str, int]
     selection: dict[str, Any] | None = None  # which factors, and why not the others
+    cells: pd.DataFrame | None = None  # of chips, which are the samples then
+
+    @property
+    def places(self) -> pd.DataFrame:
+        """What is scored: the samples, or the cells of chips."""
+        return self.samples if self.cells is None else self.cells
 
 
 def run_experiment(
@@ -88,31 +100,41 @@ def plan_run(recipe: Recipe) -> Plan:
             f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "
             "change input.form"
         )
-    if recipe.samples.heatmap and card.framework == "sklearn":
-        raise RecipeError(f"{card.name} learns from hard labels: leave samples.heatmap out")
+    hard_only = card.framework == "sklearn" and not card.soft
+    if hard_only and (recipe.samples.heatmap or recipe.samples.smoothing):
+        raise RecipeError(
+            f"{card.name} learns from hard labels: leave samples.heatmap and samples.smoothing out"
+        )
     if recipe.training.weights != "none" and not card.weighs:
         raise RecipeError(f"{card.name} takes no sample weights: set training.weights to none")
-    path = area_path(recipe.area)
-    ds = open_area(path)
+    path, given = area_path(recipe.area), None
+    if recipe.transfer is None:
+        ds = open_area(path)
+    else:
+        path, ds, recipe, given, _ = transfer.arrive(recipe)
     if is_units(ds):
         _fits_units(recipe)
     places = draw_places(ds, recipe)
-    _both_classes(places.samples)
-    train = places.samples[places.samples["split"] == "train"]
+    if recipe.transfer is not None:
+        places = keep_labels(ds, recipe, places)
+    cells = draw_cells(ds, recipe, places.samples) if recipe.input.form == "chip" else None
+    judged = places.samples if cells is None else cells
+    _both_classes(judged, PARTS if asks_labels(recipe) else ("test",))
+    train = judged[judged["split"] == "train"]
     chosen = choose_factors(ds, recipe, fit_on=train)
-    encoder = fit_encoder(ds, kept_input(recipe.input, chosen), fit_on=train)
+    encoder = given or fit_encoder(ds, kept_input(recipe.input, chosen), fit_on=train)
     models.check_shape(card, encoder.input_shape)
     area = {
         "name": ds.attrs["name"],
         "path": str(path.resolve()),
         "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
     }
-    return Plan(recipe, ds, area, encoder, *places, selection=chosen)
+    return Plan(recipe, ds, area, encoder, *places, selection=chosen, cells=cells)
 
 
-def _both_classes(samples: pd.DataFrame) -> None:
+def _both_classes(samples: pd.DataFrame, parts: tuple[str, ...]) -> None:
     """Units are split as they are: a small part may have caught no landslide."""
-    for part in PARTS:
+    for part in parts:
         label = scored(samples, part)["label"]
         if label.nunique() < 2:
             raise SampleError(
@@ -165,19 +187,55 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     if plan.selection is not None:
         runs.write_json(path / "selection.json", plan.selection)
 
-    model = fit_model(plan.recipe, ds, encoder, plan.samples, path, report, should_stop)
+    fit = fit_model if plan.recipe.transfer is None else transfer.fit_transfer
+    model = fit(plan.recipe, ds, encoder, plan.samples, path, report, should_stop)
     clock.lap("training")
 
     report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
-    scores, calibrator = evaluation.calibrated(_score(model, plan), plan.recipe.calibration)
+    check = transfer.checked_by(plan.recipe)
+    scores, calibrator = evaluation.calibrated(
+        _score(model, plan), plan.recipe.calibration, check=check
+    )
     runs.write_table(path / "scores.parquet", scores)
     runs.write_json(path / "calibration.json", calibrator.to_json())
     clock.lap("evaluating")
 
+    judged = _judge(scores, plan)
+    prevalence = float(ds["landslide"].where(ds["valid"]).mean())
+    _add(judged, evaluation.judge_places(scores, prevalence=prevalence, check=check))
+    if plan.recipe.transfer is not None:
+        judged["transfer"] = runs.read_json(path / "transfer.json")
+    judged["counts"] = plan.counts
+    if plan.recipe.by_chips:
+        judged["objects"] = judge_objects(scores, shape_of(ds), judged["thresholds"])
+    if plan.recipe.map:
+        _map(model, calibrator, plan, scores, judged, path, report, should_stop, clock)
+    judged["filled"] = count_filled(ds, encoder)
+    judged["seconds"] = clock.laps
+    runs.write_json(path / "metrics.json", judged)
+
+
+def _add(judged: dict[str, Any], more: dict[str, Any]) -> None:
+    judged |= more | {"warnings": judged.get("warnings", []) + more["warnings"]}
+
+
+def _map(
+    model: Any,
+    calibrator: Calibrator,
+    plan: Plan,
+    scores: pd.DataFrame,
+    judged: dict[str, Any],
+    path: Path,
+    report: Report,
+    should_stop: Ask,
+    clock: "_Clock",
+) -> None:
+    """The map of the whole area, its zones, and what they say of the landslides: into `judged`."""
+    ds = plan.ds
     report({"event": "stage", "stage": "mapping", "message": "mapping the whole area"})
     strips = prediction.predict_strips(
         model,
-        encoder,
+        plan.encoder,
         ds,
         on_progress=lambda done, total: report({"event": "map", "done": done, "total": total}),
         should_stop=should_stop,
@@ -196,19 +254,10 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     zoned = _zone(plan, index, path)
     clock.lap("zoning")
 
-    judged = _judge(scores, plan)
-    prevalence = float(ds["landslide"].where(ds["valid"]).mean())
-    for more in (
-        evaluation.judge_places(scores, prevalence=prevalence),
-        evaluation.judge_map(index, scores, plan.test_ground),
-        zoned,
-    ):
-        judged |= more | {"warnings": judged.get("warnings", []) + more["warnings"]}
+    _add(judged, evaluation.judge_map(index, scores, plan.test_ground))
+    _add(judged, zoned)
     judged["histogram"] = _histogram(index)
     judged["counts"] = plan.counts | {"cells mapped": int(np.isfinite(index).sum())}
-    judged["filled"] = count_filled(ds, encoder)
-    judged["seconds"] = clock.laps
-    runs.write_json(path / "metrics.json", judged)
 
 
 class _Clock:
@@ -229,7 +278,7 @@ class _Clock:
 
 def _score(model: Any, plan: Plan) -> pd.DataFrame:
     """Scores of every place that has a hard label."""
-    places = plan.samples[plan.samples["label"] >= 0]
+    places = plan.places[plan.places["label"] >= 0]
     score = prediction.score_places(model, plan.encoder, plan.ds, places["row"], places["col"])
     return places[["row", "col", "label", "landslide_id", "split", "block"]].assign(score=score)
 
@@ -252,13 +301,16 @@ def _judge(scores: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "overlap": _overlap(plan),
     }
     held |= _null_models(plan, metrics.roc_auc(label, score))
-    seen = {part: _areas(scores[scores["split"] == part]) for part in ("validation", "train")}
-    return held | _areas(test) | seen
+    seen = {part: scores[scores["split"] == part] for part in ("validation", "train")}
+    both = {part: _areas(places) if len(places) else None for part, places in seen.items()}
+    return held | _areas(test) | both
 
 
 def _overlap(plan: Plan) -> dict[str, Any]:
     """The leakage meter, copies of a place's factor values among what it counts, but for images."""
     samples, features = plan.samples, None
+    if plan.cells is not None:
+        return overlap_of_chips(samples, plan.cells, plan.recipe.chip)
     if not plan.encoder.bands:
         features = factor_table(plan.ds, samples["row"], samples["col"], plan.recipe.input.factors)
     return overlap_report(samples, plan.recipe.window, plan.ds, features)
@@ -266,12 +318,12 @@ def _overlap(plan: Plan) -> dict[str, Any]:
 
 def _null_models(plan: Plan, auc: float) -> dict[str, Any]:
     """Slope alone and nearness alone on the test places; factors that tell the label."""
-    nulls = null_models(plan.ds, plan.samples)
-    train = scored(plan.samples, "train")
+    nulls = null_models(plan.ds, plan.places)
+    train = scored(plan.places, "train")
     names = plan.recipe.input.factors or factors(plan.ds)
     table = factor_table(plan.ds, train["row"], train["col"], names)
     kinds = {name: plan.ds[name].attrs["kind"] for name in names}
-    flags = screen(table, train["label"], kinds)
+    flags = screen(table, train["label"], kinds) if len(train) else []
     return {
         "null_models": nulls,
         "flags": [flag._asdict() for flag in flags],
@@ -293,9 +345,14 @@ def _areas(places: pd.DataFrame) -> dict[str, float]:
 
 
 def _plain(curve: Any) -> dict[str, list[float | None]]:
-    """A curve as lists; JSON has no infinity, so the opening point has no threshold."""
+    """A curve as lists; JSON has no infinity, so the opening point has no threshold.
+
+    Of the curve of very many places an even choice of points, both ends among them.
+    """
+    n = len(curve[0])
+    kept = np.unique(np.linspace(0, n - 1, min(n, CURVE_POINTS)).round().astype(int))
     return {
-        name: [float(v) if np.isfinite(v) else None for v in values]
+        name: [float(v) if np.isfinite(v) else None for v in np.asarray(values)[kept]]
         for name, values in curve._asdict().items()
     }
 
@@ -308,7 +365,7 @@ def _histogram(index: NDArray[np.float32]) -> dict[str, list[float]]:
 def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> dict[str, Any]:
     """Zones as the recipe wants them, as a map and as limits to apply elsewhere; density tables."""
     rng = np.random.default_rng(plan.recipe.seed)
-    seen = evaluation.landslides_of(plan.samples, index.shape, "train", "validation")
+    seen = evaluation.landslides_of(plan.places, index.shape, "train", "validation")
     limits, warnings = evaluation.zone_limits(index, plan.recipe.zoning, seen, rng)
     zones = limits.zone(index)
     if is_units(plan.ds):

@@ -203,6 +203,8 @@ def density_frame(runs: Sequence[Run]) -> pd.DataFrame:
 
     `counted` says what the column `cells` counts: cells, or units.
     """
+    if not runs:
+        raise RunError("no classes to draw: none of these runs made a map (map: false)")
     tables = [
         run.density_table.assign(run=label, protocol=run.recipe.protocol, counted=run.counted)
         for run, label in zip(runs, labels_of(runs), strict=True)

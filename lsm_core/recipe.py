@@ -17,6 +17,7 @@ from lsm_core.errors import RecipeError
 from lsm_core.sections import AS_PUBLISHED as AS_PUBLISHED
 from lsm_core.sections import METHODS as METHODS
 from lsm_core.sections import Breaks as Breaks
+from lsm_core.sections import Chips as Chips
 from lsm_core.sections import Form as Form
 from lsm_core.sections import Heatmap as Heatmap
 from lsm_core.sections import Input as Input
@@ -28,6 +29,7 @@ from lsm_core.sections import Section as Section
 from lsm_core.sections import Selection as Selection
 from lsm_core.sections import Split as Split
 from lsm_core.sections import Training as Training
+from lsm_core.sections import Transfer as Transfer
 from lsm_core.sections import Zoning as Zoning
 from lsm_core.sections import near
 
@@ -41,24 +43,46 @@ class Recipe(Section):
     seed: int = 1
     split: Split = Split()
     samples: Samples = Samples()
+    chips: Chips | None = None
     input: Input = Input()
     selection: Selection | None = None
     model: Model
     training: Training = Training()
+    transfer: Transfer | None = None
     calibration: Literal["none", "isotonic", "platt"] = "none"
     zoning: Zoning = Zoning()
+    map: bool = True  # false: judged on its places alone, which is quicker for repeats and trials
 
     @property
     def window(self) -> int:
         """Cells across what a model sees round a place; 1 for a table or a one-hot image."""
         widest = max(self.input.sizes, default=self.input.size)
-        return widest if self.input.form == "window" else 1
+        return widest if self.input.form in ("window", "chip") else 1
 
     @property
     def reach(self) -> int:
         """Cells a training place must keep from a test place: the window plus the heat's radius."""
         heat = self.samples.heatmap
         return self.window + (math.ceil(heat.diameter / 2) if heat else 0)
+
+    @property
+    def by_chips(self) -> bool:
+        """Whether places are chips, or cells of chips."""
+        return self.input.form == "chip" or self.chips is not None
+
+    @property
+    def chips_or_usual(self) -> Chips:
+        return self.chips or Chips()
+
+    @property
+    def chip(self) -> int:
+        """Cells across a chip."""
+        return self.chips_or_usual.size or self.input.size
+
+    @property
+    def apart_chips(self) -> int:
+        """Cells from the first row, or column, of a training chip to that of a test chip."""
+        return max(self.apart, self.chip)
 
     @property
     def method(self) -> str:
@@ -77,6 +101,25 @@ class Recipe(Section):
                 f"split.apart is {self.apart} cells, but a window of {self.window} and the heat's "
                 f"radius need {self.reach}: raise split.apart, or leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _chips_make_sense(self) -> "Recipe":
+        if not self.by_chips:
+            return self
+        own = self.chips_or_usual.size
+        if self.input.form == "chip" and own not in (None, self.input.size):
+            raise ValueError("chips.size is input.size where the model takes chips: leave it out")
+        if self.input.form != "chip" and own is None:
+            raise ValueError(f"give chips.size: the model takes {self.input.form} input")
+        if self.method not in ("blocks", "random"):
+            raise ValueError(f"chips are split by blocks or at random, not by {self.method}")
+        if self.protocol == "honest" and self.method == "random":
+            raise ValueError("chips at random are for the paper protocol: set split.method: blocks")
+        if self.samples.heatmap:
+            raise ValueError("chips have no heatmap samples: leave samples.heatmap out")
+        if self.selection:
+            raise ValueError("factors are chosen at places, not on chips: leave selection out")
         return self
 
     @model_validator(mode="after")
@@ -187,11 +230,13 @@ def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[Section]] = {
         "split": Split,
         "samples": Samples,
+        "chips": Chips,
         "heatmap": Heatmap,
         "input": Input,
         "selection": Selection,
         "model": Model,
         "training": Training,
+        "transfer": Transfer,
         "zoning": Zoning,
     }
     parents = [sections[str(p)] for p in loc[:-1] if str(p) in sections]

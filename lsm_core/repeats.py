@@ -55,6 +55,8 @@ def mark(recipe: Recipe) -> str:
 def finished(recipe: Recipe, area: Mapping[str, Any], into: Path) -> Run | None:
     """The latest finished run of this very recipe in a folder, on the area as it is now.
 
+    A run that made a map serves where none is asked for too.
+
     Parameters
     ----------
     area : name, path and fingerprints of the study area, as `experiment.plan_run` gives them. A run
@@ -63,9 +65,13 @@ def finished(recipe: Recipe, area: Mapping[str, Any], into: Path) -> Run | None:
     done = [
         run
         for run in list_runs(into)
-        if run.state == "done" and run.recipe == recipe and _same_area(run, area)
+        if run.state == "done" and _serves(run.recipe, recipe) and _same_area(run, area)
     ]
     return done[-1] if done else None
+
+
+def _serves(done: Recipe, asked: Recipe) -> bool:
+    return done in (asked, asked.model_copy(update={"map": True}))
 
 
 def _same_area(run: Run, area: Mapping[str, Any]) -> bool:

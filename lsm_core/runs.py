@@ -116,13 +116,17 @@ class Run:
 
     @property
     def has_map(self) -> bool:
-        """False of a run on units, which has `unit_scores` in place of a map."""
-        return not (self.path / "susceptibility.csv").exists()
+        """False of a run on units, which has `unit_scores` instead, and of one without `map`."""
+        return self.recipe.map and not self.on_units
+
+    @property
+    def on_units(self) -> bool:
+        return (self.path / "susceptibility.csv").exists()
 
     @property
     def counted(self) -> str:
         """What its density table counts: "cells", or of a run on units "units"."""
-        return "cells" if self.has_map else "units"
+        return "units" if self.on_units else "cells"
 
     @cached_property
     def unit_scores(self) -> pd.DataFrame:
@@ -158,7 +162,10 @@ class Run:
     def _file(self, name: str) -> Path:
         path = self.path / name
         if not path.exists():
-            raise RunError(f"run {self.id} has no {name}: it is {self.state}, not done")
+            why = f"it is {self.state}, not done"
+            if self.state == "done" and not self.recipe.map:
+                why = "it was run without a map (map: false)"
+            raise RunError(f"run {self.id} has no {name}: {why}")
         return path
 
 

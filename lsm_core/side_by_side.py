@@ -52,7 +52,7 @@ def compare(runs: Sequence[Finished], *, draws: int = 0, seed: int = 1) -> dict[
         protocol, number of test places, prevalence (the AP of a model that knows nothing), overlap
         share and verdict; with draws, limits of AP and AUC.
     `zones` : one row a run and class: share of cells, share of landslides, landslide density, for
-        every way the run's map was cut.
+        every way the run's map was cut. Runs without a map (`map: false`) have none.
     With draws also (see `scoreboard`) `models` : runs that differ in seed or fold alone as one,
     with intervals and ranks; `pairs` : paired differences and tests; `nulls` : the null models,
     where the runs stored them; `thresholds` : scores at the thresholds chosen on validation places.
@@ -65,16 +65,22 @@ def compare(runs: Sequence[Finished], *, draws: int = 0, seed: int = 1) -> dict[
     _same_test_places(runs)
     scores = pd.DataFrame([_score_row(run) for run in runs])
     scores = scores.astype(dict.fromkeys(SCORE_COLUMNS, "float64"))  # not defined: NaN
-    zones = pd.concat(
-        [run.density_table.assign(run=run.id, counted=run.counted) for run in runs],
-        ignore_index=True,
-    )
-    zones = zones.assign(
-        model=zones["run"].map({run.id: run.recipe.name for run in runs}),
-        protocol=zones["run"].map({run.id: run.recipe.protocol for run in runs}),
-    )
-    tables = {"scores": scores, "zones": zones}
+    tables = {"scores": scores, "zones": _zones([run for run in runs if run.recipe.map])}
     return tables | _judged_tables(runs, scores, draws, seed) if draws else tables
+
+
+def _zones(mapped: Sequence[Finished]) -> pd.DataFrame:
+    """Density tables of the runs that made a map, one below the other."""
+    tables = [
+        run.density_table.assign(
+            run=run.id,
+            counted=run.counted,
+            model=run.recipe.name,
+            protocol=run.recipe.protocol,
+        )
+        for run in mapped
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _judged_tables(
@@ -175,10 +181,10 @@ def _split_of(run: Finished) -> str:
 
 
 def _model_key(run: Finished) -> str:
-    """The same for runs that differ in seed or fold alone."""
+    """The same for runs that differ in seed or fold alone, mapped or not."""
     text = run.recipe.model_dump(mode="json")
     text["split"].pop("fold")
-    return json.dumps(text | {"seed": None, "title": None}, sort_keys=True)
+    return json.dumps(text | {"seed": None, "title": None, "map": None}, sort_keys=True)
 
 
 def _entries(runs: Sequence[Finished]) -> list[scoreboard.Entry]:

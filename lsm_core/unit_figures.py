@@ -25,7 +25,7 @@ def units_of(run: Run, *, classes: bool = False, width: int = 560) -> hv.Element
     """
     file = run.path / "susceptibility.gpkg"
     if not file.is_file():
-        if run.has_map:
+        if not run.on_units:
             raise RunError(f"run {run.id} has a map and no table of units: draw the map")
         raise RunError(f"the units of {run.area['name']} have no coordinates: there is no map")
     table = gpd.read_file(file)

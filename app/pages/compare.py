@@ -228,8 +228,8 @@ def maps(runs: Sequence[Run], why: Why) -> Any:
     mapped = [run for run in runs if run.has_map]
     if len(mapped) == len(runs):
         return pn.Column(linked_maps(runs, why.ask), why.view, sizing_mode="stretch_width")
-    others = [run for run in runs if not run.has_map]
-    drawn = [or_words(partial(_units, run)) for run in others]
+    drawn = [or_words(partial(_units, run)) for run in runs if run.on_units]
+    drawn += [note(f"{run.id} made no map (map: false)") for run in runs if not run.recipe.map]
     return pn.Column(*([linked_maps(mapped)] if mapped else []), pn.FlexBox(*drawn, gap="8px"))
 
 
@@ -341,6 +341,7 @@ def protocols(runs: Sequence[Run]) -> pn.Column:
 
 def classes(runs: Sequence[Run]) -> pn.Column:
     """Histogram of the maps, bars of the classes, and the zoning table of what is chosen."""
+    runs = [run for run in runs if run.recipe.map]
     table = figures.density_frame(runs)
     cuts = {"natural breaks": "natural", "equal intervals of 0.2": "equal 0.2"}
     cuts |= {name: name for name in table["breaks"].unique() if name not in cuts.values()}
