@@ -15,6 +15,7 @@ from lsm_core import models, prediction, runs, training
 from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, Stopped
+from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Recipe
 
 COMPILING = 20.0  # seconds before the first batch is learnt from
@@ -45,6 +46,7 @@ def fit_model(
     Stopped : `should_stop` said so.
     """
     name, options = recipe.model.name, options_of(recipe)
+    samples = samples[samples["origin"] != UNLABELLED]
     train, check = (samples[samples["split"] == part] for part in ("train", "validation"))
     message = f"building {name} for {len(train):,} training places"
     report({"event": "stage", "stage": "training", "message": message})

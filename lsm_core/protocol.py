@@ -28,6 +28,7 @@ from lsm_core.holdout import (
     too_near,
 )
 from lsm_core.inventory import read_points
+from lsm_core.labelling import UNLABELLED, few_labels, landslide_cells, unlabelled_places
 from lsm_core.recipe import Heatmap, Recipe
 from lsm_core.sampling import (
     gaussian_heatmap,
@@ -173,12 +174,45 @@ def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
             heat, soft = _soft(ds, recipe, recipe.samples.heatmap, here, own & clear)
             allowed &= heat == 0
             parts.append(soft.assign(split=name))
+        if name == "train":
+            here = _cells(ds, recipe, here, allowed)
         n = round(len(here) * recipe.samples.negatives_per_landslide)
         drawn = _training_negatives(ds, recipe, name, n, allowed, known, counts)
-        parts += [here, drawn.assign(split=name)]
+        labelled = pd.concat([here, drawn.assign(split=name)])
+        parts += _told(ds, recipe, labelled, own & far, counts) if name == "train" else [labelled]
     gone = ~kept & np.isin(part, ("train", "validation"))
     counts = {"landslides too near the test set": int(gone.sum())} | counts
     return Places(pd.concat(parts), test_ground, counts)
+
+
+def _cells(
+    ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame, allowed: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Training landslides by as many of their cells as the recipe wants."""
+    if is_units(ds):
+        return slides
+    rng = stream(recipe.seed, "landslide cells")
+    return landslide_cells(ds, slides, recipe.samples.cells, rng, allowed=allowed)
+
+
+def _told(
+    ds: xr.Dataset,
+    recipe: Recipe,
+    labelled: pd.DataFrame,
+    ground: NDArray[np.bool_],
+    counts: dict[str, int],
+) -> list[pd.DataFrame]:
+    """Training places whose labels are told, as many as the recipe wants, and places without."""
+    wanted = recipe.samples
+    told = few_labels(labelled, wanted.labelled, stream(recipe.seed, "labelled"))
+    if len(told) < len(labelled):
+        counts["train: labelled places left out"] = len(labelled) - len(told)
+    n = round(wanted.unlabelled * int((told["label"] == 1).sum()))
+    if n == 0:
+        return [told]
+    rng, anywhere = stream(recipe.seed, UNLABELLED), wanted.unlabelled_from == "anywhere"
+    more = unlabelled_places(ds, n, rng, allowed=ground, anywhere=anywhere)
+    return [told, more.assign(split="train")]
 
 
 def _nobody_left(recipe: Recipe, name: str) -> str:
@@ -260,6 +294,7 @@ def _paper(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
     hard["split"] = _random_parts(recipe, hard)
     if not usual:
         hard = _other_negatives(ds, recipe, hard, counts)
+    hard = _told_of_paper(ds, recipe, hard, counts)
     if recipe.samples.heatmap is None:
         return Places(hard, None, counts)
     _, soft = _soft(ds, recipe, recipe.samples.heatmap, slides, anywhere)
@@ -267,6 +302,25 @@ def _paper(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
     in_test = random_split(len(soft), test=split.test, validation=0.0, rng=rng) == "test"
     counts["soft samples in the test share, left out"] = int(in_test.sum())
     return Places(pd.concat([hard, soft[~in_test].assign(split="train")]), None, counts)
+
+
+def _told_of_paper(
+    ds: xr.Dataset, recipe: Recipe, hard: pd.DataFrame, counts: dict[str, int]
+) -> pd.DataFrame:
+    """Split places with more cells of training landslides, fewer labels, and unlabelled places."""
+    wanted = recipe.samples
+    if wanted.cells == 1 and wanted.labelled is None and not wanted.unlabelled:
+        return hard
+    free = np.ones(layer(ds, "valid").shape, dtype=bool)
+    held, train = hard[hard["split"] != "train"], hard[hard["split"] == "train"]
+    free[held["row"], held["col"]] = False
+    slides = train[train["label"] == 1]
+    more = _cells(ds, recipe, slides, free).iloc[len(slides) :]
+    n = round(len(more) * recipe.samples.negatives_per_landslide)
+    if n:
+        drawn = _training_negatives(ds, recipe, "train", n, free, slides, counts)
+        train = pd.concat([train, more, drawn.assign(split="train")])
+    return pd.concat([held, *_told(ds, recipe, train, free, counts)])
 
 
 def _random_parts(recipe: Recipe, hard: pd.DataFrame) -> NDArray[np.str_]:

@@ -90,6 +90,10 @@ class Samples(Section):
 
     negatives: str | dict[str, Any] = "random"
     negatives_per_landslide: float = Field(1.0, gt=0)
+    cells: int = Field(1, ge=1, description="of each training landslide that are learnt from")
+    labelled: int | None = Field(None, ge=4, description="training places with a label; null: all")
+    unlabelled: float = Field(0.0, ge=0, description="places without one, per labelled landslide")
+    unlabelled_from: Literal["non-landslide", "anywhere"] = "non-landslide"
     units: Literal["all", "sampled"] = Field(
         "all", description="of units: train on all without a landslide, or on so many as above"
     )
