@@ -116,6 +116,10 @@ def test_integrated_gradients_of_a_network_are_complete(planted, form, size):
     np.testing.assert_allclose(found.base + found.values.sum(axis=1), score, atol=2e-3)
     assert found.gap <= 1e-3
     assert np.ptp(score) > 0.1
+    # what differs in nothing from the mean of the training places has nothing to explain
+    mean = subject.training.mean(axis=0)[None]
+    assert found.base == pytest.approx(float(subject.score(mean)[0]), abs=1e-6)
+    np.testing.assert_allclose(contributions(subject, mean).values, 0, atol=1e-6)
     if form == "window":  # it has no more than 80 steps to learn, and 81 cells to read
         return
     means, _ = mean_contributions(subject, places=20)

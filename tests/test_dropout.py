@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from lsm_core import dropout, experiment, models, prediction
+from lsm_core import dropout, experiment, models, prediction, runs
+from lsm_core.calibration import Calibrator
 from lsm_core.dropout import dropout_sampler, has_dropout, mc_dropout
 from lsm_core.errors import RecipeError, RunError
 from lsm_core.recipe import make_recipe
@@ -129,6 +130,13 @@ def test_the_maps_of_a_run_have_every_valid_cell(sample_workspace, tmp_path, mon
     assert found["mean_spread"] == pytest.approx(float(spread[valid].mean()), abs=1e-6)
     assert seen[-1] == (valid.shape[0], valid.shape[0])
     assert not list(run.path.glob(".*"))
+    # a calibration that halves every score halves the maps
+    halved = Calibrator("isotonic", (0.0, 1.0), (0.0, 0.5))
+    runs.write_json(run.path / "calibration.json", halved.to_json())
+    mc_dropout(runs.open_run(run.path), passes=4)
+    for before, name in ((mean, "mean"), (spread, "spread")):
+        after = read(run.path / f"dropout_{name}.tif")
+        np.testing.assert_allclose(after[valid], before[valid] / 2, atol=1e-6)
 
 
 def test_strips_without_a_valid_cell_are_gaps():

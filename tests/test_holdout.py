@@ -12,7 +12,7 @@ from lsm_core.holdout import NOBODY, hold_out, too_near
 from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import make_recipe
 from lsm_core.sampling import landslide_places
-from lsm_core.splits import PARTS, overlap_report
+from lsm_core.splits import PARTS, blocks_of, overlap_report
 from lsm_core.study_area import area_path, open_area
 
 CELL = 30.0
@@ -175,6 +175,19 @@ def test_each_landslide_is_tested_in_exactly_one_fold(method):
     assert sorted(tested) == sorted(slides["landslide_id"])
 
 
+def test_ground_without_a_landslide_is_dealt_to_a_fold_by_the_folds_share():
+    """A quarter of the empty blocks of 210 m is tested; of the rest, the share that checks."""
+    ds = area(n=60)
+    slides = landslide_places(ds)
+    changes = ("split.folds=4", "split.fold=2", "split.block=210", "split.validation=0.2")
+    ground = hold_out(ds, recipe("blocks", *changes), slides).ground
+    x, y = np.meshgrid(ds["x"], ds["y"])
+    empty = ~np.isin(blocks_of(x, y, 210.0), blocks_of(slides["x"], slides["y"], 210.0))
+    share = {name: (ground[empty] == i).mean() for i, name in enumerate(PARTS)}
+    assert share["test"] == pytest.approx(1 / 4, abs=0.02)
+    assert share["validation"] == pytest.approx(0.2 * 3 / 4, abs=0.02)
+
+
 def test_a_paper_cross_validation_tests_each_landslide_once():
     tested = []
     for fold in range(1, 5):
@@ -282,8 +295,6 @@ def test_a_column_without_validation_has_it_cut_from_training_by_block():
     slides = landslide_places(ds)
     part = hold_out(ds, recipe("column"), slides).part
     assert ((part == "test") == (said == "test")).all()
-    from lsm_core.splits import blocks_of
-
     block = blocks_of(slides["x"], slides["y"], 1500.0)
     assert 0 < (part == "validation").mean() < 0.2
     assert not set(block[part == "validation"]) & set(block[part == "train"])

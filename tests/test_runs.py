@@ -67,6 +67,16 @@ def test_a_run_whose_process_is_gone_reads_as_lost(tmp_path):
     assert run.state == "lost"
 
 
+def test_a_run_keeps_the_time_at_which_it_was_made(tmp_path):
+    run, younger = new_run(tmp_path), new_run(tmp_path)
+    old = json.loads((younger.path / "status.json").read_text())
+    runs.write_json(younger.path / "status.json", old | {"created": "2020-02-02T02:02:02.000"})
+    runs.set_status(younger.path, "done")
+    status = runs.open_run(younger.path).status
+    assert status["created"] == "2020-02-02T02:02:02.000" < status["updated"]
+    assert [r.path for r in runs.list_runs(tmp_path)] == [younger.path, run.path]
+
+
 def test_another_process_with_the_old_number_is_not_the_run(tmp_path):
     run = new_run(tmp_path, done=False)
     status = json.loads((run.path / "status.json").read_text())

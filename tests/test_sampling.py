@@ -269,6 +269,18 @@ def test_negatives_beyond_a_buffer_of_the_known_landslides():
     assert not ds["landslide"].values[known["row"], known["col"]].any()
 
 
+def test_a_buffer_is_kept_from_a_landslide_that_owns_no_cell_too():
+    """It shares a cell with another one, so that the map of numbers does not know it."""
+    ds, chosen = ground(), {"strategy": "beyond_buffer", "metres": 300}
+    shared = landslide_places(ds).head(1).assign(row=30, col=40, landslide_id=9)
+    frame = negatives(ds, chosen, 5000, rng(), landslides=shared)
+    apart = 30 * np.hypot(frame["row"] - 30, frame["col"] - 40)
+    assert apart.min() > 300
+    r, c = np.indices((40, 60))
+    far = (30 * np.hypot(r - 30, c - 40) > 300) & (ds["landslide"].values == 0)
+    assert len(frame) == far.sum()
+
+
 def test_negatives_below_a_slope():
     frame = negatives(ground(), {"strategy": "below_slope", "degrees": 12}, 5000, rng())
     assert frame["col"].max() == 11
@@ -306,6 +318,15 @@ def test_matched_negatives_have_the_landslides_shares():
         negatives(ds, {"strategy": "matched", "factor": "slope"}, 5, rng())
     with pytest.raises(RecipeError, match="no factor 'rok': did you mean rock"):
         negatives(ds, {"strategy": "matched", "factor": "rok"}, 5, rng())
+
+
+def test_landslides_where_the_category_is_missing_have_no_share():
+    ds = ground()
+    ds["rock"].values[11, 6] = -32768
+    ds["rock"].values[30:, 50:] = -32768
+    frame = negatives(ds, {"strategy": "matched", "factor": "rock"}, 50, rng())
+    assert (ds["rock"].values[frame["row"], frame["col"]] == 3).all()
+    assert (len(frame), frame.attrs["not_drawn"]) == (50, 0)
 
 
 def test_own_points_are_taken_where_they_may_be():

@@ -251,6 +251,18 @@ def test_a_runs_choice_is_whole_and_goes_to_json(run_parts):
     assert made["rules"]["pearson"] == 0.6
 
 
+def test_a_runs_choice_follows_the_seed_of_its_recipe(run_parts):
+    ds, recipe, samples = run_parts
+    found = {
+        seed: choose_factors(
+            ds, recipe.model_copy(update={"seed": seed}), fit_on=train_of(samples)
+        )["evidence"]
+        for seed in (recipe.seed, recipe.seed + 1)
+    }
+    again = choose_factors(ds, recipe, fit_on=train_of(samples))["evidence"]
+    assert found[recipe.seed] == again != found[recipe.seed + 1]
+
+
 def test_test_places_have_no_say(run_parts):
     """Whatever happens to the values at test and validation places, the choice stays."""
     ds, recipe, samples = run_parts

@@ -63,6 +63,19 @@ def test_slope_positions_close_on_the_left_and_flat_ends_at_five_degrees() -> No
     assert terrain._classes(deviation, steep).tolist() == [1, 2, 4, 5, 6, 3, 9, 10]
 
 
+@pytest.mark.parametrize(
+    ("east", "north", "name"),
+    [(8, 0, "Mesoslope-3"), (0, 8, "Mesoslope-3"), (3, 0, "Flat"), (0, 3, "Flat")],
+)
+def test_slope_position_of_cells_that_are_not_square(east: float, north: float, name: str) -> None:
+    """A plane that falls by so many degrees is no other for cells three times as high as wide."""
+    x, y = np.meshgrid(10.0 * np.arange(21), -30.0 * np.arange(21))
+    z = np.tan(np.radians(east)) * x + np.tan(np.radians(north)) * y
+    dem = xr.DataArray(z, {"y": y[:, 0], "x": x[0]}, ("y", "x")).rio.write_crs(32616)
+    found = terrain.slope_position(dem, 60)
+    assert categories(found)[int(found[10, 10])] == name
+
+
 def test_slope_position_keeps_holes_and_uses_all_classes(holed: xr.DataArray) -> None:
     found = terrain.slope_position(holed, 300)
     np.testing.assert_array_equal(found == found.attrs["nodata"], holed.isnull())

@@ -134,6 +134,25 @@ def test_a_grid_area_becomes_one_of_units():
     assert ds["slope_quantile"].attrs["long_name"] == "0.9 quantile of slope"
 
 
+def test_a_unit_without_a_valid_cell_holds_no_landslide_and_is_not_valid():
+    """Its landslide lies where a factor is missing: no model sees it, and no count says it does."""
+    ds = area()
+    ds["valid"][3, 0] = False
+    lone = units(box(0, 0, 4, 3), box(0, 3, 4, 2), box(3, 0, 1, 1))
+    made = slope_units.aggregate(ds, lone)
+    assert slope_units.landslides_by_unit(ds, lone).tolist() == [0, 1, 1]
+    assert made["landslide_count"].values.tolist() == [0, 1, 0]
+    assert made["landslide"].values.tolist() == [0, 1, 0]
+    assert made["valid"].values.tolist() == [True, True, False]
+
+
+def test_areas_are_in_square_metres_where_the_map_counts_in_feet():
+    feet = area().rio.write_crs(2263)
+    made = slope_units.aggregate(feet, units(*HALVES.geometry, crs=2263))
+    foot = 1200 / 3937  # of the US survey
+    np.testing.assert_allclose(made["unit_area"].values[:3], np.array([1200, 800, 200]) * foot**2)
+
+
 def test_factors_are_chosen_each_with_its_statistics():
     ds = slope_units.aggregate(area(), HALVES, {"aspect": (), "slope": ("quantile",)}, quantile=0.5)
     assert study_area.factors(ds) == ["aspect", "slope_quantile"]
