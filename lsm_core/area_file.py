@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from lsm_core import distance, stations, terrain
+from lsm_core import distance, imagery, stations, terrain
 from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import AreaError
 from lsm_core.grid import How
@@ -77,18 +77,85 @@ class RasterPart(Part):
         return {"source": value} if isinstance(value, str) else value
 
 
+class CloudsPart(Part):
+    """The image's band that says what hides the ground, by `classes` (codes) or `bits` (from 0).
+
+    Without either, the classes of Sentinel-2's SCL that do. `cells` says what becomes of hidden
+    cells: `invalid` ones are no part of the area, of `nodata` ones only the image is missing.
+    """
+
+    band: str | int
+    source: str | None = None
+    classes: list[int] | None = Field(None, min_length=1)
+    bits: list[int] | None = Field(None, min_length=1)
+    buffer: float = Field(0.0, ge=0)
+    cells: Literal["invalid", "nodata"] = "invalid"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "CloudsPart":
+        if self.classes is not None and self.bits is not None:
+            raise ValueError("clouds are known by `classes` or by `bits`: state one of them")
+        return self
+
+
+class DatePart(Part):
+    """One of two dates: `before: 2023-04-28` is short for `before: {time: 2023-04-28}`."""
+
+    source: str | None = None
+    time: When | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return value if isinstance(value, dict | DatePart) else {"time": value}
+
+
 class ImagePart(Part):
     """Bands of a raster, kept as `image` (band, y, x); `scale` and `offset` make reflectance.
 
-    `bands` lists the source's bands, or names them: {red: B04, nir: B08}.
+    `bands` lists the source's bands, or names them: {red: B04, nir: B08}. With `before` and `after`
+    (dates, or sources of their own) each band is there twice, as red_before and red_after.
     """
 
-    source: str
+    source: str | None = None
     bands: list[str] | dict[str, str | int] = Field(min_length=1)
     time: When | None = None
+    before: DatePart | None = None
+    after: DatePart | None = None
     scale: float = Field(1.0, gt=0)
     offset: float = 0.0
     how: Literal["nearest", "bilinear", "cubic", "average"] = "bilinear"
+    clouds: CloudsPart | None = None
+
+    @model_validator(mode="after")
+    def _one_date_or_two(self) -> "ImagePart":
+        if (self.before is None) != (self.after is None):
+            raise ValueError("`before` and `after` go together: state both dates")
+        if self.before is not None and self.time is not None:
+            raise ValueError("state `time`, or `before` and `after`, not both")
+        if None in self.sources:
+            raise ValueError("state the image's `source`, for each date or for both")
+        if len(self.dates) == 2 and self.dates["before"] == self.dates["after"]:
+            raise ValueError("`before` and `after` are the same image: state two dates or sources")
+        return self
+
+    @property
+    def dates(self) -> dict[str, tuple[str | None, str | int | None]]:
+        """Source and time of each date, by "before" and "after"; of a single one by ""."""
+        if self.before is None or self.after is None:
+            return {"": (self.source, self.time)}
+        parts = {"before": self.before, "after": self.after}
+        return {when: (part.source or self.source, part.time) for when, part in parts.items()}
+
+    @property
+    def sources(self) -> list[str | None]:
+        clouds = [self.clouds.source] if self.clouds and self.clouds.source else []
+        return [source for source, _ in self.dates.values()] + clouds
+
+    @property
+    def names(self) -> list[str]:
+        """Of the bands it has in the study area."""
+        return [f"{band}_{date}" if date else band for date in self.dates for band in self.bands]
 
 
 class InventoryPart(Part):
@@ -160,7 +227,7 @@ class FactorPart(Part):
 
     def _check_parameters(self) -> None:
         if self.derive is not None:
-            if self.derive not in DERIVED:
+            if self.derive not in DERIVED and not imagery.is_dated(self.derive):
                 near = did_you_mean(self.derive, list(DERIVED))
                 raise ValueError(
                     f"no factor {self.derive!r} is derived from a DEM or image: {near}"
@@ -201,12 +268,19 @@ class AreaFile(Part):
             raise ValueError(f"two factors are called {', '.join(twice)}")
         derived = {f.derive for f in self.factors if f.derive}
         streams = any(f.stream_area for f in self.factors)
-        if self.dem is None and (streams or derived - set(INDICES)):
+        seen = {name for name in derived if name in INDICES or imagery.is_dated(name)}
+        if self.dem is None and (streams or derived - seen):
             raise ValueError("factors are derived from a DEM, but no `dem: SOURCE` is stated")
-        if self.image is None and derived & set(INDICES):
+        if self.image is None and seen:
             raise ValueError(
-                f"{', '.join(sorted(derived & set(INDICES)))} is derived from an image: state "
+                f"{', '.join(sorted(seen))} is derived from an image: state "
                 "`image: {source: SOURCE, bands: {red: B04, nir: B08}, scale: 0.0001}`"
+            )
+        known = [*self.image.names, *imagery.channel_names(self.image.names)] if self.image else []
+        for name in sorted(seen - set(known)):
+            raise ValueError(
+                f"no factor {name!r} comes of this image: {did_you_mean(name, known)} (of one date "
+                "it has ndvi, of `before` and `after` ndvi_before, ndvi_after, d_ndvi, ratio_red)"
             )
         return self
 
@@ -261,7 +335,9 @@ def _in_words(error: Any, kind: Kind) -> str:
             UnitsFile: {"units": UnitsPart, "factors": UnitFactor},
             PolygonsFile: {"units": PolygonsPart, "factors": PolygonFactor},
         }
+        inner: dict[str, type[Part]] = {"clouds": CloudsPart, "before": DatePart, "after": DatePart}
         part = parts[kind].get(where[0], kind) if len(where) > 1 else kind
+        part = inner.get(where[1], part) if where[0] == "image" and len(where) > 2 else part
         near = did_you_mean(where[-1], list(part.model_fields))
         return f"unknown key {'.'.join(where)!r}: {near}"
     return f"{'.'.join(where) or 'area'}: {error['msg'].removeprefix('Value error, ')}"

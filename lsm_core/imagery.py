@@ -197,6 +197,16 @@ def channel_names(bands: Iterable[str]) -> list[str]:
     return names
 
 
+def is_dated(name: str) -> bool:
+    """Whether a channel's name speaks of one of two dates, or of the change between them.
+
+    >>> [is_dated(name) for name in ("ndvi", "ndvi_before", "d_red")]
+    [False, True, True]
+    """
+    kind, _, when = _parsed(name)
+    return bool(kind or when)
+
+
 def looks_after(name: str) -> bool:
     """Whether a channel's name says that it is of the later date, or of the change to it.
 

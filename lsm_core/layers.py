@@ -11,6 +11,7 @@ from rasterio.warp import transform_bounds
 from lsm_core import catalog as sources
 from lsm_core import distance, hydrology, imagery, legend, rasters, stations, terrain
 from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart
+from lsm_core.area_image import lay_image
 from lsm_core.errors import SourceError
 from lsm_core.grid import INTEGER_NODATA, Grid, align, as_float, crop, fit_of, grid_of, north_up
 from lsm_core.map_units import classes_of
@@ -28,11 +29,15 @@ KEPT = ("kind", "units", "long_name", "nodata", "flag_values", "flag_meanings", 
 
 
 class Layers(NamedTuple):
-    """Factors (y, x) in the order of the area file, its image (band, y, x), and the valid cells."""
+    """Factors (y, x) in the order of the area file, its image (band, y, x), and the valid cells.
+
+    `counts` says how many cells clouds hide.
+    """
 
     factors: dict[str, xr.DataArray]
     image: xr.DataArray | None
     valid: NDArray[np.bool_]
+    counts: dict[str, int]
 
 
 class _Site(NamedTuple):
@@ -56,19 +61,20 @@ def lay_layers(
 ) -> Layers:
     """Every factor of an area file on its grid; `report(line)` hears where each came from.
 
-    Valid are the cells `inside` where the DEM, the image and every raster or map of polygons have
-    data. Terrain uses the DEM's margin beyond the grid, drainage up to 500 cells of it; water is
-    accumulated once for all factors.
+    Valid are the cells `inside` where the DEM, the image (`area_image.lay_image` says what becomes
+    of clouds) and every raster or map of polygons have data. Terrain uses the DEM's margin beyond
+    the grid, drainage up to 500 cells of it; water is accumulated once for all factors.
 
     Errors: those of the rooms that make the factors; no cell valid (SourceError).
     """
     dem, valid = _dem(area, catalog, grid, report), inside
-    image = _image(area, catalog, grid, report)
+    image, counts = None, dict[str, int]()
+    if area.image is not None:
+        image, seen, counts = lay_image(area.image, catalog, grid, report)
+        valid = valid & seen
     site = _Site(area, catalog, grid, report, dem, _one_pass(area, dem), image)
     if dem is not None:
         valid = valid & np.isfinite(align(dem, grid, "nearest").values)
-    if image is not None:
-        valid = valid & np.isfinite(image.values).all(axis=0)
     factors = {}
     for spec in area.factors:
         factors[spec.name] = _factor(spec, site)
@@ -77,7 +83,7 @@ def lay_layers(
     report(f"valid: {valid.sum():,} of {valid.size:,} cells have data in every raster")
     if not valid.any():
         raise SourceError("no cell has data in every raster: check their extents and nodata values")
-    return Layers(factors, image, valid)
+    return Layers(factors, image, valid, counts)
 
 
 def _dem(
@@ -125,32 +131,6 @@ def _doubt_feet(name: str, catalog: "DataCatalog", have: Grid, report: "Report")
         )
 
 
-def _image(
-    area: AreaFile, catalog: "DataCatalog", grid: Grid, report: "Report"
-) -> xr.DataArray | None:
-    """The area's image on its grid, as reflectance."""
-    spec = area.image
-    if spec is None:
-        return None
-    stored = rasters.open_image(catalog, spec.source, spec.bands, time=spec.time)
-    bands = [
-        align(as_float(crop(stored.isel(band=i, drop=True), grid)), grid, spec.how)
-        for i in range(stored.sizes["band"])
-    ]
-    image = xr.concat(bands, stored["band"]).drop_attrs(deep=False)
-    image = imagery.reflectance(image, scale=spec.scale, offset=spec.offset)
-    report(
-        f"image {spec.source}{_date(stored)}: bands {', '.join(map(str, stored['band'].values))}; "
-        f"reflectance = {spec.scale:g} x stored {spec.offset:+g}; "
-        f"{fit_of(stored.isel(band=0, drop=True), grid, spec.how)}"
-    )
-    return image.assign_attrs(source=spec.source, **_when(stored))
-
-
-def _when(raster: xr.DataArray) -> dict[str, str]:
-    return {"time": str(raster.attrs["time"])} if "time" in raster.attrs else {}
-
-
 def _date(raster: xr.DataArray) -> str:
     return f" ({raster.attrs['time']})" if "time" in raster.attrs else ""
 
@@ -176,6 +156,11 @@ def _factor(spec: FactorPart, site: _Site) -> xr.DataArray:
     if spec.long_name or spec.derive is None:  # "distance to faults" says more than "to a feature"
         attrs["long_name"] = spec.long_name or spec.name.replace("_", " ")
     site.report(f"{spec.name}: {origin}")
+    if spec.derive is not None and imagery.looks_after(spec.derive):
+        site.report(
+            f"MIND: {spec.name} looks at the image after the landslides: it finds those that are "
+            "there, and says nothing of where others will be; leave it out of susceptibility"
+        )
     labels = {spec.distance_to, spec.density_of} & {site.area.inventory.source}
     if labels:
         site.report(
@@ -193,9 +178,9 @@ def _made(spec: FactorPart, site: _Site) -> tuple[xr.DataArray, str]:
         if sources.source(catalog, spec.source).data_type == "RasterDataset":
             return _from_raster(spec, site)
         return _from_polygons(spec, site)
-    if spec.derive in imagery.INDICES and site.image is not None:
-        layer = getattr(imagery, str(spec.derive))(site.image)
-        return layer, f"from the image {site.image.attrs['source']}{_date(site.image)}"
+    if site.image is not None and _of_image(str(spec.derive)):
+        layer = imagery.channel(site.image, str(spec.derive))
+        return layer, f"from the image {site.image.attrs['source']}"
     if spec.derive is not None and site.dem is not None and area.dem is not None:
         layer = align(_derived(spec, site.dem, site), grid, "nearest")
         return layer, f"derived from {area.dem.source}"
@@ -213,6 +198,10 @@ def _made(spec: FactorPart, site: _Site) -> tuple[xr.DataArray, str]:
         layer = distance.density_of(near, grid, spec.radius or 0, kernel=kernel)
         return layer, f"{name}, {kernel} within {spec.radius:g} m"
     return distance.distance_to(near, grid), f"{name}, {len(near):,} features"
+
+
+def _of_image(name: str) -> bool:
+    return name in imagery.INDICES or imagery.is_dated(name)
 
 
 def _derived(spec: FactorPart, dem: xr.DataArray, site: _Site) -> xr.DataArray:

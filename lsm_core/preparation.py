@@ -85,7 +85,8 @@ def prepare_with_inventory(
     valid = layers.valid
     laid = _inventory(area, catalog, grid, valid, report)
     ds = _assemble(layers, laid, grid)
-    counts = {"cells": valid.size, "valid_cells": int(valid.sum()), **laid.counts}
+    counts = {"cells": valid.size, "valid_cells": int(valid.sum())}
+    counts |= layers.counts | laid.counts
     found = screen_area(ds)
     for flag in found:
         report(f"MIND: {flag.words}")
@@ -111,8 +112,9 @@ class _Report:
 
 def _fingerprints(area: AreaFile, catalog: "DataCatalog", report: _Report) -> dict[str, str]:
     """Look up every source before any work is done; say whose checksum is not the catalogue's."""
-    parts = [part.source for part in (area.dem, area.image, area.inventory) if part is not None]
+    parts = [part.source for part in (area.dem, area.inventory) if part is not None]
     names: list[str | None] = [area.grid.like, area.grid.mask, *parts]
+    names += area.image.sources if area.image else []
     for factor in area.factors:
         names += [factor.source, factor.density_of, factor.interpolate]
         names += [factor.distance_to] if not factor.stream_area else []
