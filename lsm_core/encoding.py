@@ -303,7 +303,7 @@ def _fill(
     """Write a factor's channels."""
     if factor.kind == "continuous":
         filled = _filled(values, missing, factor)
-        if encoder.form == "window":
+        if encoder.form != "table":
             filled = (filled.astype(np.float64) - factor.mean) / factor.std
         out[..., 0] = filled
     elif factor.kind == "cyclic":

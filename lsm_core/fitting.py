@@ -45,6 +45,8 @@ def fit_model(
     ------
     Stopped : `should_stop` said so.
     """
+    if trainer := models.trainer_of(recipe.model.name):
+        return trainer(recipe, ds, encoder, samples, path, report, should_stop)
     name, options = recipe.model.name, options_of(recipe)
     samples = samples[samples["origin"] != UNLABELLED]
     train, check = (samples[samples["split"] == part] for part in ("train", "validation"))
@@ -60,7 +62,7 @@ def fit_model(
         forecast = _forecast(model, feed, recipe.training.epochs, cells, apart)
         report({"event": "stage", "stage": "training", "message": forecast})
         history = training.fit(model, feed, recipe.training, report, should_stop)
-        report({"event": "stage", "stage": "training", "message": _kept(recipe, history)})
+        report({"event": "stage", "stage": "training", "message": kept_words(recipe, history)})
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
 
@@ -103,26 +105,27 @@ def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int, samples_
     mapping = per_sample * cells * samples_a_cell
     memory = psutil.Process().memory_info().rss / 1e9
     return (
-        f"about {_duration(learning)} if all {epochs} epochs are needed, then "
-        f"{_duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
+        f"about {duration(learning)} if all {epochs} epochs are needed, then "
+        f"{duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
     )
 
 
-def _kept(recipe: Recipe, history: list[dict[str, Any]]) -> str:
+def kept_words(recipe: Recipe, history: list[dict[str, Any]]) -> str:
     """Which epoch's weights the model holds, and why."""
     number = next((row["epoch"] for row in history if row["kept"]), None)
     if number is None:
         return "stopped within the first epoch: the weights reached are kept"
     last = recipe.training.patience is None
-    why = "the last: no early stopping" if last else "the best by validation accuracy"
+    watched = recipe.training.watch.replace("_", " ")
+    why = "the last: no early stopping" if last else f"the best by validation {watched}"
     return f"weights of epoch {number} of {len(history)} are kept, {why}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _batches(
+def batches(
     recipe: Recipe,
     ds: xr.Dataset,
     encoder: Encoder,

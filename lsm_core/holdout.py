@@ -290,14 +290,14 @@ def _block_ground(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> NDArr
     _, west, col = np.unique(np.floor(x / side), return_index=True, return_inverse=True)
     _, north, row = np.unique(np.floor(y / side), return_index=True, return_inverse=True)
     block = blocks_of(x[west][None, :], y[north][:, None], side)
-    part = _block_parts(recipe.split, slides["block"], block.ravel())
+    part = block_parts(recipe.split, slides["block"], block.ravel())
     number = part.map(PARTS.index).astype(np.uint8)
     table = np.asarray(number[block.ravel()], dtype=np.uint8).reshape(block.shape)
     return table[row][:, col]
 
 
-def _block_parts(split: Split, block: pd.Series, also: NDArray[np.int64]) -> pd.Series:
-    """Part by block; blocks without a landslide are dealt out by the same shares."""
+def block_parts(split: Split, block: pd.Series, also: NDArray[np.int64]) -> pd.Series:
+    """Part by block, of each landslide's block; those of `also` that hold none by the same shares."""
     if split.folds is None:
         return block_split(
             block,

@@ -14,11 +14,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lsm_core.encoding import Encoder, encode, one_hot_image
-from lsm_core.errors import SampleError, Stopped
+from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.model_store import load_model as load_model
 from lsm_core.model_store import save_model as save_model
 from lsm_core.runs import Run
 from lsm_core.study_area import is_units, layer, open_area, rows_of, shape_of
+from lsm_core.tile_map import image_scores, image_strips
 from lsm_core.windows import cut, cut_scales, reflect
 
 BATCH = 256  # cells a network scores at once; with more, its maps leave the processor's cache
@@ -99,6 +100,11 @@ def predict_strips(
         compiled once.
     on_progress, should_stop : see `predict_map`; both are called after every batch.
     """
+    if encoder.form == "chip":
+        yield from image_strips(
+            model, encoder, ds, on_progress=on_progress, should_stop=should_stop
+        )
+        return
     height, width = shape_of(ds)
     strip = _tall(ds, strip)
     for part in _strips(encoder, ds, range(0, height, strip), strip):
@@ -131,6 +137,8 @@ def score_places(
     SampleError : a place lies outside the area.
     """
     rows, cols = _inside(ds, rows, cols)
+    if encoder.form == "chip":
+        return image_scores(model, encoder, ds, rows, cols)
     result = np.empty(len(rows), np.float32)
     batch = max(min(batch, len(rows)), 1)
     for part, here in _strips_with(encoder, ds, rows):
@@ -163,6 +171,7 @@ def inputs(
 
     As in `predict_strips`, no more than a strip and its margin is held.
     """
+    _of_places(encoder)
     strip = _tall(ds, strip)
     for part in _strips(encoder, ds, range(0, shape_of(ds)[0], strip), strip):
         rows, cols = _valid(ds, part)
@@ -188,6 +197,7 @@ def gather(
     ------
     SampleError : a place lies outside the area.
     """
+    _of_places(encoder)
     rows, cols = _inside(ds, rows, cols)
     height, width = shape_of(ds)
     if len(rows) * sum(size**2 for size in encoder.scales) > height * width:
@@ -317,6 +327,11 @@ def _mean_of_scales(
 ) -> NDArray[np.float32]:
     """Scores of places, each the mean over its scales; one scale is scored after the other."""
     return np.mean([score(x[:, scale]) for scale in range(x.shape[1])], axis=0)
+
+
+def _of_places(encoder: Encoder) -> None:
+    if encoder.form == "chip":
+        raise RunError("a model on chips scores whole images, and sees no single place: ask its map")
 
 
 def _dtype(encoder: Encoder) -> type:

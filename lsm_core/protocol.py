@@ -15,8 +15,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lsm_core.chips import draw_cells, draw_chips
 from lsm_core.columns import groups_at
-from lsm_core.errors import SampleError
+from lsm_core.errors import RecipeError, SampleError
 from lsm_core.folds import random_folds
 from lsm_core.grid import grid_of
 from lsm_core.holdout import (
@@ -74,6 +75,8 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
     counts = {"landslides": len(slides), "landslides off the map": slides.attrs["left_out"]}
     slides["block"] = blocks_of_places(ds, recipe, slides)
     places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
+    if recipe.by_chips:
+        return _by_chips(ds, recipe, slides, counts)
     samples = places.samples.reset_index(drop=True)
     samples["block"] = blocks_of_places(ds, recipe, samples)
     drawn = (samples["split"] + ": " + samples["origin"]).value_counts().sort_index()
@@ -153,6 +156,20 @@ def _nested_folds(
 
 def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
     part, ground, counts = hold_out(ds, recipe, slides)
+def _by_chips(
+    ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame, counts: dict[str, int]
+) -> Places:
+    """Chips, or, for a model on cells, cells of the same chips."""
+    if is_units(ds):
+        raise RecipeError(f"{ds.attrs['name']} is made of units: chips need a grid")
+    chips, test_ground, more = draw_chips(ds, recipe, slides)
+    samples = chips if recipe.input.form == "chip" else draw_cells(ds, recipe, chips)
+    for frame in (chips, samples)[: 1 + (samples is not chips)]:
+        drawn = (frame["split"] + ": " + frame["origin"]).value_counts().sort_index()
+        more |= {str(name): int(n) for name, n in drawn.items()}
+    return Places(samples, test_ground, counts | more)
+
+
     test_ground = ground == PARTS.index("test")
     held = slides[part == "test"].assign(split="test")
     if held.empty:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Protocol = Literal["honest", "paper"]
-Form = Literal["onehot", "window", "table", "classes"]
+Form = Literal["onehot", "window", "table", "classes", "chip"]
 Method = Literal["quantile", "equal", "natural", "geometric", "std"]
 
 
@@ -19,6 +19,7 @@ METHODS = (
     *("buffered", "area", "image", "date", "column"),
 )
 AS_PUBLISHED = ("random", "stratified")  # what the paper protocol knows
+CHIP, CHIP_STEP = 128, 16  # cells across a chip: usual, and what sides are multiples of
 
 
 class Section(BaseModel):
@@ -103,6 +104,20 @@ class Samples(Section):
 class Breaks(Section):
     """How class limits are found among training cells; `natural` is short for {method: natural}."""
 
+    smoothing: float = Field(0.0, ge=0, lt=1, description="of training targets, towards 1/2")
+
+
+class Chips(Section):
+    """Places by chips: squares of cells on a lattice, of which whole blocks are tested.
+
+    A model on chips (`input.form: chip`) learns from the chips as they are, any other from cells of
+    training chips; both are judged on all cells of the test chips.
+    """
+
+    size: int | None = Field(None, ge=16, description="cells across; of a model on chips input.size")
+    stride: int | None = Field(None, ge=1, description="cells from chip to chip; the size if null")
+    empty: float = Field(1.0, ge=0, le=1, description="share kept of training chips without any")
+    augment: bool = Field(True, description="turn and mirror training chips at random")
     method: Method
     k: int = Field(10, ge=2, description="classes")
 
@@ -116,7 +131,8 @@ class Input(Section):
     """What a model is shown of a place.
 
     `table`: the cell's values; `onehot`: the cell's classes as a square binary image; `window`: the
-    cells around it; `classes`: the numbers of the cell's classes. With `sizes` windows of several
+    cells around it; `classes`: the numbers of the cell's classes; `chip`: a square of cells, each
+    of which gets a score. With `sizes` windows of several
     sizes, each resampled to the smallest, are put together: as `channels` of one sample, or as
     `samples`, of which each is learnt from, and whose scores are averaged. Factors default to all
     of the area's; `bands` of its image, or indices made of them, come after the factors (`[]` and
@@ -145,6 +161,8 @@ class Input(Section):
             return value
         return {"size": min(sizes)} | dict(value)
 
+        if isinstance(value, Mapping) and value.get("form") == "chip":
+            return {"size": CHIP} | dict(value)
     @model_validator(mode="after")
     def _scales_make_sense(self) -> "Input":
         if self.sizes and self.form != "window":
@@ -154,6 +172,8 @@ class Input(Section):
         if self.bands and self.form in ("onehot", "classes"):
             raise ValueError(f"input.bands have no classes: set input.form, now {self.form}")
         if len(set(self.bands)) < len(self.bands):
+        if self.form == "chip" and self.size % CHIP_STEP:
+            raise ValueError(f"chips are multiples of {CHIP_STEP} cells across, not {self.size}")
             raise ValueError(f"input.bands must name each band once, got {self.bands}")
         if len(set(self.sizes)) < len(self.sizes):
             raise ValueError(f"input.sizes are different windows, got {self.sizes}")
@@ -206,7 +226,12 @@ class Training(Section):
     learning_rate: float = Field(1e-3, gt=0)
     optimizer: Literal["adam", "sgd"] = "adam"
     patience: int | None = Field(50, ge=1, description="epochs without a better accuracy; or null")
-    loss: Literal["mse", "binary_crossentropy"] = "mse"
+    loss: Literal["mse", "binary_crossentropy", "focal"] = "mse"
+    alpha: float = Field(0.5, ge=0, le=1, description="of focal loss: weight of landslides")
+    gamma: float = Field(2.0, ge=0, description="of focal loss: how little the easy ones count")
+    watch: Literal["accuracy", "loss", "average_precision"] = Field(
+        "accuracy", description="what early stopping looks at, on validation places"
+    )
     weights: Literal["none", "balanced"] = "none"
 
 

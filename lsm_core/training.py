@@ -5,6 +5,7 @@ nothing to a run that needs no network. Which places are trained on, and what a 
 them, is settled elsewhere and comes in as `Batches`.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -39,6 +40,12 @@ class Settings(Protocol):
     def patience(self) -> int | None: ...
     @property
     def loss(self) -> str: ...
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def watch(self) -> str: ...
 
 
 class Batches:
@@ -85,12 +92,20 @@ class Batches:
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
+    def members(self, number: int) -> NDArray[np.intp]:
+        """Indices of the samples in a batch."""
         size = len(self.order)
         first, last = number * size // self._count, (number + 1) * size // self._count
-        index = self.order[first:last]
+        return self.order[first:last]
+
+    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
+        index = self.members(number)
         batch = (self.gather(index), self.target[index, None])
         return batch if self.weight is None else (*batch, self.weight[index])
+
+    def judged(self) -> tuple[NDArray[Any], NDArray[Any], Any]:
+        """Target and label of what scores are held against, and which of all scores, in order."""
+        return self.target[self.order], self.label[self.order], slice(None)
 
     def start_epoch(self) -> None:
         """Shuffle, if these batches are to be shuffled."""
@@ -148,7 +163,7 @@ def fit(
 
     _check(feed, settings)
     optimizer = _optimizer(keras, settings)
-    model.compile(optimizer=optimizer, loss=settings.loss, jit_compile=False)
+    model.compile(optimizer=optimizer, loss=_keras_loss(settings), jit_compile=False)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
     history: list[dict[str, Any]] = []
     kept: list[NDArray[Any]] | None = None
@@ -158,7 +173,7 @@ def fit(
         while len(history) < settings.epochs and waited < patience:
             result = _epoch(model, feed, settings, watch, number=len(history) + 1)
             history.append(result)
-            rank = (result["val_accuracy"], -result["val_loss"])
+            rank = _rank(result, settings)
             waited = 0 if rank[0] > best_rank[0] else waited + 1
             if rank > best_rank or settings.patience is None:
                 kept, number = model.get_weights(), result["epoch"]
@@ -206,8 +221,9 @@ def _validate(
         scores.append(np.asarray(model.predict_on_batch(batches[i][0])).ravel())
         watch.ask()
     score = np.concatenate(scores).astype(np.float64)
-    target, label = batches.target[batches.order], batches.label[batches.order]
-    loss = LOSSES[settings.loss](target, score)
+    target, label, which = batches.judged()
+    score = score[which]
+    loss = _loss(settings)(target, score)
     if not math.isfinite(loss):
         return {"val_loss": loss, "val_accuracy": math.nan, "val_average_precision": math.nan}
     hard = label >= 0
@@ -227,7 +243,43 @@ def _cross_entropy(target: NDArray[Any], score: NDArray[np.float64]) -> float:
     return float(-np.mean(target * np.log(sure) + (1 - target) * np.log(1 - sure)))
 
 
-LOSSES = {"mse": _squared, "binary_crossentropy": _cross_entropy}
+def _focal(
+    target: NDArray[Any], score: NDArray[np.float64], alpha: float = 0.5, gamma: float = 2.0
+) -> float:
+    """The twin of `models.losses.focal`."""
+    sure = np.clip(score, TINY, 1 - TINY)
+    right = target * sure + (1 - target) * (1 - sure)
+    weight = target * alpha + (1 - target) * (1 - alpha)
+    return float(-np.mean(weight * (1 - right) ** gamma * np.log(right)))
+
+
+LOSSES: dict[str, Callable[..., float]] = {
+    "mse": _squared,
+    "binary_crossentropy": _cross_entropy,
+    "focal": _focal,
+}
+
+
+def _loss(settings: Settings) -> Callable[..., float]:
+    """The loss of validation samples, by NumPy."""
+    if settings.loss == "focal":
+        return functools.partial(_focal, alpha=settings.alpha, gamma=settings.gamma)
+    return LOSSES[settings.loss]
+
+
+def _keras_loss(settings: Settings) -> Any:
+    """The same as Keras takes it."""
+    if settings.loss == "focal":
+        from lsm_core.models.losses import focal
+
+        return focal(settings.alpha, settings.gamma)
+    return settings.loss
+
+
+def _rank(result: dict[str, Any], settings: Settings) -> tuple[float, float]:
+    """How good an epoch is by what is watched; among equals the validation loss decides."""
+    watched = result[f"val_{settings.watch}"]
+    return (-watched if settings.watch == "loss" else watched), -result["val_loss"]
 
 
 class _Watch:
@@ -262,12 +314,14 @@ class _Watch:
 def _check(feed: Feed, settings: Settings) -> None:
     if settings.loss not in LOSSES:
         raise RecipeError(f"no loss {settings.loss!r}: training.loss is {' or '.join(LOSSES)}")
-    if np.ptp(feed.train.target) == 0:
+    target = feed.train.judged()[0]
+    if not np.ptp(target):
         raise SampleError(
-            f"all {len(feed.train.target)} training targets are {feed.train.target[0]:g}: "
+            f"all {len(target)} training targets are {target[0]:g}: "
             "a network needs landslides and places without"
         )
-    hard = feed.validation.label[feed.validation.label >= 0]
+    label = feed.validation.judged()[1]
+    hard = label[label >= 0]
     if set(np.unique(hard).tolist()) != {0, 1}:
         raise SampleError(
             f"validation has {int((hard == 1).sum())} landslides and {int((hard == 0).sum())} "

@@ -7,6 +7,7 @@ import pytest
 
 from lsm_core import training
 from lsm_core.errors import RecipeError, RunError, SampleError
+from lsm_core.models.losses import focal
 from lsm_core.training import Batches, Feed, fit
 
 LABEL = np.array([0, 1] * 16)
@@ -14,7 +15,8 @@ LABEL = np.array([0, 1] * 16)
 
 def settings(**changes):
     usual = {"epochs": 4, "batch": 8, "learning_rate": 1e-2, "patience": 50, "loss": "mse"}
-    return SimpleNamespace(**{"optimizer": "adam"} | usual | changes)
+    focal = {"alpha": 0.25, "gamma": 2.0, "watch": "accuracy"}
+    return SimpleNamespace(**{"optimizer": "adam"} | usual | focal | changes)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("sgd", {"SGD"}), ("adam", {"Adam"})])
@@ -200,8 +202,34 @@ def test_the_validation_loss_is_keras_own():
     rng = np.random.default_rng(0)
     target, score = rng.random(20), rng.random(20)
     for name, ours in training.LOSSES.items():
-        theirs = keras.losses.get(name)(target[None], score[None])
-        assert ours(target, score) == pytest.approx(float(theirs[0]), rel=1e-5)
+        theirs = focal(0.5, 2.0) if name == "focal" else keras.losses.get(name)
+        loss = theirs(target[None].astype("float32"), score[None].astype("float32"))
+        assert ours(target, score) == pytest.approx(float(loss[0]), rel=1e-5)
+
+
+def test_focal_loss_without_focus_is_half_of_cross_entropy():
+    import keras
+
+    rng = np.random.default_rng(1)
+    target = rng.integers(2, size=(50, 1)).astype("float32")
+    score = rng.random((50, 1), dtype=np.float32)
+    whole = keras.losses.binary_crossentropy(target, score)
+    np.testing.assert_allclose(focal(0.5, 0.0)(target, score), np.asarray(whole) / 2, rtol=1e-5)
+    # By hand: a landslide at 0.2, weight 0.3, seen with (1 - 0.2)^2.
+    one = np.asarray(focal(0.3, 2.0)(np.ones((1, 1), "float32"), np.full((1, 1), 0.2, "float32")))
+    assert one.item() == pytest.approx(-0.3 * 0.64 * np.log(0.2), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("watch", "kept"), [("accuracy", 1), ("loss", 2), ("average_precision", 3)]
+)
+def test_the_best_epoch_is_the_best_by_what_is_watched(watch, kept, monkeypatch):
+    names = ("val_accuracy", "val_loss", "val_average_precision")
+    seen = iter([(0.9, 0.5, 0.3), (0.8, 0.2, 0.4), (0.7, 0.3, 0.6), (0.7, 0.3, 0.6)])
+    found = lambda *arguments: dict(zip(names, next(seen), strict=True))  # noqa: E731
+    monkeypatch.setattr(training, "_validate", found)
+    model, history = scripted(0, 0, 0, watch=watch)
+    assert [row["epoch"] for row in history if row["kept"]] == [kept] == model.weights
 
 
 def test_soft_samples_count_in_the_validation_loss_but_not_in_the_accuracy():
@@ -332,4 +360,4 @@ def test_one_class_is_an_error_before_anything_is_trained():
 
 def test_an_unknown_loss_is_an_error():
     with pytest.raises(RecipeError, match="mse or binary_crossentropy"):
-        fit(Script([0]), feed(), settings(loss="focal"))
+        fit(Script([0]), feed(), settings(loss="fokal"))

@@ -21,7 +21,8 @@ class Card:
 
     `eats` lists the input forms of a recipe it takes; `smallest` is the side, in cells, below
     which its images are refused; `builder` is "module:function"; `weighs` says whether it can be
-    told that some places count more than others.
+    told that some places count more than others; `trainer`, "module:function", fits what does not
+    learn from places alone, with the arguments of `fitting.fit_model`.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Card:
     smallest: int
     note: str
     weighs: bool = True
+    soft: bool = False  # learns from targets between 0 and 1, as all networks do
+    trainer: str | None = None
 
 
 _IMAGES, _TABLE, _CLASSES = ("onehot", "window"), ("table",), ("classes",)
@@ -65,6 +68,26 @@ MENU: dict[str, Card] = {
             builder="lsm_core.models.cnn3d:build",
             smallest=4,
             note="convolutions over factor, row and column together",
+        ),
+        Card(
+            name="attention_unet",
+            title="Attention U-Net",
+            framework="keras",
+            eats=("chip",),
+            builder="lsm_core.models.attention_unet:build",
+            smallest=16,
+            note="an image in, a score for every cell out; landslides from images",
+            weighs=False,
+            trainer="lsm_core.detection:fit_on_chips",
+        ),
+        Card(
+            name="ann",
+            title="ANN",
+            framework="keras",
+            eats=_TABLE,
+            builder="lsm_core.models.ann:build",
+            smallest=1,
+            note="dense layers on the standardised values of the cell itself",
         ),
         Card(
             name="random_forest",
@@ -197,7 +220,11 @@ def options_of(name: str) -> dict[str, Any]:
 
 
 def _builder(name: str) -> Callable[..., Any]:
-    module, function = card(name).builder.split(":")
+    return _named(card(name).builder)
+
+
+def _named(place: str) -> Callable[..., Any]:
+    module, function = place.split(":")
     return getattr(importlib.import_module(module), function)
 
 
@@ -211,6 +238,12 @@ def check_shape(model: Card, shape: tuple[int, ...]) -> None:
     elif len(shape) != 3 or shape[0] != shape[1] or shape[0] < model.smallest:
         raise RecipeError(
             f"{model.name} takes square images of at least {model.smallest} cells, shape "
+def trainer_of(name: str) -> Callable[..., Any] | None:
+    """What fits a model that does not learn from places alone, or None."""
+    trainer = card(name).trainer
+    return _named(trainer) if trainer else None
+
+
             f"(side, side, channel), got {shape}: "
             "set input.form to onehot or window, and input.size"
         )
