@@ -24,24 +24,31 @@ USUAL_K = 5
 Counts = NDArray[np.int64]
 
 
-def calibrated(places: pd.DataFrame, method: Method) -> tuple[pd.DataFrame, Calibrator]:
+def calibrated(
+    places: pd.DataFrame, method: Method, *, check: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, Calibrator]:
     """Places with calibrated scores, and the calibrator, fitted on the validation places alone.
 
-    What the model itself said stays in the column `raw`, where it is not the same.
+    What the model itself said stays in the column `raw`, where it is not the same. `check` stands
+    for the validation places where a run has none: those of the area its model comes from.
     """
-    check = places[places["split"] == "validation"]
+    if check is None:
+        check = places[places["split"] == "validation"]
     found = fit_calibrator(method, check["label"], check["score"])
     if method == "none":
         return places, found
     return places.assign(raw=places["score"], score=found(places["score"].to_numpy())), found
 
 
-def judge_places(places: pd.DataFrame, *, prevalence: float | None = None) -> dict[str, Any]:
+def judge_places(
+    places: pd.DataFrame, *, prevalence: float | None = None, check: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Thresholds, reliability and the prior of a run.
 
     Parameters
     ----------
     prevalence : share of the area's cells that are landslides.
+    check : validation places of another area, for a run that has none of its own.
 
     Returns
     -------
@@ -51,7 +58,9 @@ def judge_places(places: pd.DataFrame, *, prevalence: float | None = None) -> di
         0.5 becomes when it is corrected from the one to the other. warnings : lines to print.
     """
     parts = {name: places[places["split"] == name] for name in ("train", "validation", "test")}
-    test, check = parts["test"], parts["validation"]
+    test = parts["test"]
+    if check is None:
+        check = parts["validation"]
     thresholds = {}
     for rule in RULES:
         at = choose_threshold(check["label"], check["score"], rule).threshold

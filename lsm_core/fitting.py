@@ -55,9 +55,11 @@ def fit_model(
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
     if models.card(name).framework == "keras":
         feed = training.Feed(
-            _batches(recipe, ds, encoder, train, recipe.training.batch, shuffle=True),
-            _batches(recipe, ds, encoder, check, prediction.BATCH, shuffle=False),
+            batches(recipe, ds, encoder, train, recipe.training.batch, shuffle=True),
+            batches(recipe, ds, encoder, check, prediction.BATCH, shuffle=False),
         )
+        if models.scales_itself(model):
+            models.learn_scale(model, feed.train.gather(np.arange(len(feed.train.target))))
         cells, apart = int(ds["valid"].sum()), _samples_a_place(encoder)
         forecast = _forecast(model, feed, recipe.training.epochs, cells, apart)
         report({"event": "stage", "stage": "training", "message": forecast})
@@ -134,7 +136,10 @@ def batches(
     *,
     shuffle: bool,
 ) -> training.Batches:
-    """Of windows at several scales that are samples of their own, each place is there so often."""
+    """Places of an area in batches, with their targets and the recipe's weights.
+
+    Of windows at several scales that are samples of their own, each place is there so often.
+    """
     seen = prediction.gather(encoder, ds, places["row"], places["col"])
     each = _samples_a_place(encoder)
 

@@ -3,8 +3,10 @@
 A recipe is read from YAML, can be changed with `--set key=value`, is refused when it names a
 setting that does not exist, and goes to JSON and back unchanged. The keys under `sizes:` hold what
 differs between a quick run (`bench`) and the published one (`paper`); `size:` picks one of them.
+The keys under `variants:` hold what a study runs beside the recipe (see `studies`).
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -144,6 +146,16 @@ def load_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
     ------
     RecipeError : the file is missing or not a mapping, or a setting is unknown or out of range.
     """
+    return make_recipe(read_settings(path), changes, where=Path(path).name)
+
+
+def read_settings(path: Path | str) -> dict[str, Any]:
+    """What a recipe file says, not yet checked.
+
+    Raises
+    ------
+    RecipeError : the file is missing or not a mapping.
+    """
     path = Path(path)
     if not path.is_file():
         raise RecipeError(
@@ -155,7 +167,7 @@ def load_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(text, dict):
         raise RecipeError(f"{path} holds {type(text).__name__}, not a mapping of settings")
-    return make_recipe(text, changes, where=path.name)
+    return text
 
 
 def make_recipe(
@@ -168,7 +180,7 @@ def make_recipe(
     (3, 'honest', 1)
     """
     changed = [_parse_change(c) for c in changes]
-    plain = {k: v for k, v in settings.items() if k != "sizes"}
+    plain = {k: v for k, v in settings.items() if k not in ("sizes", "variants")}
     sizes = settings.get("sizes") or {}
     size = dict(changed).get("size", plain.get("size", "bench"))
     if sizes and size not in sizes:
@@ -194,6 +206,21 @@ def _parse_change(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise RecipeError(f"--set takes key=value, got {text!r}: for example training.epochs=20")
     return key.strip(), yaml.safe_load(value)
+
+
+def changes_of(settings: Mapping[str, Any], above: str = "") -> list[str]:
+    """A mapping of settings as the texts that `--set` takes; an empty mapping changes nothing.
+
+    >>> changes_of({"training": {"epochs": 3, "patience": None}, "samples": {"heatmap": None}})
+    ['training.epochs=3', 'training.patience=null', 'samples.heatmap=null']
+    """
+    found: list[str] = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found += changes_of(value, f"{above}{key}.")
+        else:
+            found.append(f"{above}{key}={json.dumps(value, default=str)}")
+    return found
 
 
 def _put(base: Any, keys: list[str], value: Any) -> dict[str, Any]:

@@ -84,10 +84,15 @@ class Heatmap(Section):
 
     diameter: float = Field(13, gt=0, description="of a landslide's circle, cells")
     per_interval: float = Field(0.3, gt=0, description="samples per interval and landslide")
+    shuffled: bool = Field(False, description="a control: the same heat, dealt to random places")
 
 
 class Samples(Section):
-    """Negatives: the name of a strategy, or `{strategy: name, option: value}` (see `sampling`)."""
+    """Negatives: the name of a strategy, or `{strategy: name, option: value}` (see `sampling`).
+
+    Two controls of the heatmap: `smoothing` s makes the training targets 1 and 0 into 1 - s/2 and
+    s/2; `heatmap.shuffled` gives the soft samples' heat to places that know no landslide.
+    """
 
     negatives: str | dict[str, Any] = "random"
     negatives_per_landslide: float = Field(1.0, gt=0)
@@ -99,11 +104,6 @@ class Samples(Section):
         "all", description="of units: train on all without a landslide, or on so many as above"
     )
     heatmap: Heatmap | None = None
-
-
-class Breaks(Section):
-    """How class limits are found among training cells; `natural` is short for {method: natural}."""
-
     smoothing: float = Field(0.0, ge=0, lt=1, description="of training targets, towards 1/2")
 
 
@@ -118,6 +118,11 @@ class Chips(Section):
     stride: int | None = Field(None, ge=1, description="cells from chip to chip; the size if null")
     empty: float = Field(1.0, ge=0, le=1, description="share kept of training chips without any")
     augment: bool = Field(True, description="turn and mirror training chips at random")
+
+
+class Breaks(Section):
+    """How class limits are found among training cells; `natural` is short for {method: natural}."""
+
     method: Method
     k: int = Field(10, ge=2, description="classes")
 
@@ -156,24 +161,24 @@ class Input(Section):
     @model_validator(mode="before")
     @classmethod
     def _size_is_the_smallest(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("form") == "chip":
+            return {"size": CHIP} | dict(value)
         sizes = value.get("sizes") if isinstance(value, Mapping) else None
         if not sizes or not all(isinstance(size, int) for size in sizes):
             return value
         return {"size": min(sizes)} | dict(value)
 
-        if isinstance(value, Mapping) and value.get("form") == "chip":
-            return {"size": CHIP} | dict(value)
     @model_validator(mode="after")
     def _scales_make_sense(self) -> "Input":
         if self.sizes and self.form != "window":
             raise ValueError(f"input.sizes are of windows, not of {self.form}: set input.form")
+        if self.form == "chip" and self.size % CHIP_STEP:
+            raise ValueError(f"chips are multiples of {CHIP_STEP} cells across, not {self.size}")
         if self.combine == "samples" and not self.sizes:
             raise ValueError("input.combine samples needs windows of several sizes: input.sizes")
         if self.bands and self.form in ("onehot", "classes"):
             raise ValueError(f"input.bands have no classes: set input.form, now {self.form}")
         if len(set(self.bands)) < len(self.bands):
-        if self.form == "chip" and self.size % CHIP_STEP:
-            raise ValueError(f"chips are multiples of {CHIP_STEP} cells across, not {self.size}")
             raise ValueError(f"input.bands must name each band once, got {self.bands}")
         if len(set(self.sizes)) < len(self.sizes):
             raise ValueError(f"input.sizes are different windows, got {self.sizes}")
@@ -233,6 +238,59 @@ class Training(Section):
         "accuracy", description="what early stopping looks at, on validation places"
     )
     weights: Literal["none", "balanced"] = "none"
+
+
+class Transfer(Section):
+    """What a run takes over from a run on another area, the source.
+
+    `direct`: the source's model as it is. `self`: it goes on with its own confident answers on the
+    target as labels. `inductive`: it is fine-tuned on target labels. `pooled`: a new model of both
+    areas' labels; `scratch`: of target labels only. `labels` places of the training and validation
+    ground are labelled, a share `check` of them watches; the labels of all others are not looked
+    at. Without it, all are (`self`: none). The first `freeze` layers with weights, or all but the
+    last -`freeze`, stay as they are; the others learn at `rate` (a tenth of the training rate).
+    """
+
+    source: str | None = Field(None, description="name or folder of a finished run")
+    how: Literal["direct", "self", "inductive", "scratch", "pooled"]
+    labels: int | None = Field(None, ge=0, description="target places with a label; null: all")
+    check: float = Field(0.2, gt=0, lt=1, description="share of them for early stopping")
+    region: bool = Field(False, description="labels of one region, nearest to a landslide drawn")
+    mapping: str | None = Field(None, description="file: which factors and codes are the same")
+    freeze: int = 0
+    rate: float | None = Field(None, gt=0)
+    norms: Literal["still", "learning"] = Field("still", description="batch norm of free layers")
+    rounds: int = Field(3, ge=1, description="of self-training")
+    confidence: float = Field(0.9, gt=0.5, lt=1, description="of a label the model gives itself")
+    share: float = Field(0.1, gt=0, le=0.5, description="of the pool, each class and round at most")
+    pool: int = Field(2000, ge=10, description="cells of a map without a label, for self-training")
+
+    @property
+    def asks(self) -> int | None:
+        """Target labels looked at; None for all."""
+        if self.how == "direct":
+            return 0
+        return self.labels or 0 if self.how == "self" else self.labels
+
+    @property
+    def carries(self) -> bool:
+        """Whether the source's encoder is used, and its places or its weights."""
+        return self.how != "scratch"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Transfer":
+        if self.carries and self.source is None:
+            raise ValueError(f"transfer.how {self.how} needs transfer.source: name a finished run")
+        if self.how == "direct" and self.labels:
+            raise ValueError("transfer.how direct takes no labels: leave transfer.labels out")
+        if self.asks is not None and self.how not in ("direct", "self") and self.asks < 4:
+            raise ValueError(
+                f"transfer.labels is {self.labels}: 4 at least, so that both classes are learnt "
+                "from and watched"
+            )
+        if self.mapping is not None and self.source is None:
+            raise ValueError("transfer.mapping needs transfer.source: whose factors are meant?")
+        return self
 
 
 class Zoning(Section):

@@ -57,9 +57,10 @@ def prepare_units(area: UnitsFile, catalog: "DataCatalog", tell: Tell) -> Prepar
 
     spec = area.units
     prints = sources.fingerprints(catalog, [spec.source], say)
-    table = _metric(sources.open_table(catalog, spec.source), say)
-    columns = _columns(table, area, say)
+    table = sources.open_table(catalog, spec.source)
     counts = {"rows": len(table)}
+    table = _metric(_within(table, spec, say), say)
+    columns = _columns(table, area, say)
     table = _without_copies(table, columns, spec, counts, say)
     table, count = _labelled(table, spec, counts, say)
     ds = _assemble(table, count, area, say)
@@ -108,6 +109,23 @@ def label_of(column: pd.Series, *, count: bool = False) -> NDArray[np.float64]:
 
 
 # ------------------------------------------------------------------------------------- rows
+
+
+def _within(table: Any, spec: UnitsPart, say: Tell) -> Any:
+    """Units in the extent, or outside it; by a point inside each."""
+    if spec.extent is None:
+        return table
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise AreaError(f"{spec.source} has no coordinates: leave units.extent out")
+    left, bottom, right, top = spec.extent
+    at = table.geometry.representative_point()
+    inside = (at.x >= left) & (at.x < right) & (at.y >= bottom) & (at.y < top)
+    kept = table[~inside if spec.outside else inside]
+    where = "outside" if spec.outside else "in"
+    say(f"{len(kept):,} of {len(table):,} units lie {where} the extent")
+    if not len(kept):
+        raise AreaError(f"no unit of {spec.source} lies {where} units.extent {spec.extent}")
+    return kept
 
 
 def _metric(table: Any, say: Tell) -> Any:

@@ -23,6 +23,8 @@ class UnitsPart(Part):
     `label` holds 0 and 1 (or false and true); with `count` it holds numbers of landslides, and a
     unit with any is 1. `duplicates: first` keeps the first of rows that are the same in every
     column, `keep` all of them. `area` is a column of m2; of polygons it is measured without one.
+    `extent` is a box [left, bottom, right, top] in the source's CRS: units in it (left and bottom
+    edges included), or with `outside` all others, make up the area.
     """
 
     source: str
@@ -32,6 +34,8 @@ class UnitsPart(Part):
     area: str | None = None
     leave_out: list[str] = []
     duplicates: Literal["first", "keep"] = "first"
+    extent: tuple[float, float, float, float] | None = None
+    outside: bool = False
 
 
 class UnitFactor(Part):

@@ -186,6 +186,21 @@ def build(
     return _builder(name)(tuple(input_shape), seed=seed, **options)
 
 
+def learn_scale(model: Any, x: Any) -> None:
+    """Let a network that standardises its own input take means and deviations from training places.
+
+    `x` : what it sees of them, (sample, ...). A network without such a layer is left as it is.
+    """
+    for layer in model.layers:
+        if hasattr(layer, "learn_scale"):
+            layer.learn_scale(x)
+
+
+def scales_itself(model: Any) -> bool:
+    """Whether a network has a layer for `learn_scale`."""
+    return any(hasattr(layer, "learn_scale") for layer in model.layers)
+
+
 def card(name: str) -> Card:
     """The card of a model; an unknown name is a RecipeError that lists near ones."""
     if name not in MENU:
@@ -219,6 +234,12 @@ def options_of(name: str) -> dict[str, Any]:
     return {key: hints[key] for key in names if key not in ("input_shape", "seed")}
 
 
+def trainer_of(name: str) -> Callable[..., Any] | None:
+    """What fits a model that does not learn from places alone, or None."""
+    trainer = card(name).trainer
+    return _named(trainer) if trainer else None
+
+
 def _builder(name: str) -> Callable[..., Any]:
     return _named(card(name).builder)
 
@@ -238,12 +259,6 @@ def check_shape(model: Card, shape: tuple[int, ...]) -> None:
     elif len(shape) != 3 or shape[0] != shape[1] or shape[0] < model.smallest:
         raise RecipeError(
             f"{model.name} takes square images of at least {model.smallest} cells, shape "
-def trainer_of(name: str) -> Callable[..., Any] | None:
-    """What fits a model that does not learn from places alone, or None."""
-    trainer = card(name).trainer
-    return _named(trainer) if trainer else None
-
-
             f"(side, side, channel), got {shape}: "
             "set input.form to onehot or window, and input.size"
         )

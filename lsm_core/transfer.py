@@ -1,0 +1,501 @@
+"""A model carried from one area, the source, to another, the target.
+
+Four ways: `direct`, the source's model as it is; `self_train`, which goes on with its own confident
+answers on the target; `inductive`, fine-tuned on target labels; and, to hold them against, a model
+of both areas' labels (pooled) or of the target's only (scratch). The target is read by the source's
+encoder, so that scaling, class limits and categories are those of the source, and factors must mean
+the same in both (`matching`).
+
+Sources: Front. Earth Sci. 2023, 11, 1105985 (direct, self and inductive transfer; what "self" is
+is not said there: self-training is our reading); Gondwana Research 2022,
+doi 10.1016/j.gr.2022.07.008 (pre-training, then fine-tuning with few labels).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from lsm_core import freezing, matching, models, prediction, runs, training
+from lsm_core.encoding import Encoder
+from lsm_core.errors import AreaError, RecipeError, Stopped
+from lsm_core.fitting import Ask, Report, balanced, batches, fit_model, options_of
+from lsm_core.recipe import Recipe
+from lsm_core.study_area import area_path, is_units, open_area, save_area
+from lsm_core.study_area import inventory as inventory_of
+from lsm_core.study_area import units_of
+from lsm_core.target_labels import UNLABELLED
+
+GENTLE = 0.1  # times the training rate, for fine-tuning
+ARRAYS = Callable[[NDArray[np.intp]], NDArray[np.float32]]
+
+
+class Arrival(NamedTuple):
+    """The target in the terms of the source: its folder, Dataset, the recipe, and what matched."""
+
+    path: Path
+    ds: xr.Dataset
+    recipe: Recipe
+    encoder: Encoder | None  # the source's; None where the target is learnt from by itself
+    origin: dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------ three ways
+
+
+def direct(source: runs.Run) -> Any:
+    """The model of a finished run as it is (RunError: it has none)."""
+    return prediction.model_of(source)[0]
+
+
+def inductive(
+    model: Any,
+    feed: training.Feed,
+    settings: training.Settings,
+    *,
+    freeze: int = 0,
+    norms: str = "still",
+    on_progress: Report | None = None,
+    should_stop: Ask | None = None,
+) -> dict[str, Any]:
+    """Fine-tune a trained network on other places, some of its layers frozen.
+
+    Parameters
+    ----------
+    model : a Keras model, changed in place. feed : target places with labels.
+    settings : as for `training.fit`; its rate should be lower than that of the first training.
+    freeze, norms : see `freezing.freeze`.
+
+    Returns
+    -------
+    `frozen` and `still`: names of layers; `moved`: how far each layer's weights went, 0 for frozen
+    ones; `epochs`.
+
+    Raises
+    ------
+    RecipeError : no layer is left to learn. RunError : a frozen weight changed.
+    """
+    frozen = freezing.freeze(model, freeze, norms=norms)
+    before = freezing.weights_of(model)
+    history = training.fit(model, feed, settings, on_progress, should_stop)
+    freezing.check_frozen(model, frozen)
+    return {
+        "frozen": list(frozen.layers),
+        "still": list(frozen.norms),
+        "layers": frozen.groups,
+        "moved": freezing.moved(model, before),
+        "epochs": len(history),
+    }
+
+
+def self_train(
+    score: Callable[[], NDArray[np.floating]],
+    learn: Callable[[NDArray[np.intp], NDArray[np.int_]], None],
+    *,
+    rounds: int = 3,
+    confidence: float = 0.9,
+    share: float = 0.1,
+) -> list[dict[str, Any]]:
+    """Self-training: a model's confident answers become labels, from which it learns, and again.
+
+    In every round the pool is scored. Places at `confidence` or above count as landslides, those at
+    1 - `confidence` or below as places without; of either class the surest are taken, as many of
+    the one as of the other, so that the rarer class is not drowned. What was taken in the last
+    round is not kept: each round answers anew, for `share` more of the pool.
+
+    Parameters
+    ----------
+    score : gives the scores of the pool, (place,), by the model as it stands.
+    learn : gets the index of places and their new labels.
+    share : of the pool, for each class in the first round; twice that in the second, and so on.
+
+    Returns
+    -------
+    A dict a round: `round`, `confident` (places beyond the limits), `taken`, `landslides`. It ends
+    early where one class has no confident place: nothing is learnt from one class alone.
+
+    >>> told = []
+    >>> learn = lambda index, label: told.append((index.tolist(), label.tolist()))
+    >>> self_train(lambda: np.array([0.99, 0.5, 0.95, 0.02]), learn, rounds=1, share=0.5)
+    [{'round': 1, 'confident': 3, 'taken': 2, 'landslides': 1}]
+    >>> told
+    [([0, 3], [1, 0])]
+    """
+    news = []
+    for number in range(1, rounds + 1):
+        given = np.asarray(score(), float)
+        index, label = confident(given, confidence, round(share * number * len(given)))
+        sure = int(((given >= confidence) | (given <= 1 - confidence)).sum())
+        found = {"round": number, "confident": sure, "taken": len(index)}
+        news.append(found | {"landslides": int(label.sum())})
+        if not len(index):
+            break
+        learn(index, label)
+    return news
+
+
+def confident(
+    score: NDArray[np.floating], confidence: float, most: int
+) -> tuple[NDArray[np.intp], NDArray[np.int_]]:
+    """Index and label of the surest places of either class, equally many, at most `most` of each.
+
+    Of equal scores the first are taken.
+    """
+    high = np.argsort(-score, kind="stable")
+    low = high[::-1] if len(np.unique(score)) == len(score) else np.argsort(score, kind="stable")
+    n = min(int((score >= confidence).sum()), int((score <= 1 - confidence).sum()), most)
+    index = np.concatenate([high[:n], low[:n]])
+    return index, np.repeat([1, 0], n)
+
+
+# ------------------------------------------------------------------------------------- arriving
+
+
+def arrive(recipe: Recipe) -> Arrival:
+    """Open the target as the source knows it, or refuse.
+
+    Raises
+    ------
+    RunError : no such source, or it is not done. RecipeError : the recipe's model or input is not
+    the source's, or a model that cannot be fine-tuned. AreaError : factors clash, or are missing.
+    """
+    settings = recipe.transfer
+    assert settings is not None and recipe.area is not None
+    path = area_path(recipe.area)
+    ds = open_area(path)
+    if settings.source is None:
+        return Arrival(path, ds, recipe, None, {"how": settings.how})
+    source = runs.open_run(settings.source)
+    encoder = Encoder.from_json(source.encoder)
+    if encoder.form == "chip":
+        raise RecipeError(f"{source.id} learnt from chips: map them with `lsm predict` instead")
+    _same_model(recipe, source)
+    if encoder.scales and is_units(ds):
+        raise AreaError(f"{recipe.area} is made of units: windows of {source.id} need a grid")
+    known = matching.known_of_encoder(encoder)
+    mapping = matching.load_mapping(settings.mapping) if settings.mapping else {}
+    prints = source.area.get("fingerprints", {})
+    found = matching.match(
+        known,
+        ds,
+        mapping,
+        same_origin=matching.shared_origin(prints, matching.fingerprints_of(ds)),
+    )
+    matching.refuse(found, source.id, recipe.area)
+    notes = [*found.notes, *_cells(source, ds)]
+    if mapping:
+        path, ds = _mapped(path, ds, source.area["name"], known, mapping)
+    names = recipe.input.model_copy(update={"factors": tuple(known), "classes": {}})
+    if not settings.carries:  # class limits of the recipe are the target's own affair
+        names = recipe.input.model_copy(update={"factors": tuple(known)})
+    origin = {
+        "how": settings.how,
+        "source": source.id,
+        "source_path": str(source.path),
+        "source_area": source.area["name"],
+        "source_fingerprints": prints,
+        "source_model": source.recipe.model.name,
+        "source_places": int((source.samples["split"] == "train").sum()),
+        "factors": found.pairs,
+        "not_used": list(found.unused),
+        "notes": notes,
+    }
+    arrived = recipe.model_copy(update={"input": names})
+    return Arrival(path, ds, arrived, encoder if settings.carries else None, origin)
+
+
+def _same_model(recipe: Recipe, source: runs.Run) -> None:
+    settings, card = recipe.transfer, models.card(recipe.model.name)
+    assert settings is not None
+    if recipe.selection is not None and settings.carries:
+        raise RecipeError(
+            "the source has chosen its factors: leave the section selection out of a transfer"
+        )
+    if source.state != "done":
+        raise RecipeError(f"the source {source.id} is {source.state}: only a finished run will do")
+    for what, own, theirs in (
+        ("model", recipe.model, source.recipe.model),
+        ("input.form", recipe.input.form, source.recipe.input.form),
+    ):
+        if own != theirs and settings.carries:
+            raise RecipeError(f"{what} is {own} here, but {theirs} in the source {source.id}")
+    if settings.how == "inductive" and card.framework != "keras":
+        raise RecipeError(
+            f"{card.name} cannot be fine-tuned: it has no weights that go on learning. Take a "
+            "network, or transfer.how pooled, which learns from both areas"
+        )
+    if settings.how not in ("direct", "scratch") and models.trainer_of(recipe.model.name):
+        raise RecipeError(
+            f"{card.name} is trained by a loop of its own: transfer.how direct or scratch only"
+        )
+
+
+def _cells(source: runs.Run, target: xr.Dataset) -> list[str]:
+    try:
+        return matching.cell_size_note(open_area(source.area_path), target)
+    except AreaError:
+        return [f"the source's area {source.area['name']} is not there any more: cells not compared"]
+
+
+def _mapped(
+    path: Path,
+    ds: xr.Dataset,
+    source_area: str,
+    known: dict[str, matching.Known],
+    mapping: dict[str, matching.FactorMapping],
+) -> tuple[Path, xr.Dataset]:
+    """The target as a built area of its own, `<target>_as_<source>`, made anew where it is old."""
+    name = f"{ds.attrs['name']}_as_{source_area}"
+    mark = matching.stamp(known, mapping, matching.fingerprints_of(ds))
+    place = area_path(name)
+    if place.is_dir():
+        there = open_area(place)
+        if there.attrs.get("mapped") == mark:
+            return place, there
+    made = matching.as_source(ds.load(), known, mapping)
+    made = made.assign_attrs(name=name, mapped=mark)
+    try:
+        shapes = units_of(path) if is_units(ds) else inventory_of(path)
+    except AreaError:  # units without a place
+        shapes = None
+    save_area(made, place, inventory=shapes)
+    return place, open_area(place)
+
+
+def checked_by(recipe: Recipe) -> pd.DataFrame | None:
+    """Validation places by which a run without target labels sets thresholds: the source's.
+
+    With the scores that the source's model gave them. None where the run has labels of its own.
+    """
+    settings = recipe.transfer
+    if settings is None or settings.asks != 0:
+        return None
+    scores = runs.open_run(str(settings.source)).scores
+    scores = scores.assign(score=scores["raw"] if "raw" in scores else scores["score"])
+    return scores[scores["split"] == "validation"]
+
+
+# -------------------------------------------------------------------------------------- learning
+
+
+def fit_transfer(
+    recipe: Recipe,
+    ds: xr.Dataset,
+    encoder: Encoder,
+    samples: pd.DataFrame,
+    path: Path,
+    report: Report,
+    should_stop: Ask,
+) -> Any:
+    """Learn as `recipe.transfer` says, store the model, and what it came from in `transfer.json`.
+
+    Arguments and Stopped as in `fitting.fit_model`; `samples` after `target_labels.keep_labels`.
+    """
+    settings = recipe.transfer
+    assert settings is not None
+    labelled = samples[samples["origin"] != UNLABELLED]
+    if settings.how == "scratch":
+        model = fit_model(recipe, ds, encoder, labelled, path, report, should_stop)
+        _write(path, recipe, labelled, {})
+        return model
+    source = runs.open_run(str(settings.source))
+    say = f"{settings.how} transfer of {recipe.model.name} from {source.id}"
+    report({"event": "stage", "stage": "training", "message": say})
+    if settings.how == "direct":
+        model, told = direct(source), {}
+    elif models.card(recipe.model.name).framework == "keras":
+        model, told = _network(recipe, ds, encoder, samples, source, report, should_stop)
+    else:
+        model, told = _estimator(recipe, ds, encoder, samples, source)
+    options = options_of(recipe)
+    prediction.save_model(
+        model, recipe.model.name, encoder.input_shape, options, path / "model"
+    )
+    _write(path, recipe, labelled, told)
+    if should_stop():
+        raise Stopped("stopped in training; the best weights so far are kept")
+    return model
+
+
+def _write(path: Path, recipe: Recipe, labelled: pd.DataFrame, told: dict[str, Any]) -> None:
+    hard = labelled[(labelled["split"] != "test") & (labelled["label"] >= 0)]
+    found = arrive(recipe).origin | {
+        "target_labels": len(hard),
+        "target_landslides": int(hard["label"].sum()),
+        "watching": int((hard["split"] == "validation").sum()),
+    }
+    runs.write_json(path / "transfer.json", found | told)
+
+
+class _Places(NamedTuple):
+    """Places of one area: what the model sees of them, by index; target, label, weight."""
+
+    gather: ARRAYS
+    target: NDArray[np.float32]
+    label: NDArray[Any]
+
+
+def _network(
+    recipe: Recipe,
+    ds: xr.Dataset,
+    encoder: Encoder,
+    samples: pd.DataFrame,
+    source: runs.Run,
+    report: Report,
+    should_stop: Ask,
+) -> tuple[Any, dict[str, Any]]:
+    settings = recipe.transfer
+    assert settings is not None
+    rate = settings.rate or GENTLE * recipe.training.learning_rate
+    gentle = recipe.training.model_copy(update={"learning_rate": rate})
+    own = _parts(recipe, ds, encoder, samples)
+    shut = {"freeze": settings.freeze, "norms": settings.norms}
+    if settings.how == "inductive":
+        feed = _feed(recipe, own["train"], own["validation"])
+        model = direct(source)
+        told = inductive(
+            model, feed, gentle, **shut, on_progress=report, should_stop=should_stop
+        )
+        return model, told | {"rate": rate}
+    theirs = _parts(recipe, open_area(source.area_path), encoder, source.samples)
+    check = theirs["validation"] + own["validation"]
+    if settings.how == "pooled":
+        model = models.build(
+            recipe.model.name, encoder.input_shape, seed=recipe.seed, **options_of(recipe)
+        )
+        if models.scales_itself(model):  # as the source's own network, by source places alone
+            seen = _feed(recipe, theirs["train"], check).train
+            models.learn_scale(model, seen.gather(np.arange(len(seen.target))))
+        feed = _feed(recipe, theirs["train"] + own["train"], check)
+        training.fit(model, feed, recipe.training, report, should_stop)
+        return model, {}
+    model = direct(source)
+    pool = samples[samples["origin"] == UNLABELLED]
+    told = []
+
+    def score() -> NDArray[np.float32]:
+        return prediction.score_places(model, encoder, ds, pool["row"], pool["col"])
+
+    def learn(index: NDArray[np.intp], label: NDArray[np.int_]) -> None:
+        answers = pool.iloc[index].assign(label=label, target=label.astype("float32"))
+        more = _parts(recipe, ds, encoder, answers)["train"]
+        feed = _feed(recipe, theirs["train"] + own["train"] + more, check)
+        found = inductive(
+            model, feed, gentle, **shut, on_progress=report, should_stop=should_stop
+        )
+        told.append(found["epochs"])
+
+    rounds = _rounds(recipe, score, learn)
+    return model, {"rounds": rounds, "epochs": told, "rate": rate}
+
+
+def _estimator(
+    recipe: Recipe, ds: xr.Dataset, encoder: Encoder, samples: pd.DataFrame, source: runs.Run
+) -> tuple[Any, dict[str, Any]]:
+    """Pooled, or self-training: a scikit-learn model has nothing to go on from, and learns anew."""
+    from lsm_core.models.baselines import fit_estimator
+
+    settings = recipe.transfer
+    assert settings is not None
+    area = open_area(source.area_path)
+    both = [(area, _train(source.samples)), (ds, _train(samples))]
+
+    def fitted(parts: list[tuple[xr.Dataset, pd.DataFrame]]) -> Any:
+        full = [(of, places) for of, places in parts if len(places)]
+        seen = [_seen(encoder, of, places) for of, places in full]
+        label = np.concatenate([places["label"] for _, places in full])
+        weight = balanced(label) if recipe.training.weights == "balanced" else None
+        model = models.build(
+            recipe.model.name, encoder.input_shape, seed=recipe.seed, **options_of(recipe)
+        )
+        return fit_estimator(model, np.concatenate(seen), label, weight)
+
+    if settings.how == "pooled":
+        return fitted(both), {}
+    model = direct(source)
+    pool = samples[samples["origin"] == UNLABELLED]
+    x = _seen(encoder, ds, pool)
+
+    def learn(index: NDArray[np.intp], label: NDArray[np.int_]) -> None:
+        nonlocal model
+        model = fitted([*both, (ds, pool.iloc[index].assign(label=label))])
+
+    rounds = _rounds(recipe, lambda: prediction.score_inputs(model, x), learn)
+    return model, {"rounds": rounds}
+
+
+def _rounds(recipe: Recipe, score: Any, learn: Any) -> list[dict[str, Any]]:
+    settings = recipe.transfer
+    assert settings is not None
+    return self_train(
+        score,
+        learn,
+        rounds=settings.rounds,
+        confidence=settings.confidence,
+        share=settings.share,
+    )
+
+
+def _train(samples: pd.DataFrame) -> pd.DataFrame:
+    return samples[(samples["split"] == "train") & (samples["label"] >= 0)]
+
+
+def _seen(encoder: Encoder, ds: xr.Dataset, places: pd.DataFrame) -> NDArray[np.float32]:
+    return prediction.gather(encoder, ds, places["row"], places["col"])(np.arange(len(places)))
+
+
+def _parts(
+    recipe: Recipe, ds: xr.Dataset, encoder: Encoder, samples: pd.DataFrame
+) -> dict[str, list[training.Batches]]:
+    """Training and validation places of one area, as lists of none or one set of batches."""
+    seen = samples[samples["target"].notna()]
+    found = {}
+    for part in ("train", "validation"):
+        own = seen[seen["split"] == part]
+        shuffle = part == "train"
+        found[part] = (
+            [batches(recipe, ds, encoder, own, recipe.training.batch, shuffle=shuffle)]
+            if len(own)
+            else []
+        )
+    return found
+
+
+def _feed(
+    recipe: Recipe, train: list[training.Batches], check: list[training.Batches]
+) -> training.Feed:
+    return training.Feed(
+        together(train, recipe.training.batch, np.random.default_rng(recipe.seed), shuffle=True),
+        together(check, prediction.BATCH, np.random.default_rng(recipe.seed), shuffle=False),
+    )
+
+
+def together(
+    parts: list[training.Batches], batch: int, rng: np.random.Generator, *, shuffle: bool
+) -> training.Batches:
+    """Batches of several areas' places, in one order."""
+    ends = np.cumsum([len(part.target) for part in parts])
+    starts = ends - [len(part.target) for part in parts]
+
+    def gather(index: NDArray[np.intp]) -> NDArray[np.float32]:
+        owner = np.searchsorted(ends, index, side="right")
+        some = [parts[i].gather(index[owner == i] - starts[i]) for i in np.unique(owner)]
+        order = np.argsort(owner, kind="stable")
+        seen = np.empty((len(index), *some[0].shape[1:]), some[0].dtype)
+        seen[order] = np.concatenate(some)
+        return seen
+
+    weighed = [part.weight for part in parts]
+    return training.Batches(
+        gather,
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        batch,
+        rng,
+        shuffle=shuffle,
+        weight=np.concatenate(weighed) if all(w is not None for w in weighed) else None,  # type: ignore[arg-type]
+    )
