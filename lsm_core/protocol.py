@@ -37,6 +37,8 @@ from lsm_core.sampling import (
     landslide_places,
     nearest_point,
     negatives,
+    shuffled_heat,
+    smoothed,
 )
 from lsm_core.splits import PARTS, random_split, stratified_split
 from lsm_core.strategy import check_strategy
@@ -77,7 +79,7 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
     places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
     if recipe.by_chips:
         return _by_chips(ds, recipe, slides, counts)
-    samples = places.samples.reset_index(drop=True)
+    samples = smoothed(places.samples.reset_index(drop=True), recipe.samples.smoothing)
     samples["block"] = blocks_of_places(ds, recipe, samples)
     drawn = (samples["split"] + ": " + samples["origin"]).value_counts().sort_index()
     counts |= {str(name): int(n) for name, n in drawn.items()}
@@ -120,6 +122,8 @@ def nested_splits(
             gap = too_near(ds, recipe, check)  # window and heat's radius: soft samples stay clear
             train = train[~gap[train["row"], train["col"]]]
             heat = heat[heat["landslide_id"].isin(train["landslide_id"]).to_numpy()]
+            gap = too_near(ds, recipe, check, recipe.window)  # of heat that has no landslide
+            heat = heat[~gap[heat["row"], heat["col"]]]
         frame = pd.concat(
             [
                 train.assign(split="train"),
@@ -127,6 +131,7 @@ def nested_splits(
                 check.assign(split="validation"),
             ]
         )
+        frame = smoothed(frame, recipe.samples.smoothing)
         frame.attrs["removed"] = len(seen) - len(frame)
         yield frame
 
@@ -386,7 +391,10 @@ def _soft(
     slides: pd.DataFrame,
     allowed: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], pd.DataFrame]:
-    """The heat of the landslides given, and soft samples from it, off every landslide's cells."""
+    """The heat of the landslides given, and soft samples from it, off every landslide's cells.
+
+    Shuffled, the samples lie anywhere on the ground allowed, in the heat or out of it.
+    """
     grid = grid_of(ds)
     points = slides[["x", "y"]].to_numpy()
     radius = heatmap.diameter / 2 * grid.cell_size
@@ -401,4 +409,6 @@ def _soft(
         per_interval=round(heatmap.per_interval * len(slides)),
         rng=stream(recipe.seed, "soft samples"),
     )
+    if heatmap.shuffled:
+        soft = shuffled_heat(ds, soft, stream(recipe.seed, "shuffled heat"), allowed=allowed)
     return heat.to_numpy(), soft

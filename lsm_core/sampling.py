@@ -26,6 +26,8 @@ __all__ = [
     "landslide_places",
     "nearest_point",
     "negatives",
+    "shuffled_heat",
+    "smoothed",
 ]
 
 
@@ -148,6 +150,41 @@ def negatives(
     frame = _places(rows, cols, *xy_at(ds, rows, cols), 0, 0, 0, "negative")
     frame.attrs |= {"not_drawn": n - len(drawn), "left_out": left_out}
     return frame
+
+
+def shuffled_heat(
+    ds: xr.Dataset, soft: pd.DataFrame, rng: np.random.Generator, *, allowed: ArrayLike
+) -> pd.DataFrame:
+    """Soft samples at places that have nothing to do with their heat: a control of the heatmap.
+
+    As many as `soft` has, with its targets, each at a random cell that is valid, allowed and
+    outside every landslide, near one or not. They have no parent (landslide_id 0), and "shuffled"
+    stands before their origin.
+
+    Raises
+    ------
+    SampleError : fewer such cells than samples.
+    """
+    places = negatives(ds, "random", len(soft), rng, allowed=allowed)
+    kept = {name: soft[name].to_numpy() for name in ("label", "target")}
+    return places.assign(**kept, origin=("shuffled " + soft["origin"]).to_numpy())
+
+
+def smoothed(samples: pd.DataFrame, smoothing: float) -> pd.DataFrame:
+    """Hard labels as targets: y (1 - s) + s / 2 at training places, y at all others.
+
+    Label smoothing (Szegedy et al. 2016) of two classes. Soft samples keep their targets.
+
+    >>> places = pd.DataFrame({"label": [1, 0, -1, 1], "target": np.float32([1, 0, 0.3, 1])})
+    >>> places["split"] = ["train", "train", "train", "test"]
+    >>> smoothed(places, 0.2)["target"].to_numpy()
+    array([0.9, 0.1, 0.3, 1. ], dtype=float32)
+    """
+    label, trains = samples["label"].to_numpy(), (samples["split"] == "train").to_numpy()
+    share = np.where(trains, smoothing, 0.0)
+    hard = label * (1 - share) + share / 2
+    target = np.where(label >= 0, hard, samples["target"]).astype(np.float32)
+    return samples.assign(target=target)
 
 
 def landslide_places(ds: xr.Dataset) -> pd.DataFrame:

@@ -202,8 +202,9 @@ def test_a_mistake_is_found_before_a_folder_is_made(sample_workspace, tmp_path):
     ):
         with pytest.raises(RecipeError, match=words):
             run(NETWORK, "sample", tmp_path, change)
-    with pytest.raises(RecipeError, match="learns from hard labels"):
-        run(FOREST, "sample", tmp_path, "samples.heatmap={diameter: 7}")
+    for change in ("samples.heatmap={diameter: 7}", "samples.smoothing=0.1"):
+        with pytest.raises(RecipeError, match="learns from hard labels"):
+            run(FOREST, "sample", tmp_path, change)
     assert runs.list_runs(tmp_path) == []
 
 

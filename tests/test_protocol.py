@@ -241,3 +241,56 @@ def test_more_negatives_than_cells():
         draw_places(
             area(rows=60, cols=60), recipe("samples.negatives_per_landslide=50", "protocol=paper")
         )
+
+
+@pytest.mark.parametrize("kind", ["honest", "paper"])
+def test_smoothing_moves_the_targets_of_hard_training_places_and_nothing_else(kind):
+    ds = area()
+    plain = draw_places(ds, recipe(f"protocol={kind}", samples=HEAT)).samples
+    chosen = recipe(f"protocol={kind}", samples=HEAT | {"smoothing": 0.2})
+    soft = draw_places(ds, chosen).samples
+    pd.testing.assert_frame_equal(plain.drop(columns="target"), soft.drop(columns="target"))
+    hard = (plain["label"] >= 0) & (plain["split"] == "train")
+    np.testing.assert_array_equal(soft["target"][~hard], plain["target"][~hard])
+    wanted = plain["label"].map({0: 0.1, 1: 0.9})
+    np.testing.assert_allclose(soft["target"][hard], wanted[hard], rtol=1e-6)
+    for frame in protocol.nested_splits(ds, chosen, soft, 3):  # who checks is not the same here
+        check = frame[frame["split"] == "validation"]
+        np.testing.assert_array_equal(check["target"], check["label"])
+        train = frame[(frame["split"] == "train") & (frame["label"] >= 0)]
+        np.testing.assert_allclose(train["target"], 0.1 + 0.8 * train["label"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["honest", "paper"])
+def test_shuffled_heat_is_the_same_heat_at_other_places(kind):
+    ds = area()
+    real = draw_places(ds, recipe(f"protocol={kind}", samples=HEAT)).samples
+    shuffled = {"heatmap": HEAT["heatmap"] | {"shuffled": True}}
+    chosen = recipe(f"protocol={kind}", samples=shuffled)
+    dealt = draw_places(ds, chosen).samples
+    warm, other = (frame[frame["label"] == -1] for frame in (real, dealt))
+    rest = (frame[frame["label"] >= 0] for frame in (real, dealt))
+    pd.testing.assert_frame_equal(*rest)  # landslides and negatives are those of the heat's recipe
+    np.testing.assert_array_equal(np.sort(warm["target"]), np.sort(other["target"]))
+    assert set(other["origin"]) == {f"shuffled {name}" for name in set(warm["origin"])}
+    assert set(other["split"]) == {"train"}
+    assert (other["landslide_id"] == 0).all()
+    cell = ds["landslide"].to_numpy()[other["row"], other["col"]]
+    assert (cell == 0).all()
+    assert not other.duplicated(["row", "col"]).any()
+
+    slides = real[(real["label"] == 1) & (real["split"] == "train")]
+
+    def related(frame):
+        """Correlation of heat with the distance from the nearest training landslide."""
+        near = np.hypot(*(frame[c].to_numpy()[:, None] - slides[c].to_numpy() for c in "xy"))
+        return np.corrcoef(frame["target"], near.min(axis=1))[0, 1]
+
+    assert abs(related(other)) < 0.2
+    if kind == "honest":
+        assert related(warm) < -0.9
+        assert overlap_report(dealt, 13, ds)["share"] == 0.0
+        for frame in protocol.nested_splits(ds, chosen, dealt, 3):
+            as_test = frame.assign(split=frame["split"].replace("validation", "test"))
+            assert (as_test["label"] < 0).any()
+            assert overlap_report(as_test, 13)["share"] == 0.0

@@ -47,6 +47,8 @@ def test_a_change_replaces_what_was_there():
         (PLAIN | {"protocl": "paper"}, "protocl is not a setting; did you mean protocol"),
         (PLAIN | {"protocol": "fast"}, "protocol: .*'honest' or 'paper'"),
         (PLAIN | {"split": {"test": 1.5}}, r"split\.test: .*less than 1 \(got 1\.5\)"),
+        (PLAIN | {"samples": {"smoothing": 1}}, r"samples\.smoothing: .*less than 1 \(got 1\)"),
+        (PLAIN | {"training": {"patience": 0}}, r"training\.patience: .*or equal to 1 \(got 0\)"),
         ({"name": "x"}, "model is missing"),
         (PLAIN | {"size": "huge", "sizes": {"bench": {}}}, "size 'huge' is not one of bench"),
     ],
