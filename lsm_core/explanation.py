@@ -41,7 +41,9 @@ def explain_run(
     -------
     What `explanation.json` holds: `importance` (see `effects.permutation_importance`, on the test
     places), `contributions` (mean size and mean by factor) with their `method`, `scale` and `gap`,
-    and `effects` (partial dependence and ALE by factor). Numbers that are not defined are None.
+    `calibrated` (whether the run's scores were bent after the model: contributions are those of
+    the score before), and `effects` (partial dependence and ALE by factor). Numbers that are not
+    defined are None.
     """
     subject = run if isinstance(run, Subject) else open_subject(run)
     rng = np.random.default_rng(subject.run.recipe.seed)
@@ -58,6 +60,7 @@ def explain_run(
         "scale": found.scale,
         "base": found.base,
         "gap": found.gap,
+        "calibrated": subject.run.recipe.calibration != "none",
         "contributions": _plain(means),
         "effects": _plain(effects),
     }
@@ -85,8 +88,12 @@ def importance_in_words(told: dict[str, Any]) -> str:
             for m in ("ap", "auc")
         ]
         lines.append(f"{row['factor']:24} {'  '.join(ranges)}  {row['mean_size']:6.3f}")
-    gap = "" if told["gap"] is None else f" (they add up to the score within {told['gap']:.0e})"
-    return "\n".join([*lines, f"contributions: {told['method']}, in {told['scale']}{gap}"])
+    of = "the score before calibration" if told["calibrated"] else "the score"
+    if told["gap"] is not None:
+        of = f" (they add up to {of} within {told['gap']:.0e})"
+    else:
+        of = f" (of {of})" if told["calibrated"] else ""
+    return "\n".join([*lines, f"contributions: {told['method']}, in {told['scale']}{of}"])
 
 
 def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
@@ -100,11 +107,12 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
     Returns
     -------
     `row`, `col`, and `x`, `y` of the cell's centre; `score`, as on the map; `model_score`, before
-    the run's calibration, which the contributions explain; `base`, `method`, `scale` of the
-    contributions (see `attribution.contributions`); `factors`, strongest first, each with `factor`,
-    `value` and `text` (value, unit or name), `contribution`, and for continuous ones `above`, the
-    share of training places with a lower value; `inside`, whether the cell lies in the area of
-    applicability (None where that was not mapped); `words`, all of it in a sentence or two.
+    the run's calibration, which the contributions explain; `calibrated`, whether there was one;
+    `base`, `method`, `scale` of the contributions (see `attribution.contributions`); `factors`,
+    strongest first, each with `factor`, `value` and `text` (value, unit or name), `contribution`,
+    and for continuous ones `above`, the share of training places with a lower value; `inside`,
+    whether the cell lies in the area of applicability (None where that was not mapped); `words`,
+    all of it in a sentence or two.
 
     Raises
     ------
@@ -127,6 +135,7 @@ def why(run: runs.Run | Subject, x: float, y: float) -> dict[str, Any]:
         "y": float(centre[1]),
         "score": float(subject.run.calibrator(own)[0]),
         "model_score": float(own[0]),
+        "calibrated": subject.run.recipe.calibration != "none",
         "base": found.base,
         "scale": found.scale,
         "method": found.method,
@@ -200,6 +209,8 @@ def _in_words(told: dict[str, Any]) -> str:
     if down:
         words += f"{';' if up else ','} lowered most by {_listed(down)}"
     words += f". Contributions in {told['scale']}: {told['method']}."
+    if told["calibrated"]:
+        words += f" They are those of {told['model_score']:.2f}, the score before calibration."
     if told["inside"] is False:
         words += " The place is unlike the training places: outside the area of applicability."
     return words

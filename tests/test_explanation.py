@@ -123,6 +123,22 @@ def test_the_score_is_that_of_the_map_where_a_run_is_calibrated(planted):
     assert told["score"] == pytest.approx(told["model_score"] / 2)
 
 
+def test_a_calibrated_run_says_that_contributions_are_those_of_the_score_before(planted):
+    subject = planted("table", forest)
+    plain, table = why(subject, *place(subject, 20, 50)), explain_run(subject, repeats=1, places=9)
+    assert not plain["calibrated"]
+    assert "before calibration" not in plain["words"]
+    assert "add up to the score within" in importance_in_words(table)
+    subject.run.recipe = subject.run.recipe.model_copy(update={"calibration": "platt"})
+    subject.run.calibrator = lambda score: np.asarray(score) / 2
+    told, table = why(subject, *place(subject, 20, 50)), explain_run(subject, repeats=1, places=9)
+    total = told["base"] + sum(f["contribution"] for f in told["factors"])
+    assert total == pytest.approx(told["model_score"], abs=1e-6)
+    assert f"those of {told['model_score']:.2f}, the score before calibration" in told["words"]
+    assert "add up to the score before calibration within" in importance_in_words(table)
+    assert "(of the score before calibration)" in importance_in_words(table | {"gap": None})
+
+
 def test_a_place_that_cannot_be_explained_is_an_error(planted):
     subject = planted("table", forest)
     with pytest.raises(AreaError, match=r"outside the area: x -15 to 1785"):
