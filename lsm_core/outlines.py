@@ -6,11 +6,12 @@ import geopandas as gpd
 import numpy as np
 import shapely
 import xarray as xr
+from numpy.typing import NDArray
 from rasterio.features import shapes
 from scipy.ndimage import label
 
 from lsm_core.errors import InventoryError
-from lsm_core.grid import grid_of, north_up, values_of
+from lsm_core.grid import Grid, grid_of, north_up, values_of
 
 
 class Outlines(NamedTuple):
@@ -56,16 +57,32 @@ def outlines(mask: xr.DataArray, *, corners: bool = True, fewest: int = 1) -> Ou
         raise InventoryError(
             f"no component of {name} has {fewest} cells: the largest has {sizes.max()}"
         )
-    # four neighbours here: a ring that touches itself at a corner is no valid polygon
-    traced = shapes(numbers.astype("int32"), here, connectivity=4, transform=grid.transform)
-    parts: dict[int, list] = {}
-    for geometry, number in traced:
-        parts.setdefault(int(number), []).append(shapely.geometry.shape(geometry))
-    pieces = [parts[number] for number in kept.tolist()]
-    polygons = [p[0] if len(p) == 1 else shapely.MultiPolygon(p) for p in pieces]
+    every = polygons_of(numbers, grid)
+    polygons = [every[number - 1] for number in kept.tolist()]
     found, place = np.unique(values[here], return_inverse=True)
     table = np.zeros((count + 1, len(found)), "int64")
     np.add.at(table, (numbers[here], place.ravel()), 1)
     columns = {"cells": sizes[kept - 1], "value": found[table[kept].argmax(axis=1)]}
     landslides = gpd.GeoDataFrame(columns, geometry=polygons, crs=grid.crs.to_wkt())
     return Outlines(landslides, int(here.sum()), int((~valid).sum()), found.tolist())
+
+
+def polygons_of(numbers: NDArray[np.integer], grid: Grid) -> list[shapely.Geometry]:
+    """The outline of each number from 1 to the largest, along the edges of its cells, valid always.
+
+    `numbers` is (y, x), 0 where there is nothing; each number up to the largest occurs. Cells of
+    one number that touch by a corner alone are parts of one multipolygon.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> grid = Grid((2, 2), Affine(10, 0, 0, 0, -10, 20), CRS.from_epsg(32643))
+    >>> [round(shape.area) for shape in polygons_of(np.array([[1, 1], [0, 2]]), grid)]
+    [200, 100]
+    """
+    # four neighbours here: a ring that touches itself at a corner is no valid polygon
+    traced = shapes(numbers.astype("int32"), numbers > 0, connectivity=4, transform=grid.transform)
+    parts: dict[int, list] = {}
+    for geometry, number in traced:
+        parts.setdefault(int(number), []).append(shapely.geometry.shape(geometry))
+    pieces = [parts[number] for number in range(1, len(parts) + 1)]
+    return [p[0] if len(p) == 1 else shapely.MultiPolygon(p) for p in pieces]
