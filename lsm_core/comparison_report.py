@@ -225,8 +225,8 @@ def _zone_name(zone: dict[Any, Any], k: int) -> str:
 
 def _statements(zones: pd.DataFrame) -> list[str]:
     """What each run's zones say, and whether that is what zones of susceptibility should say."""
-    names = _labels(zones)
-    return [
-        f"{name}: {reasonableness(zones[names == name].sort_values('zone'))['words']}"
-        for name in dict.fromkeys(names)
-    ]
+    said = []
+    for name, own in zones.groupby(_labels(zones), sort=False):
+        statement = reasonableness(own.sort_values("zone"), own["counted"].iloc[0])
+        said.append(f"{name}: {statement['words']}")
+    return said

@@ -95,7 +95,7 @@ def density_table(
     return table
 
 
-def reasonableness(table: pd.DataFrame) -> dict[str, Any]:
+def reasonableness(table: pd.DataFrame, counted: str = "cells") -> dict[str, Any]:
     """Whether zones say what a map of susceptibility should: much found, in little, rising.
 
     Landslides should fall into the high zones, these should take a small part of the area, and
@@ -103,7 +103,8 @@ def reasonableness(table: pd.DataFrame) -> dict[str, Any]:
 
     Parameters
     ----------
-    table : of `density_table`, one row a zone, lowest first.
+    table : of `density_table`, one row a zone, lowest first. counted : what its cells are: of a
+        map "cells", whose share is one of the area; "units" are large and small.
 
     Returns
     -------
@@ -132,7 +133,8 @@ def reasonableness(table: pd.DataFrame) -> dict[str, Any]:
     words = (
         f"{'reasonable' if fine else 'not reasonable'}: {above} "
         f"{'holds' if high.sum() == 1 else 'hold'} {100 * found['landslides_high']:.1f}% of the "
-        f"landslides in {100 * found['area_high']:.1f}% of the area, {names[0]} holds "
+        f"landslides in {100 * found['area_high']:.1f}% of the "
+        f"{'area' if counted == 'cells' else counted}, {names[0]} holds "
         f"{100 * found['landslides_lowest']:.1f}%, density "
         f"{'rises' if found['monotone'] else 'does not rise'} from zone to zone"
     )

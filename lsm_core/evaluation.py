@@ -209,11 +209,11 @@ def chosen_name(limits: Limits) -> str:
     return f"{limits.method}, {limits.k} zones"
 
 
-def reasonableness(tables: pd.DataFrame, name: str) -> dict[str, Any]:
+def reasonableness(tables: pd.DataFrame, name: str, counted: str = "cells") -> dict[str, Any]:
     """`zoning.reasonableness` of the limits called `name`, by ground."""
     own = tables[tables["breaks"] == name]
     return {
-        str(where): plain(zoning.reasonableness(table))
+        str(where): plain(zoning.reasonableness(table, counted))
         for where, table in own.groupby("where", sort=False)
     }
 

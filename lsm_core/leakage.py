@@ -122,25 +122,28 @@ def _quartiles(distance: NDArray[np.float64]) -> list[float]:
 
 
 def _verdict(report: dict[str, Any]) -> str:
+    units = report["unit"] == "m"
     if report["shared_landslides"]:
         return f"leaks: {report['shared_landslides']} landslides are in training and test"
     if report["share"] > 0:
-        return f"leaks: {report['share']:.1%} of test windows overlap a training window"
+        words = "units are training units" if units else "windows overlap a training window"
+        return f"leaks: {report['share']:.1%} of test {words}"
     if report.get("duplicates"):
         return f"suspect: {report['duplicates']} test places have a training place's exact values"
     usual, near = report.get("nearest_map_cells"), report["nearest_cells"]
+    ground = "units" if units else "cells"
     if usual and near[2] < 0.5 * usual[2]:
-        return "optimistic: test places lie closer to training places than the map's cells do"
-    clean = "clean: no test window overlaps a training window"
+        return f"optimistic: test places lie closer to training places than the map's {ground} do"
+    apart = "no test unit is trained on" if units else "no test window overlaps a training window"
     if usual and near[2] <= usual[2]:
         return (
-            "no test window overlaps a training window, but test places lie among training places "
-            f"({near[2]:,.0f} {report['unit']} at the median, the map's cells {usual[2]:,.0f}): "
+            f"{apart}, but test places lie among training places "
+            f"({near[2]:,.0f} {report['unit']} at the median, the map's {ground} {usual[2]:,.0f}): "
             "the scores tell how well gaps are filled, not how another valley would fare"
         )
     if usual and near[2] > 2 * usual[2]:
         return (
-            f"{clean}; test places lie further ({near[2]:,.0f} {report['unit']} at the median) "
-            f"from training than the map's cells do ({usual[2]:,.0f}): a hard test"
+            f"clean: {apart}; test places lie further ({near[2]:,.0f} {report['unit']} at the "
+            f"median) from training than the map's {ground} do ({usual[2]:,.0f}): a hard test"
         )
-    return clean
+    return f"clean: {apart}"

@@ -127,9 +127,29 @@ def test_units_are_as_far_apart_as_their_points_and_overlap_only_themselves():
     assert overlap_report(frame, 1, ds)["nearest_map_cells"][4] == 500.0
     again = overlap_report(frame.assign(row=[1, 1, 2]), 1, ds)
     assert (again["share"], again["same_cell"]) == (0.5, 1)
+    assert again["verdict"] == "leaks: 50.0% of test units are training units"
     nowhere = overlap_report(frame.assign(x=np.nan), 1, ds)
     assert nowhere["nearest_cells"] is None
-    assert nowhere["verdict"].startswith("clean")
+    assert nowhere["verdict"] == "clean: no test unit is trained on"
+
+
+def test_verdicts_on_units_speak_of_units():
+    ds = units(np.arange(0, 1000, 10.0), np.zeros(100))
+
+    def verdict(train, test):
+        rows = np.append(train, test)
+        split = ["train"] * len(train) + ["test"] * len(test)
+        frame = places(rows, 0, split, x=10.0 * rows, y=0.0)
+        return overlap_report(frame, 1, ds)["verdict"]
+
+    every_fifth = np.arange(0, 100, 5)
+    assert verdict(every_fifth[:5], [21]).endswith("training places than the map's units do")
+    among = verdict(every_fifth, [11, 34])
+    assert among.startswith("no test unit is trained on, but test places lie among")
+    assert "(10 m at the median, the map's units 10)" in among
+    hard = verdict(every_fifth[:15], [99])
+    assert hard.startswith("clean: no test unit is trained on; test places lie further (290 m")
+    assert "than the map's units do" in hard
 
 
 def test_the_copied_rows_of_hong_kong_are_found(shared_data):

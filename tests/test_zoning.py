@@ -243,6 +243,9 @@ def test_reasonableness_against_hand_counts():
     assert good["monotone"]
     assert good["reasonable"]
     assert "high and very high hold 70.0% of the landslides in 40.0% of the area" in good["words"]
+    own = density_table(zones, np.array([[n, 0] for n in (1, 2, 3, 4, 10)]).ravel())
+    of_units = reasonableness(own, "units")
+    assert "70.0% of the landslides in 40.0% of the units" in of_units["words"]
     dip = judged(1, 3, 2, 4, 10)
     assert not dip["monotone"]
     assert not dip["reasonable"]
