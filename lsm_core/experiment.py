@@ -380,7 +380,8 @@ def _zone(plan: Plan, index: NDArray[np.float32], path: Path) -> dict[str, Any]:
     tables = evaluation.density_tables(index, landslide_count(plan.ds), grounds, limits, rng)
     runs.write_table(path / "density_table.csv", tables[list(runs.DENSITY_COLUMNS)])
     name = evaluation.chosen_name(limits)
-    statement = evaluation.reasonableness(tables, name)
+    counted = "units" if is_units(plan.ds) else "cells"
+    statement = evaluation.reasonableness(tables, name, counted)
     return {"zoning": name, "reasonableness": statement, "warnings": warnings}
 
 
