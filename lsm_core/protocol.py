@@ -24,7 +24,6 @@ from lsm_core.holdout import (
     block_metres,
     blocks_of_places,
     fold_numbers,
-    hold_out,
     stream,
     too_near,
 )
@@ -43,8 +42,15 @@ from lsm_core.sampling import (
 from lsm_core.splits import PARTS, random_split, stratified_split
 from lsm_core.strategy import check_strategy
 from lsm_core.study_area import is_units, layer
+from lsm_core.two_inventories import (
+    hold_out_by_map,
+    knows_mapped,
+    mapped_under_test,
+    mapped_view,
+    on_drawn_ground,
+)
 
-__all__ = ["Places", "block_metres", "draw_places", "nested_splits", "scored"]
+__all__ = ["Places", "block_metres", "draw_places", "mapped_test_places", "nested_splits", "scored"]
 
 FEWEST = 10  # landslides without which nothing can be trained and tested
 
@@ -67,7 +73,8 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
     ------
     SampleError : too few landslides or cells for what the recipe asks.
     """
-    slides = landslide_places(ds)
+    every = landslide_places(ds)
+    slides = on_drawn_ground(ds, every)
     if len(slides) < FEWEST:
         raise SampleError(
             f"{len(slides)} landslides lie on valid cells of {ds.attrs['name']}: at least {FEWEST} "
@@ -75,15 +82,29 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
         )
     check_strategy(recipe.samples.negatives)
     counts = {"landslides": len(slides), "landslides off the map": slides.attrs["left_out"]}
-    slides["block"] = blocks_of_places(ds, recipe, slides)
-    places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
+    if len(slides) < len(every):
+        counts["landslides where the detector was taught"] = len(every) - len(slides)
     if recipe.by_chips:
         return _by_chips(ds, recipe, slides, counts)
+    slides["block"] = blocks_of_places(ds, recipe, slides)
+    places = (_honest if recipe.protocol == "honest" else _paper)(ds, recipe, slides)
     samples = smoothed(places.samples.reset_index(drop=True), recipe.samples.smoothing)
     samples["block"] = blocks_of_places(ds, recipe, samples)
     drawn = (samples["split"] + ": " + samples["origin"]).value_counts().sort_index()
     counts |= {str(name): int(n) for name, n in drawn.items()}
     return Places(samples, places.test_ground, counts | places.counts)
+
+
+def mapped_test_places(
+    ds: xr.Dataset, recipe: Recipe, test_ground: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Of an area with detected landslides: the mapped ones under test, and as many places without.
+
+    They are those that a run on the mapped landslides with the same split is tested on.
+    """
+    held = mapped_under_test(ds, test_ground).assign(split="test")
+    others = _evaluation_negatives(mapped_view(ds), recipe, len(held), test_ground)
+    return pd.concat([held, others], ignore_index=True)
 
 
 def scored(samples: pd.DataFrame, split: str) -> pd.DataFrame:
@@ -156,11 +177,6 @@ def _nested_folds(
     return own[cKDTree(slides[["x", "y"]]).query(hard[["x", "y"]])[1]]
 
 
-# ------------------------------------------------------------------------------------- honest
-
-
-def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
-    part, ground, counts = hold_out(ds, recipe, slides)
 def _by_chips(
     ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame, counts: dict[str, int]
 ) -> Places:
@@ -175,13 +191,21 @@ def _by_chips(
     return Places(samples, test_ground, counts | more)
 
 
+# ------------------------------------------------------------------------------------- honest
+
+
+def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
+    part, ground, counts = hold_out_by_map(ds, recipe, slides)
     test_ground = ground == PARTS.index("test")
     held = slides[part == "test"].assign(split="test")
     if held.empty:
         raise SampleError("no landslide is held out: raise split.test, or lower split.folds")
     test = pd.concat([held, _evaluation_negatives(ds, recipe, len(held), test_ground)])
 
-    far = ~too_near(ds, recipe, test)
+    judged = test
+    if knows_mapped(ds):
+        judged = pd.concat([test, mapped_test_places(ds, recipe, test_ground)])
+    far = ~too_near(ds, recipe, judged)
     kept = (part != "test") & far[slides["row"], slides["col"]]
     known = slides[kept & np.isin(part, ("train", "validation"))]
     parts = [test]
@@ -192,7 +216,7 @@ def _by_chips(
             raise SampleError(_nobody_left(recipe, name))
         allowed = own & far
         if name == "train" and recipe.samples.heatmap:
-            clear = ~too_near(ds, recipe, test, recipe.window)
+            clear = ~too_near(ds, recipe, judged, recipe.window)
             heat, soft = _soft(ds, recipe, recipe.samples.heatmap, here, own & clear)
             allowed &= heat == 0
             parts.append(soft.assign(split=name))
