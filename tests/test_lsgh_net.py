@@ -70,3 +70,41 @@ def test_without_scse_the_network_is_smaller_and_otherwise_the_same():
         assert kinds(with_it, kind) == kinds(without, kind)
     assert kinds(with_it, "Multiply") == 5
     assert kinds(without, "Multiply") == 0
+
+
+def test_a_kernel_over_the_whole_map_is_a_matrix_product_of_the_same_weights(tmp_path, monkeypatch):
+    """Keras' own convolution learns the same, and reads the same file."""
+    import keras
+
+    from lsm_core.models import lsgh_net
+
+    r = np.random.default_rng(2)
+    x, target = r.random((32, 13, 13, 1), dtype=np.float32), r.integers(0, 2, (32, 1))
+    convolved, theirs_call = [], keras.layers.Conv2D.call
+
+    def call(self, inputs):
+        convolved.append(self.name)
+        return theirs_call(self, inputs)
+
+    monkeypatch.setattr(keras.layers.Conv2D, "call", call)
+
+    def learnt():
+        model = models.build("lsgh_net", (13, 13, 1), seed=1)
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        for _ in range(4):
+            model.train_on_batch(x, target)
+        return model
+
+    ours = learnt()
+    assert len(set(convolved)) == 3  # of five
+    monkeypatch.setattr(lsgh_net, "Conv2D", keras.layers.Conv2D)
+    theirs = learnt()
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    theirs.save_weights(tmp_path / "w.weights.h5")
+    monkeypatch.undo()
+    again = models.build("lsgh_net", (13, 13, 1), seed=9)
+    again.load_weights(tmp_path / "w.weights.h5")
+    np.testing.assert_allclose(
+        again.predict_on_batch(x), theirs.predict_on_batch(x), rtol=1e-5, atol=1e-6
+    )

@@ -12,14 +12,15 @@ with Keras' 0.99 a few hundred landslides take some twenty epochs until validati
 learnt.
 
 scSE: Roy, Navab & Wachinger, MICCAI 2018. A 1 x 1 convolution is written as a dense layer on the
-channels, which is the same sum and, on maps this small, faster.
+channels, which is the same sum and, on maps this small, faster. For the same reason a convolution
+whose kernel covers all that is left is done as a matrix product.
 """
 
 from itertools import count
 from typing import Any, NamedTuple
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from lsm_core.errors import RecipeError
 
@@ -33,6 +34,21 @@ class Stage(NamedTuple):
     width: int
     kernel: int
     pool: bool
+
+
+class Conv2D(layers.Conv2D):
+    """Keras' convolution, without bias, as a matrix product where its kernel covers the whole map.
+
+    Weights, and the names they are stored by, are Keras' own.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """(sample, row, column, channel) to the same with `filters` channels."""
+        if self.use_bias or tuple(inputs.shape[1:3]) != self.kernel_size:
+            return super().call(inputs)
+        kernel = ops.reshape(self.kernel, (-1, self.filters))
+        seen = ops.reshape(inputs, (-1, kernel.shape[0]))
+        return ops.reshape(ops.matmul(seen, kernel), (-1, 1, 1, self.filters))
 
 
 def build(
@@ -61,7 +77,7 @@ def build(
     image = keras.Input(input_shape, name="image")
     x = image
     for stage in stages(input_shape[0]):
-        x = layers.Conv2D(stage.width, stage.kernel, use_bias=False, **_first(seeds))(x)
+        x = Conv2D(stage.width, stage.kernel, use_bias=False, **_first(seeds))(x)
         x = layers.BatchNormalization(momentum=BN_MOMENTUM)(x)
         x = layers.ReLU()(x)
         if scse:
