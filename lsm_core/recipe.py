@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError, model_validator
 
+from lsm_core.delineation_settings import FromScores
 from lsm_core.errors import RecipeError
 from lsm_core.sections import AS_PUBLISHED as AS_PUBLISHED
 from lsm_core.sections import METHODS as METHODS
@@ -53,6 +54,7 @@ class Recipe(Section):
     transfer: Transfer | None = None
     calibration: Literal["none", "isotonic", "platt"] = "none"
     zoning: Zoning = Zoning()
+    inventory: FromScores | None = None  # in place of the mapped landslides
     map: bool = True  # false: judged on its places alone, which is quicker for repeats and trials
 
     @property
@@ -122,6 +124,15 @@ class Recipe(Section):
             raise ValueError("chips have no heatmap samples: leave samples.heatmap out")
         if self.selection:
             raise ValueError("factors are chosen at places, not on chips: leave selection out")
+        return self
+
+    @model_validator(mode="after")
+    def _detected_are_honest(self) -> "Recipe":
+        if self.inventory is not None and (self.protocol != "honest" or self.by_chips):
+            raise ValueError(
+                "an inventory of scores is for the honest protocol and models of places: what a "
+                "detector was taught and what is tested must lie apart"
+            )
         return self
 
     @model_validator(mode="after")
@@ -265,6 +276,7 @@ def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:
         "training": Training,
         "transfer": Transfer,
         "zoning": Zoning,
+        "inventory": FromScores,
     }
     parents = [sections[str(p)] for p in loc[:-1] if str(p) in sections]
     return list((parents[-1] if parents else Recipe).model_fields)

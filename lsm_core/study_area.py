@@ -35,6 +35,7 @@ UNIT_CHUNK = 65536
 # A Zarr group does not keep the order of its arrays, but that of the factors is that of a network's
 # columns.
 ORDER = "variables.json"
+OVER = "over.json"  # of an area that is another one but for some layers
 
 
 def factors(ds: xr.Dataset) -> list[str]:
@@ -176,9 +177,39 @@ def save_area(
     return Path(path)
 
 
+def save_over(
+    layers: xr.Dataset, path: str | Path, *, over: str | Path, inventory: gpd.GeoDataFrame
+) -> Path:
+    """Write an area that is another one (`over`) but for some layers, its places and attributes.
+
+    Only these are written; `open_area` reads the rest where it lies. Returns the path.
+    """
+    with _replacing(Path(path)) as folder:
+        layers.drop_encoding().to_zarr(folder / "area.zarr", mode="w", consolidated=False)
+        (folder / OVER).write_text(json.dumps(str(Path(over).resolve())))
+        inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
+    open_area(path)
+    return Path(path)
+
+
+def _open_over(path: Path) -> xr.Dataset:
+    below = Path(json.loads((path / OVER).read_text()))
+    if not below.is_dir():
+        raise AreaError(f"{path} stands on the study area {below}, which is gone: prepare it again")
+    base = open_area(below)
+    mine = xr.open_zarr(path / "area.zarr", consolidated=False)
+    names = [str(n) for n in base.data_vars if "place" not in base[n].dims]
+    ds = base[names].drop_vars("place", errors="ignore").assign(mine.data_vars)
+    ds.attrs = mine.attrs
+    check_area(ds)
+    return ds
+
+
 def open_area(path: str | Path) -> xr.Dataset:
     """Open the study area in a folder, lazily, check it, and keep its order of variables."""
     path = Path(path)
+    if (path / OVER).is_file():
+        return _open_over(path)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
     ds = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
