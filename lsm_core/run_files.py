@@ -21,6 +21,12 @@ def write_text(path: Path, text: str) -> None:
     _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """A picture, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, lambda part: part.write_bytes(data))
+
+
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False))
 

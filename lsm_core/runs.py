@@ -25,6 +25,7 @@ from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
 from lsm_core.run_files import read_json, read_table, write_json
 from lsm_core.run_files import read_strips as read_strips
+from lsm_core.run_files import write_bytes as write_bytes
 from lsm_core.run_files import write_map as write_map
 from lsm_core.run_files import write_shapes as write_shapes
 from lsm_core.run_files import write_table as write_table
