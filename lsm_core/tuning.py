@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import qmc
 
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
@@ -229,3 +230,27 @@ def _value(dimension: Dimension, x: Any) -> Any:
     low, high = dimension.values
     whole = dimension.kind.endswith("integer")
     return min(max(round(x) if whole else float(x), low), high)
+
+
+# ------------------------------------------------------------------------------------- tables
+
+
+def trial_table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row a trial, in order: iteration, score, best_so_far, a column a key, seconds, message.
+
+    Iteration 0 is what was known beforehand; a failed trial has no score.
+
+    >>> trials = [Trial(1, {"x": 3}, 0.2), Trial(2, {"x": 4}, math.nan), Trial(3, {"x": 5}, 0.1)]
+    >>> trial_table(trials)[["iteration", "score", "best_so_far", "x"]].values.tolist()
+    [[1.0, 0.2, 0.2, 3.0], [2.0, nan, 0.2, 4.0], [3.0, 0.1, 0.2, 5.0]]
+    """
+    table = pd.DataFrame(
+        [
+            {"iteration": t.number, "score": t.score}
+            | t.values
+            | {"seconds": t.seconds, "message": t.message}
+            for t in trials
+        ]
+    )
+    table.insert(2, "best_so_far", table["score"].cummax().ffill())
+    return table
