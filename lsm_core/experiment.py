@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import evaluation, metrics, models, prediction, runs, transfer
+from lsm_core import detected_area, evaluation, metrics, models, prediction, runs, transfer
 from lsm_core.calibration import Calibrator
 from lsm_core.chips import draw_cells
 from lsm_core.detection import judge_objects, overlap_of_chips
@@ -35,6 +35,7 @@ from lsm_core.study_area import (
     area_path,
     factor_table,
     factors,
+    inventory,
     is_units,
     layer,
     open_area,
@@ -43,7 +44,7 @@ from lsm_core.study_area import (
 from lsm_core.target_labels import asks_labels, keep_labels
 from lsm_core.unit_scores import density_by_area, drawn, score_table
 
-CURVE_POINTS = 20_000  # of a stored curve
+CURVE_POINTS = 5_000  # of a stored curve
 
 
 class Plan(NamedTuple):
@@ -84,6 +85,9 @@ def run_experiment(
     LsmError : a user's mistake; found before the folder is made.
     Stopped : `should_stop` said so; the folder says `stopped` and stays readable.
     """
+    recipe = detected_area.settled(
+        recipe, into, lambda first: run_experiment(first, into, on_progress, should_stop)
+    )
     plan = plan_run(recipe)
     path = runs.create_run(recipe, plan.area, into)
     return carry_out(plan, path, on_progress, should_stop)
@@ -108,6 +112,8 @@ def plan_run(recipe: Recipe) -> Plan:
     if recipe.training.weights != "none" and not card.weighs:
         raise RecipeError(f"{card.name} takes no sample weights: set training.weights to none")
     path, given = area_path(recipe.area), None
+    if recipe.inventory is not None:
+        path = detected_area.detected_area(recipe)
     if recipe.transfer is None:
         ds = open_area(path)
     else:
@@ -206,6 +212,8 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     if plan.recipe.transfer is not None:
         judged["transfer"] = runs.read_json(path / "transfer.json")
     judged["counts"] = plan.counts
+    if plan.recipe.inventory is not None:
+        _add(judged, _mapped(model, calibrator, plan, path))
     if plan.recipe.by_chips:
         judged["objects"] = judge_objects(scores, shape_of(ds), judged["thresholds"])
     if plan.recipe.map:
@@ -213,6 +221,16 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     judged["filled"] = count_filled(ds, encoder)
     judged["seconds"] = clock.laps
     runs.write_json(path / "metrics.json", judged)
+
+
+def _mapped(model: Any, calibrator: Calibrator, plan: Plan, path: Path) -> dict[str, Any]:
+    """Of a run on detected landslides: the mapped ones of its test ground; its own are kept."""
+
+    def score(rows: pd.Series, cols: pd.Series) -> NDArray[np.float32]:
+        return calibrator(prediction.score_places(model, plan.encoder, plan.ds, rows, cols))
+
+    runs.write_shapes(path / "inventory.gpkg", inventory(plan.area["path"]))
+    return detected_area.judge_mapped(score, plan.ds, plan.recipe, plan)
 
 
 def _add(judged: dict[str, Any], more: dict[str, Any]) -> None:

@@ -128,6 +128,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _detected_are_honest(self) -> "Recipe":
+        if self.inventory is not None and self.transfer is not None:
+            raise ValueError("an inventory of scores and transfer are two runs: leave one out")
         if self.inventory is not None and (self.protocol != "honest" or self.by_chips):
             raise ValueError(
                 "an inventory of scores is for the honest protocol and models of places: what a "
