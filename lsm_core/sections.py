@@ -46,6 +46,9 @@ class Split(Section):
     block: float | None = Field(None, gt=0, description="side of a block, metres")
     apart: int | None = Field(None, ge=0, description="cells kept between training and test places")
     buffer: float | None = Field(None, ge=0, description="metres kept so, where that is more")
+    validation_apart: int = Field(
+        0, ge=0, description="cells kept between training and validation places, of honest maps"
+    )
     clusters: int | None = Field(None, ge=2, description="k-means clusters (20, or 4 a fold)")
     column: str | None = Field(None, description="place_<field>, or a categorical factor")
     hold: tuple[str | int | float, ...] = Field((), description="values of the column to test")
