@@ -207,14 +207,23 @@ def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
         judged = pd.concat([test, mapped_test_places(ds, recipe, test_ground)])
     far = ~too_near(ds, recipe, judged)
     kept = (part != "test") & far[slides["row"], slides["col"]]
+    gone = ~kept & np.isin(part, ("train", "validation"))
+    counts = {"landslides too near the test set": int(gone.sum())} | counts
     known = slides[kept & np.isin(part, ("train", "validation"))]
-    parts = [test]
-    for name in ("train", "validation"):
+    drawn_by: dict[str, list[pd.DataFrame]] = {}
+    for name in ("validation", "train"):  # who checks comes first: training may keep clear of them
         own = ground == PARTS.index(name)
+        if name == "train" and recipe.split.validation_apart:
+            check = pd.concat(drawn_by["validation"])
+            own = own & ~too_near(ds, recipe, check, recipe.split.validation_apart)
+            gone = kept & (part == "train") & ~own[slides["row"], slides["col"]]
+            kept &= ~gone
+            counts["landslides too near the validation set"] = int(gone.sum())
         here = slides[kept & (part == name)].assign(split=name)
         if here.empty:
             raise SampleError(_nobody_left(recipe, name))
         allowed = own & far
+        parts = drawn_by.setdefault(name, [])
         if name == "train" and recipe.samples.heatmap:
             clear = ~too_near(ds, recipe, judged, recipe.window)
             heat, soft = _soft(ds, recipe, recipe.samples.heatmap, here, own & clear)
@@ -226,9 +235,8 @@ def _honest(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> Places:
         drawn = _training_negatives(ds, recipe, name, n, allowed, known, counts)
         labelled = pd.concat([here, drawn.assign(split=name)])
         parts += _told(ds, recipe, labelled, own & far, counts) if name == "train" else [labelled]
-    gone = ~kept & np.isin(part, ("train", "validation"))
-    counts = {"landslides too near the test set": int(gone.sum())} | counts
-    return Places(pd.concat(parts), test_ground, counts)
+    every = [test, *drawn_by["train"], *drawn_by["validation"]]
+    return Places(pd.concat(every), test_ground, counts)
 
 
 def _cells(

@@ -37,6 +37,31 @@ def test_tuning_splits_the_training_part_again_with_the_same_gap(method):
     assert sorted(checked) == sorted(seen.index)
 
 
+def test_training_keeps_clear_of_what_checks_where_that_is_asked_for():
+    """Test and validation places stay; without it early stopping looks at windows half seen."""
+    ds = area()
+    chosen = [
+        recipe("blocks", f"split.validation_apart={n}", samples=HEAT, input=WINDOW) for n in (0, 13)
+    ]
+    (usual, _, counts), (clear, _, more) = (draw_places(ds, one) for one in chosen)
+    for name in ("test", "validation"):
+        before, after = (frame[frame["split"] == name] for frame in (usual, clear))
+        pd.testing.assert_frame_equal(before.reset_index(drop=True), after.reset_index(drop=True))
+
+    def overlap(samples, window):
+        seen = samples[samples["split"] != "test"]
+        return overlap_report(
+            seen.assign(split=seen["split"].replace("validation", "test")), window
+        )["share"]
+
+    assert overlap(usual, 9) > 0
+    assert overlap(clear, 13) == 0 < overlap(clear, 15)
+    gone = more["landslides too near the validation set"]
+    assert gone == counts["train: landslide"] - more["train: landslide"] > 0
+    assert more["train: negative"] == more["train: landslide"]
+    assert "landslides too near the validation set" not in counts
+
+
 def test_tuning_as_published_leaves_out_soft_samples_of_landslides_that_check():
     ds = area()
     settings = {"name": "r", "model": {"name": "x"}, "protocol": "paper", "samples": HEAT}
