@@ -133,6 +133,16 @@ def test_no_point_is_tried_twice_and_a_small_space_ends_the_search(strategy):
     assert len(run(space, lambda at: float(at["a"]), 20, 1, strategy=strategy, known=[known])) == 6
 
 
+def test_where_the_best_point_was_tried_its_neighbours_follow():
+    """The best lies in a corner, which is proposed again and again, chance is not."""
+    noise = iter(np.random.default_rng(0).normal(0, 0.5, 40))
+    space = make_space({"x": {"integer": [1, 60]}, "y": {"integer": [1, 60]}})
+    trials = run(space, lambda at: (at["x"] + at["y"]) / 10 + next(noise), 14, 1)
+    late = [trial.values["x"] + trial.values["y"] for trial in trials[5:]]
+    assert {"x": 60, "y": 60} in [trial.values for trial in trials[:8]]
+    assert sum(value > 100 for value in late) >= 7
+
+
 def test_choices_of_any_kind_are_proposed_as_they_are():
     space = make_space({"a": {"choice": [None, True, 2, 0.5, "five"]}, "b": {"linear": [0, 1]}})
     seen = [trial.values["a"] for trial in run(space, lambda at: at["b"], 12, 1)]
