@@ -11,6 +11,7 @@ import xarray as xr
 from rasterio.crs import CRS
 
 from lsm_core import experiment, prediction, runs, study_area, unit_prediction
+from lsm_core.comparison_report import tables_in_words
 from lsm_core.errors import RecipeError, RunError, SampleError, SourceError
 from lsm_core.metrics import average_precision, roc_auc
 from lsm_core.recipe import make_recipe
@@ -135,6 +136,13 @@ def test_runs_on_one_table_are_compared(honest, tables):
     compared = runs.compare([honest, logistic])
     assert len(compared["scores"]) == 2
     assert (compared["scores"]["auc"] > 0.8).all()
+    zones = [p for p in tables_in_words(compared).split("\n\n") if p.startswith("Zoning by natural")]
+    assert all(part.count("% of the units, ") == 2 for part in zones)
+    assert zones
+    told = honest.metrics["reasonableness"]["whole map"]["words"]
+    assert "% of the units, " in told
+    assert "% of the area, " not in told
+    assert "window" not in honest.metrics["overlap"]["verdict"]
     whole = honest.density_table.query("where == 'whole map' and breaks == 'natural'")
     assert whole["cells"].sum() == N - 1
     assert whole["landslides"].sum() == honest.samples["label"].sum()
