@@ -11,7 +11,7 @@ import psutil
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core import models, prediction, runs, training
+from lsm_core import device, models, prediction, runs, training
 from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, Stopped
@@ -46,8 +46,36 @@ def fit_model(
     ------
     Stopped : `should_stop` said so.
     """
-    if trainer := models.trainer_of(recipe.model.name):
-        return trainer(recipe, ds, encoder, samples, path, report, should_stop)
+    recipe = _possible(recipe, report)
+    fit = models.trainer_of(recipe.model.name) or _fit_places
+    with device.precision(recipe.training.precision) as mixed:
+        model = fit(recipe, ds, encoder, samples, path, report, should_stop)
+    # A stored model scores in float32, whatever it was trained in; so does the run itself.
+    return prediction.load_model(path / "model") if mixed else model
+
+
+def _possible(recipe: Recipe, report: Report) -> Recipe:
+    """The recipe without what cannot be had on this machine; what is left out is told."""
+    if models.card(recipe.model.name).framework != "keras":
+        return recipe
+    left_out = device.left_out(recipe.training)
+    for _, why in left_out.values():
+        report({"event": "stage", "stage": "training", "message": why})
+    instead = {name: value for name, (value, _) in left_out.items()}
+    training = recipe.training.model_copy(update=instead)
+    return recipe.model_copy(update={"training": training})
+
+
+def _fit_places(
+    recipe: Recipe,
+    ds: xr.Dataset,
+    encoder: Encoder,
+    samples: pd.DataFrame,
+    path: Path,
+    report: Report,
+    should_stop: Ask,
+) -> Any:
+    """`fit_model` of a model that learns from places alone."""
     name, options = recipe.model.name, options_of(recipe)
     samples = samples[samples["origin"] != UNLABELLED]
     train, check = (samples[samples["split"] == part] for part in ("train", "validation"))

@@ -240,6 +240,10 @@ class Training(Section):
     watch: Literal["accuracy", "loss", "average_precision"] = Field(
         "accuracy", description="what early stopping looks at, on validation places"
     )
+    precision: Literal["float32", "mixed_float16"] = Field(
+        "float32", description="mixed on a GPU; a processor stays at float32"
+    )
+    jit: bool = Field(False, description="compile each step by XLA; slower on a processor")
     weights: Literal["none", "balanced"] = "none"
 
 

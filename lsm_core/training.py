@@ -46,6 +46,8 @@ class Settings(Protocol):
     def gamma(self) -> float: ...
     @property
     def watch(self) -> str: ...
+    @property
+    def jit(self) -> bool: ...
 
 
 class Batches:
@@ -163,7 +165,9 @@ def fit(
 
     _check(feed, settings)
     optimizer = _optimizer(keras, settings)
-    model.compile(optimizer=optimizer, loss=_keras_loss(settings), jit_compile=False)
+    # Without compilation JAX would take a step operation by operation.
+    compiled = settings.jit or keras.backend.backend() == "jax"
+    model.compile(optimizer=optimizer, loss=_keras_loss(settings), jit_compile=compiled)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
     history: list[dict[str, Any]] = []
     kept: list[NDArray[Any]] | None = None

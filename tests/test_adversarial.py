@@ -57,7 +57,7 @@ def trained(made, epochs=3, batch=8, seed=1, x=None):
     )
     settings = SimpleNamespace(
         epochs=epochs, batch=batch, learning_rate=2e-3, patience=None, optimizer="adam",
-        loss="binary_crossentropy", alpha=0.5, gamma=2.0, watch="accuracy",
+        loss="binary_crossentropy", alpha=0.5, gamma=2.0, watch="accuracy", jit=False,
     )  # fmt: skip
     return training.fit(made, feed, settings)
 
@@ -91,7 +91,8 @@ def test_a_step_of_one_side_moves_nothing_of_the_other(backend, options):
     if backend == keras.backend.backend():
         told = moved_by_steps(options)
     else:
-        env = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(Path.cwd())}
+        path = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+        env = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path}
         command = [sys.executable, __file__, json.dumps(options)]
         out = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
         told = json.loads(out.splitlines()[-1])

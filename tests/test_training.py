@@ -16,7 +16,7 @@ LABEL = np.array([0, 1] * 16)
 def settings(**changes):
     usual = {"epochs": 4, "batch": 8, "learning_rate": 1e-2, "patience": 50, "loss": "mse"}
     focal = {"alpha": 0.25, "gamma": 2.0, "watch": "accuracy"}
-    return SimpleNamespace(**{"optimizer": "adam"} | usual | focal | changes)
+    return SimpleNamespace(**{"optimizer": "adam", "jit": False} | usual | focal | changes)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("sgd", {"SGD"}), ("adam", {"Adam"})])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lsm_core import device
 from lsm_core.errors import RecipeError
 
 
@@ -263,6 +264,8 @@ def trainer_of(name: str) -> Callable[..., Any] | None:
 
 
 def _builder(name: str) -> Callable[..., Any]:
+    if card(name).framework == "keras":
+        device.prepare()
     return _named(card(name).builder)
 
 
