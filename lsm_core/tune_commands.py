@@ -61,15 +61,17 @@ def tune(
 
 
 def _as_json(tuned: "Tuning", found: "Found") -> str:
-    from lsm_core.tuning import trial_table
-
-    table = trial_table(found.trials).rename(columns={"score": tuned.by})
+    rows = [
+        {"iteration": trial.number, tuned.by: None if trial.failed else trial.score}
+        | {"values": trial.values, "seconds": trial.seconds, "message": trial.message}
+        for trial in found.trials
+    ]
     text = {
         "folder": str(tuned.path),
         "best": found.best._asdict(),
         "recipe": str(tuned.path / "best.yaml"),
         "test": found.test,
-        "trials": json.loads(table.to_json(orient="records")),
+        "trials": rows,
     }
     return json.dumps(text, indent=1)
 
