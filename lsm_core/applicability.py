@@ -22,7 +22,9 @@ from lsm_core.effects import open_subject, parts_of, permutation_importance
 from lsm_core.encoding import Encoder, fit_encoder
 from lsm_core.errors import SampleError
 from lsm_core.grid import grid_of
+from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Input
+from lsm_core.runs import open_run
 from lsm_core.study_area import is_units, open_area, rows_of, shape_of
 
 INSIDE, OUTSIDE = 1, 2
@@ -149,6 +151,7 @@ def fit_applicability(
     fit_on: pd.DataFrame,
     fold: ArrayLike,
     weights: Mapping[str, float] | None = None,
+    more: tuple[xr.Dataset, pd.DataFrame, ArrayLike] | None = None,
 ) -> Applicability:
     """The index of training places of a study area; `ds` may be another than the one to be judged.
 
@@ -159,9 +162,14 @@ def fit_applicability(
     fit_on : training places (row, col) of `ds`. fold : of each, see `fit_index`.
     weights : importance by factor; those below 0 count as 0. All of a factor's channels take its
         weight. Without, or with none above 0, every factor counts the same.
+    more : training places of a second area, with their folds: (its study area, places, fold).
     """
     encoder = fit_encoder(ds, Input(form="table", factors=tuple(names)), fit_on=fit_on)
-    x = prediction.gather(encoder, ds, fit_on["row"], fit_on["col"])(np.arange(len(fit_on)))
+    x = _seen(encoder, ds, fit_on)
+    if more is not None and len(more[1]):
+        x = np.concatenate([x, _seen(encoder, more[0], more[1])])
+        fold = [f"here {name}" for name in np.asarray(fold)]
+        fold += [f"there {name}" for name in np.asarray(more[2])]
     weights = {name: max(float((weights or {}).get(name, 0.0)), 0.0) for name in names}
     if not any(weights.values()):
         weights = dict.fromkeys(names, 1.0)
@@ -169,6 +177,10 @@ def fit_applicability(
     for name, part in parts_of(encoder).items():
         of_channel[part] = weights[name]
     return Applicability(fit_index(x, fold, of_channel), encoder, weights)
+
+
+def _seen(encoder: Encoder, ds: xr.Dataset, places: pd.DataFrame) -> NDArray[np.float32]:
+    return prediction.gather(encoder, ds, places["row"], places["col"])(np.arange(len(places)))
 
 
 def dissimilarity_strips(
@@ -210,10 +222,19 @@ def applicability_of(run: runs.Run, *, weighted: bool = True, repeats: int = 5) 
     Under the honest protocol the folds are its blocks; under the paper's, which splits at random,
     every place is a fold of its own. Weights are the permutation importance (drop in average
     precision) on the validation places: the test places have no say.
+
+    Of a model that was carried here from another area the training places are those it learnt from
+    there, and of this area those with a label; folds and weights are the source's.
     """
-    subject = open_subject(run)
-    train = run.samples[run.samples["split"] == "train"]
-    fold = train["block"] if run.recipe.protocol == "honest" else np.arange(len(train))
+    transfer = run.recipe.transfer
+    if transfer is not None and transfer.carries:
+        there = open_run(str(transfer.source))
+        subject, more = open_subject(there), (open_area(run.area_path), *_learnt_from(run))
+        train, fold = _learnt_from(there)
+        run = there
+    else:
+        subject, more = open_subject(run), None
+        train, fold = _learnt_from(run)
     weights = None
     if weighted:
         table = permutation_importance(
@@ -221,7 +242,17 @@ def applicability_of(run: runs.Run, *, weighted: bool = True, repeats: int = 5) 
         )
         weights = dict(zip(table["factor"], table["ap_drop"], strict=True))
     names = [factor.name for factor in subject.encoder.factors]
-    return fit_applicability(subject.ds, names, fit_on=train, fold=fold, weights=weights)
+    return fit_applicability(
+        subject.ds, names, fit_on=train, fold=fold, weights=weights, more=more
+    )
+
+
+def _learnt_from(run: runs.Run) -> tuple[pd.DataFrame, ArrayLike]:
+    """A run's training places but those without a label, and the fold of each."""
+    train = run.samples[run.samples["split"] == "train"]
+    if "origin" in train:
+        train = train[train["origin"] != UNLABELLED]
+    return train, train["block"] if run.recipe.protocol == "honest" else np.arange(len(train))
 
 
 def area_of_applicability(

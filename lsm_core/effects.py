@@ -55,7 +55,10 @@ class Subject:
     def training(self) -> NDArray[np.float32]:
         """What the model saw of up to 1,000 of its training places."""
         if "training" not in self.kept:
-            places = evenly(self.places("train"), MOST_TRAINING)
+            places = self.places("train")
+            if places.empty:  # carried here without a label: factors of its unlabelled places do
+                places = self.run.samples[self.run.samples["split"] == "train"]
+            places = evenly(places, MOST_TRAINING)
             self.kept["training"] = self.seen(places["row"], places["col"])
         return self.kept["training"]
 

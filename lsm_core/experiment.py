@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core import detected_area, evaluation, metrics, models, prediction, runs, transfer
+from lsm_core.arrival import arrive, checked_by
 from lsm_core.calibration import Calibrator
 from lsm_core.chips import draw_cells
 from lsm_core.detection import judge_objects, overlap_of_chips
@@ -117,7 +118,7 @@ def plan_run(recipe: Recipe) -> Plan:
     if recipe.transfer is None:
         ds = open_area(path)
     else:
-        path, ds, recipe, given, _ = transfer.arrive(recipe)
+        path, ds, recipe, given, _ = arrive(recipe)
     if is_units(ds):
         _fits_units(recipe)
     places = draw_places(ds, recipe)
@@ -198,7 +199,7 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     clock.lap("training")
 
     report({"event": "stage", "stage": "evaluating", "message": "scoring held-out places"})
-    check = transfer.checked_by(plan.recipe)
+    check = checked_by(plan.recipe)
     scores, calibrator = evaluation.calibrated(
         _score(model, plan), plan.recipe.calibration, check=check
     )

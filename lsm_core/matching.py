@@ -2,15 +2,8 @@
 
 A model carried to another area reads its factors there. One of the same name may be in other units,
 of another kind, or number its categories otherwise, and then the model reads nonsense without a
-complaint. Here such clashes are found. What a person knows to be the same is said in a mapping
-file, by which `as_source` gives the area in the terms of the source:
-
-    factors:
-      slope: slope_deg                                # the source's name: the target's
-      elevation: {from: elev_ft, times: 0.3048}       # target value x times + plus, in source units
-      lithology: {from: rock, codes: {1: 4, 2: 1, 9: missing}}     # target's code: the source's
-      land_use: {codes: same}                         # the codes mean the same in both
-      soil: {codes: names}                            # go by the names, whatever their codes
+complaint. Here such clashes are found. What a person knows to be the same is said in a
+`mapping_file`, by which `as_source` gives the area in the terms of the source.
 """
 
 import difflib
@@ -19,43 +12,20 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lsm_core.errors import AreaError, RecipeError
 from lsm_core.grid import INTEGER_NODATA, grid_of
+from lsm_core.mapping_file import FactorMapping as FactorMapping
+from lsm_core.mapping_file import load_mapping as load_mapping
 from lsm_core.study_area import categories, factors, flags, is_units
 
 UNNAMED = re.compile(r"(class|code|category|value)?[ _-]*\d+$", re.IGNORECASE)
 FAR, MOST = 4.0, 0.5  # deviations from the source's mean; share of the target beyond that is said
 COARSER = 1.5  # times the cell size from which terrain is not the same
-
-
-class FactorMapping(BaseModel):
-    """Where the target has one of the source's factors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    name: str | None = Field(None, alias="from")
-    times: float | None = None
-    plus: float = 0.0
-    codes: dict[int, int | Literal["missing"]] | Literal["same", "names"] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"from": value} if isinstance(value, str) else value
-
-
-class MappingFile(BaseModel):
-    """A mapping file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    factors: dict[str, FactorMapping] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -113,30 +83,6 @@ def known_of_encoder(encoder: Any) -> dict[str, Known]:
     }
 
 
-def load_mapping(path: Path | str) -> dict[str, FactorMapping]:
-    """Read a mapping file (see above).
-
-    Raises
-    ------
-    RecipeError : no such file, no YAML, or a key that is not known.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise RecipeError(f"no mapping file at {path}: give the path of a YAML file")
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return dict(MappingFile.model_validate(text).factors)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(
-            f"{path}: {where}: {first['msg']}; a mapping is `factors: {{slope: slope_deg}}` or "
-            "{from:, times:, plus:, codes:}"
-        ) from error
-
-
 # ------------------------------------------------------------------------------------ matching
 
 
@@ -153,7 +99,7 @@ def match(
     ----------
     source : of `known_of` or `known_of_encoder`.
     target : study area, of a grid or of units. Labels are not looked at.
-    mapping : of `load_mapping`; factors it does not name are matched by their own name.
+    mapping : of `mapping_file.load_mapping`; factors it does not name go by their own.
     same_origin : both were made from one file, so that codes without a name mean the same.
 
     A category clashes where one code has two names, one name has two codes, a code is in the target
@@ -267,7 +213,9 @@ def _check_names(
 ) -> None:
     for name, said in mapping.items():
         if name not in source:
-            raise RecipeError(f"the mapping names {name!r}, no factor of the source{_near(name, source)}")
+            raise RecipeError(
+                f"the mapping names {name!r}, no factor of the source{_near(name, source)}"
+            )
         if said.name is not None and said.name not in have:
             raise RecipeError(
                 f"the mapping takes {name} from {said.name!r}, which the area lacks"
@@ -331,9 +279,9 @@ def _legend_clash(
     unnamed = [n for c, n in there.items() if c in present and UNNAMED.fullmatch(n)]
     if unnamed and not same_origin:
         return (
-            f"codes have no names ({', '.join(unnamed)}), and the areas are of different files: the "
-            "same number may be another thing. Name them in both area files (`categories`), or map "
-            "them (`codes: same`, or code by code)"
+            f"codes have no names ({', '.join(unnamed)}), and the areas are of different files: "
+            "the same number may be another thing. Name them in both area files (`categories`), or "
+            "map them (`codes: same`, or code by code)"
         )
     return None
 
@@ -397,8 +345,8 @@ def _note(
         beyond = np.abs(values - known.mean) > FAR * known.std
         if values.size and beyond.mean() > MOST:
             notes.append(
-                f"{beyond.mean():.0%} of {there} lie more than {FAR:g} deviations from the source's "
-                f"mean of {known.mean:.4g}: are these the same units?"
+                f"{beyond.mean():.0%} of {there} lie over {FAR:g} deviations from the mean of the "
+                f"source, {known.mean:.4g}: are these the same units?"
             )
     return notes
 

@@ -16,13 +16,11 @@ from scipy.spatial import cKDTree
 from lsm_core.errors import SampleError
 from lsm_core.factor_tables import some_places
 from lsm_core.holdout import blocks_of_places, stream, too_near
+from lsm_core.labelling import UNLABELLED
 from lsm_core.protocol import Places
 from lsm_core.recipe import Recipe
 from lsm_core.strategy import xy_at
 from lsm_core.study_area import is_units
-
-
-UNLABELLED = "unlabelled"
 
 
 def asks_labels(recipe: Recipe) -> bool:
@@ -68,8 +66,8 @@ def keep_labels(ds: xr.Dataset, recipe: Recipe, places: Places) -> Places:
 def _drawn(recipe: Recipe, hard: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """Index of the labelled places, by the part they play."""
     settings = recipe.transfer
-    assert settings is not None and settings.asks is not None
-    n = settings.asks
+    assert settings is not None
+    n = settings.asks or 0
     slides = hard["label"] == 1
     wanted = int(np.clip(round(n * slides.mean()), 2, n - 2))
     rng = stream(recipe.seed, "target labels")
@@ -112,9 +110,7 @@ def _soft_of(samples: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
     return samples[(samples["label"] < 0) & samples["landslide_id"].isin(known)]
 
 
-def _pool(
-    ds: xr.Dataset, recipe: Recipe, test: pd.DataFrame, others: pd.DataFrame
-) -> pd.DataFrame:
+def _pool(ds: xr.Dataset, recipe: Recipe, test: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     """Places whose label is not looked at: of units all others, of a map random cells."""
     settings = recipe.transfer
     assert settings is not None
@@ -129,6 +125,4 @@ def _pool(
         x, y = xy_at(ds, cells["row"].to_numpy(), cells["col"].to_numpy())
         found = cells.assign(x=x, y=y)
         found["block"] = blocks_of_places(ds, recipe, found)
-    return found.assign(
-        label=-1, target=np.nan, landslide_id=0, origin=UNLABELLED, split="train"
-    )
+    return found.assign(label=-1, target=np.nan, landslide_id=0, origin=UNLABELLED, split="train")

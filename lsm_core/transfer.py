@@ -2,9 +2,8 @@
 
 Four ways: `direct`, the source's model as it is; `self_train`, which goes on with its own confident
 answers on the target; `inductive`, fine-tuned on target labels; and, to hold them against, a model
-of both areas' labels (pooled) or of the target's only (scratch). The target is read by the source's
-encoder, so that scaling, class limits and categories are those of the source, and factors must mean
-the same in both (`matching`).
+of both areas' labels (pooled) or of the target's only (scratch). What the target must be like, and
+what is seen of it, is settled in `arrival`.
 
 Sources: Front. Earth Sci. 2023, 11, 1105985 (direct, self and inductive transfer; what "self" is
 is not said there: self-training is our reading); Gondwana Research 2022,
@@ -13,35 +12,23 @@ doi 10.1016/j.gr.2022.07.008 (pre-training, then fine-tuning with few labels).
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import freezing, matching, models, prediction, runs, training
+from lsm_core import freezing, models, prediction, runs, training
+from lsm_core.arrival import arrive, transfer_of
 from lsm_core.encoding import Encoder
-from lsm_core.errors import AreaError, RecipeError, Stopped
+from lsm_core.errors import Stopped
 from lsm_core.fitting import Ask, Report, balanced, batches, fit_model, options_of
+from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Recipe
-from lsm_core.study_area import area_path, is_units, open_area, save_area
-from lsm_core.study_area import inventory as inventory_of
-from lsm_core.study_area import units_of
-from lsm_core.target_labels import UNLABELLED
+from lsm_core.study_area import open_area
 
 GENTLE = 0.1  # times the training rate, for fine-tuning
-ARRAYS = Callable[[NDArray[np.intp]], NDArray[np.float32]]
-
-
-class Arrival(NamedTuple):
-    """The target in the terms of the source: its folder, Dataset, the recipe, and what matched."""
-
-    path: Path
-    ds: xr.Dataset
-    recipe: Recipe
-    encoder: Encoder | None  # the source's; None where the target is learnt from by itself
-    origin: dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------ three ways
@@ -152,133 +139,6 @@ def confident(
     return index, np.repeat([1, 0], n)
 
 
-# ------------------------------------------------------------------------------------- arriving
-
-
-def arrive(recipe: Recipe) -> Arrival:
-    """Open the target as the source knows it, or refuse.
-
-    Raises
-    ------
-    RunError : no such source, or it is not done. RecipeError : the recipe's model or input is not
-    the source's, or a model that cannot be fine-tuned. AreaError : factors clash, or are missing.
-    """
-    settings = recipe.transfer
-    assert settings is not None and recipe.area is not None
-    path = area_path(recipe.area)
-    ds = open_area(path)
-    if settings.source is None:
-        return Arrival(path, ds, recipe, None, {"how": settings.how})
-    source = runs.open_run(settings.source)
-    encoder = Encoder.from_json(source.encoder)
-    if encoder.form == "chip":
-        raise RecipeError(f"{source.id} learnt from chips: map them with `lsm predict` instead")
-    _same_model(recipe, source)
-    if encoder.scales and is_units(ds):
-        raise AreaError(f"{recipe.area} is made of units: windows of {source.id} need a grid")
-    known = matching.known_of_encoder(encoder)
-    mapping = matching.load_mapping(settings.mapping) if settings.mapping else {}
-    prints = source.area.get("fingerprints", {})
-    found = matching.match(
-        known,
-        ds,
-        mapping,
-        same_origin=matching.shared_origin(prints, matching.fingerprints_of(ds)),
-    )
-    matching.refuse(found, source.id, recipe.area)
-    notes = [*found.notes, *_cells(source, ds)]
-    if mapping:
-        path, ds = _mapped(path, ds, source.area["name"], known, mapping)
-    names = recipe.input.model_copy(update={"factors": tuple(known), "classes": {}})
-    if not settings.carries:  # class limits of the recipe are the target's own affair
-        names = recipe.input.model_copy(update={"factors": tuple(known)})
-    origin = {
-        "how": settings.how,
-        "source": source.id,
-        "source_path": str(source.path),
-        "source_area": source.area["name"],
-        "source_fingerprints": prints,
-        "source_model": source.recipe.model.name,
-        "source_places": int((source.samples["split"] == "train").sum()),
-        "factors": found.pairs,
-        "not_used": list(found.unused),
-        "notes": notes,
-    }
-    arrived = recipe.model_copy(update={"input": names})
-    return Arrival(path, ds, arrived, encoder if settings.carries else None, origin)
-
-
-def _same_model(recipe: Recipe, source: runs.Run) -> None:
-    settings, card = recipe.transfer, models.card(recipe.model.name)
-    assert settings is not None
-    if recipe.selection is not None and settings.carries:
-        raise RecipeError(
-            "the source has chosen its factors: leave the section selection out of a transfer"
-        )
-    if source.state != "done":
-        raise RecipeError(f"the source {source.id} is {source.state}: only a finished run will do")
-    for what, own, theirs in (
-        ("model", recipe.model, source.recipe.model),
-        ("input.form", recipe.input.form, source.recipe.input.form),
-    ):
-        if own != theirs and settings.carries:
-            raise RecipeError(f"{what} is {own} here, but {theirs} in the source {source.id}")
-    if settings.how == "inductive" and card.framework != "keras":
-        raise RecipeError(
-            f"{card.name} cannot be fine-tuned: it has no weights that go on learning. Take a "
-            "network, or transfer.how pooled, which learns from both areas"
-        )
-    if settings.how not in ("direct", "scratch") and models.trainer_of(recipe.model.name):
-        raise RecipeError(
-            f"{card.name} is trained by a loop of its own: transfer.how direct or scratch only"
-        )
-
-
-def _cells(source: runs.Run, target: xr.Dataset) -> list[str]:
-    try:
-        return matching.cell_size_note(open_area(source.area_path), target)
-    except AreaError:
-        return [f"the source's area {source.area['name']} is not there any more: cells not compared"]
-
-
-def _mapped(
-    path: Path,
-    ds: xr.Dataset,
-    source_area: str,
-    known: dict[str, matching.Known],
-    mapping: dict[str, matching.FactorMapping],
-) -> tuple[Path, xr.Dataset]:
-    """The target as a built area of its own, `<target>_as_<source>`, made anew where it is old."""
-    name = f"{ds.attrs['name']}_as_{source_area}"
-    mark = matching.stamp(known, mapping, matching.fingerprints_of(ds))
-    place = area_path(name)
-    if place.is_dir():
-        there = open_area(place)
-        if there.attrs.get("mapped") == mark:
-            return place, there
-    made = matching.as_source(ds.load(), known, mapping)
-    made = made.assign_attrs(name=name, mapped=mark)
-    try:
-        shapes = units_of(path) if is_units(ds) else inventory_of(path)
-    except AreaError:  # units without a place
-        shapes = None
-    save_area(made, place, inventory=shapes)
-    return place, open_area(place)
-
-
-def checked_by(recipe: Recipe) -> pd.DataFrame | None:
-    """Validation places by which a run without target labels sets thresholds: the source's.
-
-    With the scores that the source's model gave them. None where the run has labels of its own.
-    """
-    settings = recipe.transfer
-    if settings is None or settings.asks != 0:
-        return None
-    scores = runs.open_run(str(settings.source)).scores
-    scores = scores.assign(score=scores["raw"] if "raw" in scores else scores["score"])
-    return scores[scores["split"] == "validation"]
-
-
 # -------------------------------------------------------------------------------------- learning
 
 
@@ -295,8 +155,7 @@ def fit_transfer(
 
     Arguments and Stopped as in `fitting.fit_model`; `samples` after `target_labels.keep_labels`.
     """
-    settings = recipe.transfer
-    assert settings is not None
+    settings = transfer_of(recipe)
     labelled = samples[samples["origin"] != UNLABELLED]
     if settings.how == "scratch":
         model = fit_model(recipe, ds, encoder, labelled, path, report, should_stop)
@@ -305,16 +164,15 @@ def fit_transfer(
     source = runs.open_run(str(settings.source))
     say = f"{settings.how} transfer of {recipe.model.name} from {source.id}"
     report({"event": "stage", "stage": "training", "message": say})
+    told: dict[str, Any] = {}
     if settings.how == "direct":
-        model, told = direct(source), {}
+        model = direct(source)
     elif models.card(recipe.model.name).framework == "keras":
         model, told = _network(recipe, ds, encoder, samples, source, report, should_stop)
     else:
         model, told = _estimator(recipe, ds, encoder, samples, source)
     options = options_of(recipe)
-    prediction.save_model(
-        model, recipe.model.name, encoder.input_shape, options, path / "model"
-    )
+    prediction.save_model(model, recipe.model.name, encoder.input_shape, options, path / "model")
     _write(path, recipe, labelled, told)
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")
@@ -331,14 +189,6 @@ def _write(path: Path, recipe: Recipe, labelled: pd.DataFrame, told: dict[str, A
     runs.write_json(path / "transfer.json", found | told)
 
 
-class _Places(NamedTuple):
-    """Places of one area: what the model sees of them, by index; target, label, weight."""
-
-    gather: ARRAYS
-    target: NDArray[np.float32]
-    label: NDArray[Any]
-
-
 def _network(
     recipe: Recipe,
     ds: xr.Dataset,
@@ -348,19 +198,26 @@ def _network(
     report: Report,
     should_stop: Ask,
 ) -> tuple[Any, dict[str, Any]]:
-    settings = recipe.transfer
-    assert settings is not None
+    settings = transfer_of(recipe)
     rate = settings.rate or GENTLE * recipe.training.learning_rate
     gentle = recipe.training.model_copy(update={"learning_rate": rate})
     own = _parts(recipe, ds, encoder, samples)
-    shut = {"freeze": settings.freeze, "norms": settings.norms}
+
+    def tune(model: Any, feed: training.Feed) -> dict[str, Any]:
+        return inductive(
+            model,
+            feed,
+            gentle,
+            freeze=settings.freeze,
+            norms=settings.norms,
+            on_progress=report,
+            should_stop=should_stop,
+        )
+
     if settings.how == "inductive":
         feed = _feed(recipe, own["train"], own["validation"])
         model = direct(source)
-        told = inductive(
-            model, feed, gentle, **shut, on_progress=report, should_stop=should_stop
-        )
-        return model, told | {"rate": rate}
+        return model, tune(model, feed) | {"rate": rate}
     theirs = _parts(recipe, open_area(source.area_path), encoder, source.samples)
     check = theirs["validation"] + own["validation"]
     if settings.how == "pooled":
@@ -375,22 +232,21 @@ def _network(
         return model, {}
     model = direct(source)
     pool = samples[samples["origin"] == UNLABELLED]
-    told = []
+    epochs: list[int] = []
 
     def score() -> NDArray[np.float32]:
         return prediction.score_places(model, encoder, ds, pool["row"], pool["col"])
 
     def learn(index: NDArray[np.intp], label: NDArray[np.int_]) -> None:
-        answers = pool.iloc[index].assign(label=label, target=label.astype("float32"))
+        answers = pool.iloc[index].assign(
+            label=label, target=label.astype("float32"), origin="own answer"
+        )
         more = _parts(recipe, ds, encoder, answers)["train"]
         feed = _feed(recipe, theirs["train"] + own["train"] + more, check)
-        found = inductive(
-            model, feed, gentle, **shut, on_progress=report, should_stop=should_stop
-        )
-        told.append(found["epochs"])
+        epochs.append(tune(model, feed)["epochs"])
 
     rounds = _rounds(recipe, score, learn)
-    return model, {"rounds": rounds, "epochs": told, "rate": rate}
+    return model, {"rounds": rounds, "epochs": epochs, "rate": rate}
 
 
 def _estimator(
@@ -399,8 +255,7 @@ def _estimator(
     """Pooled, or self-training: a scikit-learn model has nothing to go on from, and learns anew."""
     from lsm_core.models.baselines import fit_estimator
 
-    settings = recipe.transfer
-    assert settings is not None
+    settings = transfer_of(recipe)
     area = open_area(source.area_path)
     both = [(area, _train(source.samples)), (ds, _train(samples))]
 
@@ -429,8 +284,7 @@ def _estimator(
 
 
 def _rounds(recipe: Recipe, score: Any, learn: Any) -> list[dict[str, Any]]:
-    settings = recipe.transfer
-    assert settings is not None
+    settings = transfer_of(recipe)
     return self_train(
         score,
         learn,
@@ -452,7 +306,7 @@ def _parts(
     recipe: Recipe, ds: xr.Dataset, encoder: Encoder, samples: pd.DataFrame
 ) -> dict[str, list[training.Batches]]:
     """Training and validation places of one area, as lists of none or one set of batches."""
-    seen = samples[samples["target"].notna()]
+    seen = samples[samples["origin"] != UNLABELLED]
     found = {}
     for part in ("train", "validation"):
         own = seen[seen["split"] == part]
@@ -489,7 +343,7 @@ def together(
         seen[order] = np.concatenate(some)
         return seen
 
-    weighed = [part.weight for part in parts]
+    weighed = [part.weight for part in parts if part.weight is not None]
     return training.Batches(
         gather,
         np.concatenate([part.target for part in parts]),
@@ -497,5 +351,5 @@ def together(
         batch,
         rng,
         shuffle=shuffle,
-        weight=np.concatenate(weighed) if all(w is not None for w in weighed) else None,  # type: ignore[arg-type]
+        weight=np.concatenate(weighed) if len(weighed) == len(parts) else None,
     )

@@ -3,8 +3,8 @@
 Source: Frontiers in Earth Science 2023, 11, 1105985, an artificial neural network on 13 factors.
 It states nothing of layers, activation, loss or rate. Chosen here: two hidden layers of 64 and 32
 with ReLU, dropout 0.2, one sigmoid. The network standardises its input itself, by means and
-deviations that are taken from training places (`models.learn_scale`), so that they travel with its weights: an
-area it is carried to is seen on the scale of the area it was trained on.
+deviations that are taken from training places (`models.learn_scale`), so that they travel with its
+weights: an area it is carried to is seen on the scale of the area it was trained on.
 """
 
 from itertools import count
@@ -24,9 +24,7 @@ class Standardise(layers.Layer):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         shape = (input_shape[-1],)
-        self.mean = self.add_weight(
-            shape=shape, initializer="zeros", trainable=False, name="mean"
-        )
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
         self.deviation = self.add_weight(
             shape=shape, initializer="ones", trainable=False, name="deviation"
         )

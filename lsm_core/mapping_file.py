@@ -1,0 +1,63 @@
+"""The mapping file: what a person knows to be the same in two areas.
+
+factors:
+  slope: slope_deg                                # the source's name: the target's
+  elevation: {from: elev_ft, times: 0.3048}       # target value x times + plus, in source units
+  lithology: {from: rock, codes: {1: 4, 2: 1, 9: missing}}     # target's code: the source's
+  land_use: {codes: same}                         # the codes mean the same in both
+  soil: {codes: names}                            # go by the names, whatever their codes
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lsm_core.errors import RecipeError
+
+
+class FactorMapping(BaseModel):
+    """Where the target has one of the source's factors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    name: str | None = Field(None, alias="from")
+    times: float | None = None
+    plus: float = 0.0
+    codes: dict[int, int | Literal["missing"]] | Literal["same", "names"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, str) else value
+
+
+class MappingFile(BaseModel):
+    """A mapping file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    factors: dict[str, FactorMapping] = Field(min_length=1)
+
+
+def load_mapping(path: Path | str) -> dict[str, FactorMapping]:
+    """Read a mapping file (see above).
+
+    Raises
+    ------
+    RecipeError : no such file, no YAML, or a key that is not known.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecipeError(f"no mapping file at {path}: give the path of a YAML file")
+    try:
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return dict(MappingFile.model_validate(text).factors)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(
+            f"{path}: {where}: {first['msg']}; a mapping is `factors: {{slope: slope_deg}}` or "
+            "{from:, times:, plus:, codes:}"
+        ) from error

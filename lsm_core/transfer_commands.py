@@ -1,0 +1,234 @@
+"""`lsm transfer`: carry a run to another area, see what matches, and draw learning curves."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lsm_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from lsm_core.recipe import Recipe
+    from lsm_core.runs import Run
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+Mapping = Annotated[
+    Path | None, typer.Option(help="File that says which factors and codes are the same.")
+]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")]
+HOWS = "direct, self, inductive, pooled or scratch"
+
+
+class _Shortcut(TyperGroup):
+    """`lsm transfer RUN ...` is short for `lsm transfer run RUN ...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+transfer_app = typer.Typer(
+    cls=_Shortcut,
+    no_args_is_help=True,
+    help="Carry a model to another area: `lsm transfer RUN --area TARGET --how inductive`.",
+)
+
+
+@transfer_app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="A finished run: the source.", metavar="RUN")],
+    area: Annotated[str, typer.Option(help="The target: a built area.")],
+    how: Annotated[str, typer.Option(help=f"{HOWS}.")] = "direct",
+    labels: Annotated[
+        int | None, typer.Option(help="Target places with a label; all without.")
+    ] = None,
+    freeze: Annotated[
+        int, typer.Option(help="First layers that stay as they are; -1: all but the last.")
+    ] = 0,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of fine-tuning.")] = None,
+    mapping: Mapping = None,
+    into: Annotated[Path | None, typer.Option(help="Folder for the run; the workspace.")] = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Carry a run's model to another area: a run of its own there, judged on held-out places."""
+    from lsm_core import experiment, report
+    from lsm_core.foreground import tell, work
+    from lsm_core.runs import create_run, open_run, runs_folder
+
+    there = open_run(source)
+    given: dict[str, Any] = {"labels": labels, "freeze": freeze or None, "rate": rate}
+    given["mapping"] = str(mapping.resolve()) if mapping else None
+    recipe = carried(there, area, how, given, changes or [])
+    plan = experiment.plan_run(recipe)
+    if not as_json:
+        print(_from_words(there, recipe))
+        print(report.plan_in_words(recipe, plan.counts))
+    done = work(plan, create_run(recipe, plan.area, into or runs_folder()), as_json)
+    if recipe.map and recipe.transfer is not None and recipe.transfer.carries:
+        from lsm_core.applicability import area_of_applicability
+
+        trusted = area_of_applicability(done)
+        if not as_json:
+            print(trusted["words"])
+    tell(done, as_json, report.result_in_words(done))
+
+
+def carried(
+    source: "Run", area: str, how: str, given: dict[str, Any], changes: list[str]
+) -> "Recipe":
+    """The recipe of a transferred run: the source's own, on another area.
+
+    `given` : more of the section `transfer`; None is left out. The source's labels, if it had a
+    number of them, and its choice of factors are its own.
+    """
+    from lsm_core.recipe import changes_of, make_recipe
+
+    plain = source.recipe.model_dump(mode="json", exclude={"transfer", "selection"})
+    plain["name"] = f"{source.recipe.name}_{how}"
+    plain["title"] = f"{source.recipe.title or source.recipe.name}, {how}"
+    settings = {key: value for key, value in given.items() if value is not None}
+    settings |= {"how": how, "source": str(source.path)}
+    return make_recipe(plain, [f"area={area}", *changes_of({"transfer": settings}), *changes])
+
+
+def _from_words(source: "Run", recipe: "Recipe") -> str:
+    settings = recipe.transfer
+    assert settings is not None
+    asked = "all" if settings.asks is None else settings.asks
+    return (
+        f"{settings.how} transfer from {source.id} ({source.area['name']}), target labels: {asked}"
+    )
+
+
+@transfer_app.command()
+def match(
+    source: Annotated[str, typer.Argument(help="A finished run, or a built area.")],
+    target: Annotated[str, typer.Argument(help="A built area.")],
+    mapping: Mapping = None,
+    as_json: Json = False,
+) -> None:
+    """Which factors of two areas are the same, by name, units, categories (status 2: not all)."""
+    from lsm_core import matching
+    from lsm_core.study_area import area_path, open_area
+
+    there = open_area(area_path(target))
+    known, prints, notes = _known(source, there)
+    said = matching.load_mapping(mapping) if mapping else {}
+    same = matching.shared_origin(prints, matching.fingerprints_of(there))
+    found = matching.match(known, there, said, same_origin=same)
+    found = dataclasses.replace(found, notes=(*found.notes, *notes))
+    print(
+        json.dumps(vars(found), indent=1) if as_json else matching.in_words(found, source, target)
+    )
+    matching.refuse(found, source, target)
+
+
+def _known(source: str, target: Any) -> tuple[Any, dict[str, str], list[str]]:
+    """What a run's encoder, or else an area, knows of its factors; fingerprints; remarks."""
+    from lsm_core import matching
+    from lsm_core.encoder import Encoder
+    from lsm_core.errors import RunError
+    from lsm_core.runs import open_run
+    from lsm_core.study_area import area_path, open_area
+
+    if area_path(source).is_dir():
+        ds = open_area(area_path(source))
+        notes = matching.cell_size_note(ds, target)
+        return matching.known_of(ds), matching.fingerprints_of(ds), notes
+    try:
+        run = open_run(source)
+    except RunError as error:
+        raise RecipeError(f"{source} is neither a built area nor a run: {error}") from error
+    return (
+        matching.known_of_encoder(Encoder.from_json(run.encoder)),
+        run.area.get("fingerprints", {}),
+        [],
+    )
+
+
+@transfer_app.command()
+def study(
+    recipe: Annotated[str, typer.Argument(help="Recipe of the source: a file, or its name.")],
+    source: Annotated[str, typer.Option(help="Area to train on.")],
+    area: Annotated[str, typer.Option(help="The target.")],
+    labels: Annotated[
+        str, typer.Option(help="Numbers of target labels, by comma; `all` is one.")
+    ] = "10,30,100,300,1000",
+    scales: Annotated[
+        str, typer.Option(help="Numbers of source places, of one region each; `all` is one.")
+    ] = "all",
+    draws: Annotated[int, typer.Option(min=1, help="Repeats, each with other labels.")] = 10,
+    how: Annotated[
+        str, typer.Option(help="Ways, by comma.")
+    ] = "direct,self,inductive,pooled,scratch",
+    freeze: Annotated[int, typer.Option(help="First layers that stay as they are.")] = 0,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of fine-tuning.")] = None,
+    mapping: Mapping = None,
+    into: Annotated[Path | None, typer.Option(help="Folder for the runs; the workspace.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder for tables and figures.")] = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Learning curves: source scale by target labels, over draws; finished runs are used again."""
+    from lsm_core import learning_curves
+    from lsm_core.foreground import quiet_networks, recipe_of
+    from lsm_core.runs import runs_folder
+
+    quiet_networks()
+    given: dict[str, Any] = {"freeze": freeze or None, "rate": rate}
+    given["mapping"] = str(mapping.resolve()) if mapping else None
+    asked = learning_curves.Study(
+        recipe_of(recipe, None, changes),
+        source,
+        area,
+        _numbers(scales, "--scales"),
+        _numbers(labels, "--labels"),
+        draws,
+        tuple(name.strip() for name in how.split(",")),
+        {key: value for key, value in given.items() if value is not None},
+    )
+    say = (lambda line: None) if as_json else (lambda line: print(line, flush=True))
+    rows = learning_curves.carry_out(asked, into or runs_folder(), say)
+    table = learning_curves.summary(rows)
+    if to:
+        write_study(to, rows, table, f"{source} to {area}")
+    if as_json:
+        print(table.to_json(orient="records", indent=1))
+        return
+    print(learning_curves.in_words(table))
+    for than in [name for name in ("scratch", "direct", "pooled") if name in set(rows["how"])]:
+        print(learning_curves.gains_in_words(rows, than))
+
+
+def write_study(to: Path, rows: Any, table: Any, title: str) -> None:
+    """Tables as CSV, a figure a metric as a page and as a small picture."""
+    from lsm_core import figures, learning_curves, transfer_figures
+    from lsm_core.run_files import write_table, write_text
+
+    to.mkdir(parents=True, exist_ok=True)
+    write_table(to / "runs.csv", rows)
+    write_table(to / "learning_curves.csv", table)
+    for than in ("scratch", "direct", "pooled"):
+        gained = learning_curves.gains(rows, than)
+        if len(gained):
+            write_table(to / f"gains_over_{than}.csv", gained)
+    if table["labels"].notna().any():
+        for metric in learning_curves.METRICS:
+            named = f"{title}: {transfer_figures.NAMES[metric]} by target labels"
+            drawn = transfer_figures.learning_curves_of(table, metric, named)
+            write_text(to / f"{metric}.html", figures.page_of(drawn, named))
+            transfer_figures.save_png(drawn, to / f"{metric}.png")
+
+
+def _numbers(text: str, option: str) -> tuple[int | None, ...]:
+    try:
+        return tuple(None if n.strip() == "all" else int(n) for n in text.split(","))
+    except ValueError as error:
+        raise RecipeError(
+            f"{option} takes numbers by comma, such as 10,30,100,all; got {text}"
+        ) from error
