@@ -92,7 +92,7 @@ class FromScores(Delineation):
     changes: dict[str, Any] = Field({}, description="of the recipe, as key: value")
     ground: Literal["unseen", "all"] = "unseen"
     labels: Literal["detected", "mapped"] = "detected"
-    overlap: float = Field(0.1, gt=0, le=1, description="share of cells by which landslides match")
+    overlap: float = Field(0.5, gt=0, le=1, description="share of cells by which landslides match")
 
     @model_validator(mode="after")
     def _from_someone(self) -> "FromScores":

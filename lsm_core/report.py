@@ -91,6 +91,7 @@ def result_in_words(run: Run) -> str:
             f"prevalence {m['scores']['prevalence']:.2f})",
             f"AP {m['average_precision']:.3f}  AUC {m['roc_auc']:.3f}  "
             f"accuracy {m['scores']['accuracy']:.3f}  F1 {m['scores']['f1']:.3f}",
+            *_mapped_in_words(m),
             f"leakage: {m['overlap']['verdict']}",
             *(f"zones, {where}: {s['words']}" for where, s in m.get("reasonableness", {}).items()),
             *(f"warning: {line}" for line in m.get("warnings", [])),
@@ -98,6 +99,20 @@ def result_in_words(run: Run) -> str:
             f"run folder: {run.path}",
         ]
     )
+
+
+def _mapped_in_words(m: dict[str, Any]) -> list[str]:
+    """Of a run on detected landslides: what it is worth on the mapped ones, and where they are."""
+    if "mapped" not in m:
+        return []
+    told = m["detection"]
+    words = [f"detected by {told['run']}: {line.strip()}" for line in told["words"].splitlines()]
+    return [
+        f"on the {m['mapped']['landslides']} mapped landslides of the same test ground: "
+        f"AP {m['mapped']['average_precision']:.3f}  AUC {m['mapped']['roc_auc']:.3f}",
+        *(line for line in words if "mapped landslides found" in line),
+        f"detector: {told['leakage']['words']}",
+    ]
 
 
 def list_of(runs: list[Run]) -> pd.DataFrame:
