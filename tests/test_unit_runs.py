@@ -136,7 +136,9 @@ def test_runs_on_one_table_are_compared(honest, tables):
     compared = runs.compare([honest, logistic])
     assert len(compared["scores"]) == 2
     assert (compared["scores"]["auc"] > 0.8).all()
-    zones = [p for p in tables_in_words(compared).split("\n\n") if p.startswith("Zoning by natural")]
+    zones = [
+        p for p in tables_in_words(compared).split("\n\n") if p.startswith("Zoning by natural")
+    ]
     assert all(part.count("% of the units, ") == 2 for part in zones)
     assert zones
     told = honest.metrics["reasonableness"]["whole map"]["words"]
