@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from lsm_core.effects import Subject, evenly, parts_of, share_of
 
 TREES = (
+    "HeatForest",
     *("RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier"),
     *("GradientBoostingClassifier", "HistGradientBoostingClassifier"),
 )

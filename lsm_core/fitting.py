@@ -101,7 +101,7 @@ def _fit_places(
         if encoder.form == "classes":
             runs.write_table(path / "bivariate.csv", class_tables(encoder, x, train["label"]))
         weight = balanced(train["label"]) if recipe.training.weights == "balanced" else None
-        fit_estimator(model, x, train["label"], weight)
+        fit_estimator(model, x, train["target" if models.card(name).soft else "label"], weight)
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")

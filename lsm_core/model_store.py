@@ -19,6 +19,7 @@ PLAIN = "model.json"  # of models of ours that are a few numbers
 TRUSTED = [  # beyond scikit-learn's own public types
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "lsm_core.models.baselines.HeatForest",
 ]
 
 
@@ -29,7 +30,8 @@ def save_model(
 
     `architecture.json` says which entry of the menu it is and how it was built; it is written last,
     so a folder that has one is whole. Beside it lies `weights.weights.h5` or `model.skops`, or
-    `model.json` of a model that has `to_json` and `from_json` itself.
+    `model.json` of a model that has `to_json` and `from_json` itself. Of a search the model that it
+    chose is stored.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if models.card(name).framework == "keras":
@@ -42,8 +44,9 @@ def save_model(
     else:
         import skops.io
 
+        chosen = getattr(model, "best_estimator_", model)
         path = folder / ESTIMATOR
-        _replace(path, folder / f"unfinished.{ESTIMATOR}", lambda to: skops.io.dump(model, to))
+        _replace(path, folder / f"unfinished.{ESTIMATOR}", lambda to: skops.io.dump(chosen, to))
     text = json.dumps({"model": name, "input_shape": list(input_shape), "options": options})
     path = folder / ARCHITECTURE
     _replace(path, folder / f"unfinished.{ARCHITECTURE}", lambda to: to.write_text(text, "utf-8"))

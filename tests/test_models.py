@@ -14,6 +14,8 @@ NETWORKS = [card.name for card in models.MENU.values() if card.framework == "ker
 BASELINES = [card.name for card in models.MENU.values() if card.framework == "sklearn"]
 QUICK = {
     "random_forest": {"n_estimators": 20},
+    "random_forest_heat": {"n_estimators": 20},
+    "random_forest_grid": {"n_estimators": [20], "min_samples_leaf": [1], "n_jobs": 1},
     "gbdt_lr": {"n_estimators": 20, "min_samples_leaf": 5},
     "gradient_boosting": {"max_iter": 20, "learning_rate": 0.3, "min_samples_leaf": 5},
 }
@@ -284,7 +286,8 @@ def test_a_baseline_scores_higher_where_landslides_count_more(name):
     r = np.random.default_rng(0)
     x = r.normal(size=(400, 3)).astype(np.float32)
     label = (x[:, 0] + 2 * r.normal(size=400) > 1).astype(int)
-    options = QUICK.get(name, {}) | ({"min_samples_leaf": 40} if name == "random_forest" else {})
+    forest = name.startswith("random_forest")
+    options = QUICK.get(name, {}) | ({"min_samples_leaf": 40} if forest else {})
 
     def fitted(weight):
         return fit_estimator(models.build(name, (3,), seed=1, **options), x, label, weight)
@@ -292,7 +295,7 @@ def test_a_baseline_scores_higher_where_landslides_count_more(name):
     plain_score = fitted(None).predict_proba(x)[:, 1]
     heavy = fitted(np.where(label == 1, 5.0, 1.0)).predict_proba(x)[:, 1]
     assert heavy.mean() > plain_score.mean() + 0.1
-    if name != "random_forest":
+    if not forest:
         even = fitted(np.ones(400)).predict_proba(x)[:, 1]
         np.testing.assert_allclose(even, plain_score, atol=1e-6)
 

@@ -251,6 +251,8 @@ def test_a_stored_model_scores_as_before(name, tmp_path):
         options = {"scse": False}
     if name == "random_forest":
         options = {"n_estimators": 12, "max_features": 0.5}
+    if name == "random_forest_grid":
+        options = {"n_estimators": [12], "max_features": [0.5], "n_jobs": 1}
     rng = np.random.default_rng(0)
     x = rng.random((40, *shape), dtype=np.float32)
     model = models.build(name, shape, seed=3, **options)
