@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format bench e2e lock clean
+.PHONY: help setup app test check format bench backends e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
+	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
 	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
 	@echo "make lock    renew requirements.lock"
 
@@ -43,6 +44,28 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.run
 
+# Keras runs on other libraries than TensorFlow too. All else is taken from $(VENV).
+BACKENDS ?= jax torch
+JAX ?= jax
+TORCH ?= torch==2.13.0
+OF_NETWORKS := $(addprefix tests/test_,every_model.py training.py dropout.py attribution.py)
+
+backends: $(BACKENDS:%=backend-%)
+
+backend-%: .backends/%/.ready
+	KERAS_BACKEND=$* .backends/$*/bin/python -m pytest $(OF_NETWORKS)
+
+# Kept between two calls of make.
+.PRECIOUS: .backends/%/.ready
+.backends/jax/.ready: PACKAGE = $(JAX)
+.backends/torch/.ready: PACKAGE = $(TORCH)
+.backends/%/.ready: $(READY)
+	$(PYTHON) -m venv .backends/$*
+	$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > $$(ls -d .backends/$*/lib/python3*/site-packages)/rest.pth
+	.backends/$*/bin/python -m pip install --quiet "$(PACKAGE)"
+	touch $@
+
 e2e: setup
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	LSM_WALK=1 $(BIN)/python -m pytest tests/test_walk.py
@@ -56,4 +79,4 @@ lock:
 	rm -rf .lock-venv
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .backends build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
