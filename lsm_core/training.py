@@ -129,7 +129,7 @@ def fit(
     on_progress: Report | None = None,
     should_stop: Ask | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a Keras model with Adam; afterwards it holds the weights of its best or last epoch.
+    """Train a Keras model; afterwards it holds the weights of its best or last epoch.
 
     Best is the highest validation accuracy (score >= .5 against hard labels; samples without one do
     not count), among equals the lowest validation loss (on targets). Training ends after `epochs`,
@@ -139,8 +139,8 @@ def fit(
     Parameters
     ----------
     model : built, with one output in (0, 1). It is compiled here.
-    settings : epochs, batch, learning_rate, patience, loss ("mse" or "binary_crossentropy"). The
-        size of a batch is in the feed already.
+    settings : epochs, batch, learning_rate, optimizer ("adam" or "sgd"), patience, loss ("mse",
+        "binary_crossentropy" or "focal"). The size of a batch is in the feed already.
     on_progress : gets {"event": "epoch", epoch, epochs, loss, val_loss, val_accuracy,
         val_average_precision, seconds (of the epoch), eta (seconds, at most)} after each epoch, and
         {"event": "batch", epoch, epochs, batch, batches, loss, eta} at most four times a second.
