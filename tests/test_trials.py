@@ -241,6 +241,7 @@ def test_inner_folds_share_out_all_that_is_not_tested_and_keep_the_gap(forest, t
             assert tested in (None, places)
             tested = places
         assert not checked[0] & checked[1]
+        assert pair[0].encoder != pair[1].encoder  # each learnt from its own training places
     whole = experiment.plan_run(forest).samples
     rest = whole[whole["split"] != "test"]
     assert checked[0] | checked[1] == set(zip(rest["row"], rest["col"], strict=True))
