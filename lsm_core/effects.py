@@ -207,9 +207,10 @@ def put_factor(encoder: Encoder, factor: FittedFactor, attrs: dict[str, Any]) ->
 
     In a window a continuous factor is shifted as a whole, so that the centre gets the value and the
     relief about it stays; a direction or a category fills the window. In a one-hot image the
-    value's class is set. `attrs` are those of the area's layer. NaN of a direction is flat.
+    value's class is set. `attrs` are those of the area's layer. NaN of a direction is flat. Means
+    and spreads of a table's surroundings follow as those of such a window would.
     """
-    alone = dataclasses.replace(encoder, factors=(factor,), bands=())
+    alone = dataclasses.replace(encoder, factors=(factor,), bands=(), surroundings=0)
     part = parts_of(encoder)[factor.name]
 
     def put(x: NDArray[np.float32], value: NDArray[Any]) -> NDArray[np.float32]:
@@ -226,10 +227,20 @@ def put_factor(encoder: Encoder, factor: FittedFactor, attrs: dict[str, Any]) ->
                 code = share + (code - _centre(share, encoder))
             share[...] = code
         else:
-            share[...] = code
+            _put_in_table(share, code, factor)
         return x
 
     return put
+
+
+def _put_in_table(share: NDArray[Any], code: NDArray[Any], factor: FittedFactor) -> None:
+    """A factor's own columns; behind them may be the means and spreads of its surroundings."""
+    own = code.shape[1]
+    if share.shape[1] > own and factor.kind == "continuous":
+        share[:, own : 2 * own] += code - share[:, :own]
+    elif share.shape[1] > own:
+        share[:, own : 2 * own], share[:, 2 * own :] = code, 0
+    share[:, :own] = code
 
 
 def _centre(share: NDArray[Any], encoder: Encoder) -> NDArray[Any]:

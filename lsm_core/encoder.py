@@ -50,6 +50,7 @@ class Encoder:
     sizes: tuple[int, ...] = ()  # windows of several sizes, each resampled to `size` cells
     combine: str = "channels"  # or "samples": how they are put together
     bands: tuple[FittedFactor, ...] = ()  # of the image, and indices made of them
+    surroundings: int = 0  # of a table: cells across windows whose mean and spread are columns too
 
     @property
     def features(self) -> tuple[FittedFactor, ...]:
@@ -71,7 +72,7 @@ class Encoder:
     @property
     def across(self) -> int:
         """Cells across what is looked at round a place: the largest window, else 1."""
-        return max(self.scales, default=1)
+        return max(1, self.surroundings, *self.scales)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -125,7 +126,14 @@ class Encoder:
 
 
 def channels_of(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
-    """Names of a factor's channels, in their order."""
+    """Names of a factor's channels, in their order: its own, then what its surroundings add."""
+    own = _own_channels(factor, encoder)
+    if not encoder.surroundings or factor.kind == "categorical":
+        return own
+    return (*own, *(f"{name}_{what}" for what in ("mean", "spread") for name in own))
+
+
+def _own_channels(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:
     if encoder.form in FORMS_OF_CLASSES or factor.kind == "continuous":
         return (factor.name,)
     if factor.kind == "cyclic":

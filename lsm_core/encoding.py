@@ -25,6 +25,7 @@ from lsm_core.errors import AreaError, RecipeError, SampleError
 from lsm_core.imagery import with_bands
 from lsm_core.recipe import Breaks, Input
 from lsm_core.study_area import categories, cells_at, factors, is_units, layer, shape_of
+from lsm_core.window_statistics import mean_and_spread
 
 # What a factor's `limits` says of the method that found them.
 LIMITS = {
@@ -83,7 +84,15 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
     seen = with_bands(ds, specs.bands)
     bands = tuple(_fit(seen[name], cells, specs, {}) for name in specs.bands)
     return Encoder(
-        specs.form, specs.size, specs.codes, learnt, unused, specs.sizes, specs.combine, bands
+        specs.form,
+        specs.size,
+        specs.codes,
+        learnt,
+        unused,
+        specs.sizes,
+        specs.combine,
+        bands,
+        specs.surroundings or 0,
     )
 
 
@@ -98,6 +107,10 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
     windows and raw in tables; cyclic ones (degrees) give sine and cosine; categories one channel
     each, or with codes "scaled" one channel from 0 (lowest code of the legend) to 1 (highest).
     Units give (unit, 1, factor or channel).
+
+    With `surroundings` n, a table's continuous and cyclic channels (filled) are followed by their
+    mean and standard deviation over the n x n window, by the rule of `windows`; of a part of an
+    area these are exact where its windows lie within the part, or meet the area's own edge.
 
     Missing values: continuous take the training median, a cyclic one is 0, 0, categories all zero
     (`count_filled` counts them). A cyclic NaN in a valid cell is flat: its own class in one-hot, 0,
@@ -126,6 +139,8 @@ def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:
             out[..., 0] = _class_of(values, missing, valid, factor, fill=fill)
         else:
             _fill(out, values, missing, factor, encoder)
+            if encoder.surroundings and factor.kind != "categorical":
+                _add_surroundings(out, factor, encoder.surroundings)
         at += width
     last = "factor" if onehot else "channel"
     coords = {"unit": ds["unit"].values} if is_units(ds) else {"y": ds["y"], "x": ds["x"]}
@@ -313,6 +328,15 @@ def _fill(
     else:
         # The last row is that of a missing category, which has place -1.
         out[...] = _category_rows(factor, encoder.codes)[_place_in_legend(values, missing, factor)]
+
+
+def _add_surroundings(out: NDArray[np.float32], factor: FittedFactor, size: int) -> None:
+    """Behind a factor's own channels their means over the windows, then their spreads."""
+    own = out.shape[-1] // 3
+    centre = factor.mean if factor.kind == "continuous" else 0.0
+    for k in range(own):
+        mean, spread = mean_and_spread(out[..., k], size, centre=centre)
+        out[..., own + k], out[..., 2 * own + k] = mean, spread
 
 
 def _category_rows(factor: FittedFactor, codes: str) -> NDArray[np.float32]:

@@ -157,6 +157,8 @@ def _fits_units(recipe: Recipe) -> None:
             f"{recipe.area} is made of units, which have no cells around them: set input.form to "
             "table, classes or onehot, or run on an area with a grid"
         )
+    if recipe.input.surroundings:
+        raise RecipeError(f"{recipe.area} is made of units: leave input.surroundings out")
     if recipe.samples.heatmap:
         raise RecipeError(f"{recipe.area} is made of units: leave samples.heatmap out")
 

@@ -59,7 +59,9 @@ class Recipe(Section):
 
     @property
     def window(self) -> int:
-        """Cells across what a model sees round a place; 1 for a table or a one-hot image."""
+        """Cells across what a model sees round a place; 1 for a one-hot image or a bare table."""
+        if self.input.surroundings:
+            return self.input.surroundings
         widest = max(self.input.sizes, default=self.input.size)
         return widest if self.input.form in ("window", "chip") else 1
 

@@ -160,6 +160,9 @@ class Input(Section):
     breaks: Breaks | None = None
     quantiles: int = Field(10, ge=2)
     codes: Literal["onehot", "scaled"] = "onehot"
+    surroundings: int | None = Field(
+        None, ge=2, description="of a table: cells across windows whose mean and spread are added"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +178,8 @@ class Input(Section):
     def _scales_make_sense(self) -> "Input":
         if self.sizes and self.form != "window":
             raise ValueError(f"input.sizes are of windows, not of {self.form}: set input.form")
+        if self.surroundings and self.form != "table":
+            raise ValueError(f"input.surroundings are columns of a table, not of {self.form}")
         if self.form == "chip" and self.size % CHIP_STEP:
             raise ValueError(f"chips are multiples of {CHIP_STEP} cells across, not {self.size}")
         if self.combine == "samples" and not self.sizes:
