@@ -1,0 +1,98 @@
+"""Runs in the foreground, as commands do them: found, waited for, shown, stopped cleanly."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsm_core.errors import RecipeError, Stopped
+from lsm_core.progress_bars import bars
+
+if TYPE_CHECKING:
+    from lsm_core.recipe import Recipe
+    from lsm_core.runs import Run
+
+
+def recipe_of(name: str, area: str | None, changes: list[str] | None) -> "Recipe":
+    """A recipe by file or by name, on an area, with changes."""
+    from lsm_core.recipe import load_recipe
+
+    more = [f"area={area}"] if area else []
+    return load_recipe(recipe_file(name), [*more, *(changes or [])])
+
+
+def recipe_file(name: str) -> Path:
+    """A file of the user's, or one that comes with the program: `cnn` or `recipes/cnn.yaml`."""
+    from lsm_core.catalog import did_you_mean
+
+    ours = shipped_recipes()
+    own = Path(name)
+    if own.is_file():
+        return own
+    if own.stem in ours and str(own.parent) in (".", "recipes"):
+        return ours[own.stem]
+    near = did_you_mean(name, sorted(ours))
+    raise RecipeError(f"no file {name}, and no recipe of that name comes with the program; {near}")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with the program, by name."""
+    from lsm_core.catalog import shipped
+
+    return {path.stem: path for path in sorted(shipped("recipes").glob("*.yaml"))}
+
+
+def work(plan: Any, path: Path, as_json: bool) -> "Run":
+    """Wait for the device, carry the plan out, stop cleanly on SIGTERM or Ctrl-C."""
+    from lsm_core import experiment, jobs
+    from lsm_core.runs import set_status
+
+    quiet_networks()
+    asked: list[int] = []
+
+    def note(sign: int, frame: Any) -> None:
+        if asked:  # the second time: at once
+            raise KeyboardInterrupt
+        asked.append(sign)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    try:
+        wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
+        with jobs.turn(path, lambda: bool(asked), wait), bars(as_json) as follow:
+            return experiment.carry_out(plan, path, follow, lambda: bool(asked))
+    except Stopped as stopped:
+        set_status(path, "stopped", str(stopped))
+        raise
+
+
+def settle(recipe: "Recipe", folder: Path, as_json: bool) -> "Recipe":
+    """The recipe, after the detection that its inventory comes from, if any, has been run."""
+    from lsm_core import experiment, report
+    from lsm_core.detected_area import settled
+    from lsm_core.runs import create_run
+
+    def carry(first: "Recipe") -> "Run":
+        plan = experiment.plan_run(first)
+        if not as_json:
+            print(f"first the detection, {first.name}\n{report.plan_in_words(first, plan.counts)}")
+        done = work(plan, create_run(first, plan.area, folder), as_json)
+        if not as_json:
+            print(report.result_in_words(done))
+        return done
+
+    return settled(recipe, folder, carry)
+
+
+def tell(done: "Run", as_json: bool, words: str) -> None:
+    """A finished run on standard output: in words, or its folder and scores as JSON."""
+    result = {"run": str(done.path), "scores": done.metrics["scores"]} if as_json else None
+    print(json.dumps(result) if result else words)
+
+
+def quiet_networks() -> None:
+    """TensorFlow's start-up chatter is not for users; its sums are to be the same every time."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
