@@ -1,11 +1,14 @@
 """What learning is told of its places: balanced weights, in networks and in baselines."""
 
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from test_prediction import make_area
 
-from lsm_core import experiment, fitting, models
+from lsm_core import device, experiment, fitting, models, prediction
 from lsm_core.encoding import fit_encoder
 from lsm_core.errors import RecipeError
 from lsm_core.recipe import Input, make_recipe
@@ -63,3 +66,47 @@ def test_a_model_that_takes_no_weights_is_refused_before_the_area_is_opened(name
     recipe = recipe_of(name, "area=nowhere", f"input.form={form}", "training.weights=balanced")
     with pytest.raises(RecipeError, match=f"{name} takes no sample weights"):
         experiment.plan_run(recipe)
+
+
+# ------------------------------------------------------------------------------- what can be had
+
+
+def fitted_by(monkeypatch, gpu, **training):
+    """What a trainer is given, what is told, and what comes back, with or without a GPU."""
+    given, told = [], []
+
+    def trainer(recipe, *rest):
+        given.append(recipe.training)
+        return "as trained"
+
+    @contextmanager
+    def precision(asked):
+        yield asked == "mixed_float16"
+
+    monkeypatch.setattr(models, "trainer_of", lambda name: trainer)
+    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(device, "precision", precision)
+    monkeypatch.setattr(prediction, "load_model", lambda folder: f"stored in {folder.name}")
+    recipe = make_recipe({"name": "x", "model": {"name": "cnn"}, "training": training})
+    model = fitting.fit_model(recipe, None, None, None, Path("run"), told.append, lambda: False)
+    return given[0], [event["message"] for event in told], model
+
+
+def test_what_a_processor_cannot_do_is_told_and_left_out(monkeypatch):
+    monkeypatch.setenv("TF_DETERMINISTIC_OPS", "1")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    training, told, model = fitted_by(
+        monkeypatch, False, precision="mixed_float16", jit=True, epochs=7
+    )
+    assert (training.precision, training.jit, training.epochs) == ("float32", False, 7)
+    assert len(told) == 2
+    assert "no GPU" in told[0]
+    assert "training.jit is left out" in told[1]
+    assert model == "as trained"
+
+
+def test_a_network_of_mixed_precision_scores_as_the_stored_one(monkeypatch):
+    training, told, model = fitted_by(monkeypatch, True, precision="mixed_float16")
+    assert training.precision == "mixed_float16"
+    assert told == []
+    assert model == "stored in model"
