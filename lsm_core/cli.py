@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
+from lsm_core.detect_commands import detect
+from lsm_core.doctor_commands import doctor
+from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.factor_commands import factors
+from lsm_core.foreground import quiet_networks, recipe_of, settle, tell, work
 from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import runs_app
+from lsm_core.sample_commands import sample
+from lsm_core.study_commands import study
+from lsm_core.transfer_commands import transfer_app
 from lsm_core.trust_commands import applicability, explain, uncertainty
+from lsm_core.tune_commands import tune
 
 if TYPE_CHECKING:
-    from lsm_core.recipe import Recipe
     from lsm_core.runs import Run
 
 app = typer.Typer(
@@ -26,9 +32,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(runs_app, name="runs", invoke_without_command=True)
+app.add_typer(transfer_app, name="transfer")
 app.command()(factors)
+app.command()(study)
+app.command()(sample)
+app.command()(tune)
 app.command()(explain)
+app.command()(detect)
 app.command()(uncertainty)
+app.command()(doctor)
 app.command()(applicability)
 
 DEMO = ("random_forest", "cnn", "lsgh_net")
@@ -97,13 +109,14 @@ def run(
     from lsm_core.study_area import is_units
 
     folder = into or runs_folder()
-    asked = [repeats(_recipe(name, area, changes), seeds, folds) for name in recipes]
+    settled = [settle(recipe_of(name, area, changes), folder, as_json) for name in recipes]
+    asked = [repeats(recipe, seeds, folds) for recipe in settled]
     repeated = seeds is not None or folds is not None
     ready = [experiment.plan_run(first) for first, *_ in asked]  # mistakes come before any run
     for first, same in zip(ready, asked, strict=True):
         for chosen in same:
             if repeated and (there := finished(chosen, first.area, folder)):
-                _tell(there, as_json, f"{there.id} is finished already")
+                tell(there, as_json, f"{there.id} is finished already")
                 continue
             plan = first if chosen == first.recipe else experiment.plan_run(chosen)
             if not as_json:
@@ -112,7 +125,8 @@ def run(
                 words = report.selection_in_words(plan.selection)
                 print(words, end="\n" if plan.selection else "")
             path = create_run(chosen, plan.area, folder, mark(chosen) if repeated else "")
-            _work(plan, path, as_json)
+            done = work(plan, path, as_json)
+            tell(done, as_json, report.result_in_words(done))
 
 
 @app.command(hidden=True)
@@ -121,43 +135,14 @@ def resume(path: Path) -> None:
     from lsm_core import experiment
     from lsm_core.runs import Run, set_status
 
-    _quiet_networks()
+    quiet_networks()
     try:
         plan = experiment.plan_run(Run(path).recipe)
     except LsmError as error:
         set_status(path, "failed", str(error))
         raise
-    _work(plan, path, as_json=True)
-
-
-def _work(plan: Any, path: Path, as_json: bool) -> None:
-    """Wait for the device, carry the plan out, stop cleanly on SIGTERM or Ctrl-C."""
-    from lsm_core import experiment, jobs, report
-    from lsm_core.runs import set_status
-
-    _quiet_networks()
-    asked: list[int] = []
-
-    def note(sign: int, frame: Any) -> None:
-        if asked:  # the second time: at once
-            raise KeyboardInterrupt
-        asked.append(sign)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    try:
-        wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
-        with jobs.turn(path, lambda: bool(asked), wait), bars(as_json) as follow:
-            done = experiment.carry_out(plan, path, follow, lambda: bool(asked))
-    except Stopped as stopped:
-        set_status(path, "stopped", str(stopped))
-        raise
-    _tell(done, as_json, report.result_in_words(done))
-
-
-def _tell(done: "Run", as_json: bool, words: str) -> None:
-    result = {"run": str(done.path), "scores": done.metrics["scores"]} if as_json else None
-    print(json.dumps(result) if result else words)
+    done = work(plan, path, as_json=True)
+    tell(done, True, "")
 
 
 @app.command()
@@ -230,7 +215,7 @@ def predict(
     from lsm_core.grid import grid_of
     from lsm_core.study_area import area_path, is_units, open_area
 
-    _quiet_networks()
+    quiet_networks()
     run = runs.open_run(name)
     path = area_path(area) if area else run.area_path
     ds = open_area(path)
@@ -295,7 +280,7 @@ def demo(
     server = subprocess.Popen(_serve_command(port, [])) if serve_page else None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: the page too
     there = [run.recipe for run in list_runs() if run.state in ("done", "queued", "running")]
-    wanted = [_recipe(name, sample_area.NAME, ["size=demo"]) for name in DEMO]
+    wanted = [recipe_of(name, sample_area.NAME, ["size=demo"]) for name in DEMO]
     queued = [jobs.start(recipe, runs_folder()) for recipe in wanted if recipe not in there]
     try:
         follow_jobs(queued)
@@ -319,47 +304,7 @@ def serve(
     os.execv(command[0], command)  # the server takes this process's place, so both end together
 
 
-@app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what this machine has: versions, device, data, workspace."""
-    from lsm_core import jobs, runs
-    from lsm_core.study_area import workspace
-
-    facts = runs.versions() | {
-        "device": jobs.device(),
-        "processors": str(os.cpu_count()),
-        "LSM_DATA": os.environ.get("LSM_DATA", "not set: sources start at the catalogue's root"),
-        "LSM_WORKSPACE": str(workspace().resolve()),
-    }
-    if as_json:
-        print(json.dumps(facts, indent=1))
-        return
-    width = max(map(len, facts))
-    print("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
-
-
 # ------------------------------------------------------------------------------------- behind
-
-
-def _recipe(name: str, area: str | None, changes: list[str] | None) -> "Recipe":
-    from lsm_core.recipe import load_recipe
-
-    more = [f"area={area}"] if area else []
-    return load_recipe(_recipe_file(name), [*more, *(changes or [])])
-
-
-def _recipe_file(name: str) -> Path:
-    """A file of the user's, or one that comes with the program: `cnn` or `recipes/cnn.yaml`."""
-    from lsm_core.catalog import did_you_mean, shipped
-
-    ours = {path.stem: path for path in shipped("recipes").glob("*.yaml")}
-    own = Path(name)
-    if own.is_file():
-        return own
-    if own.stem in ours and str(own.parent) in (".", "recipes"):
-        return ours[own.stem]
-    near = did_you_mean(name, sorted(ours))
-    raise RecipeError(f"no file {name}, and no recipe of that name comes with the program; {near}")
 
 
 def _serve_command(port: int, more: list[str]) -> list[str]:
@@ -378,13 +323,6 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
     command += ["--address", "127.0.0.1", "--num-threads", "4", "--log-level", "warning", *more]
     print(f"the page: http://localhost:{port}/{folder.name}", flush=True)
     return command
-
-
-def _quiet_networks() -> None:
-    """TensorFlow's start-up chatter is not for users; its sums are to be the same every time."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 
 
 if __name__ == "__main__":
