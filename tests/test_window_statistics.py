@@ -32,7 +32,8 @@ def test_they_are_mean_and_deviation_of_the_windows_a_network_would_see():
 
 
 def test_level_ground_has_no_spread_however_high_it_lies():
-    assert (mean_and_spread(np.full((6, 6), 4321.1), 5, centre=17.3)[1] == 0).all()
+    for n in (3, 5, 7, 13):
+        assert (mean_and_spread(np.full((6, 6), 4321.1), n, centre=17.3)[1] == 0).all()
 
 
 def test_columns_follow_the_factor_and_hold_the_filled_values_of_windows():
