@@ -10,7 +10,7 @@ What holds for every index:
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import xarray as xr
@@ -241,8 +241,9 @@ def _dated(image: xr.DataArray, when: str) -> xr.DataArray:
 
 
 def _quantity(image: xr.DataArray, what: str) -> xr.DataArray:
-    index = {"ndvi": ndvi, "ndwi": ndwi, "bsi": bsi}.get(what)
-    return index(image) if index else _band(image, what, what)
+    indices: dict[str, Callable[[xr.DataArray], xr.DataArray]]
+    indices = {"ndvi": ndvi, "ndwi": ndwi, "bsi": bsi}
+    return indices[what](image) if what in indices else _band(image, what, what)
 
 
 def _band(image: xr.DataArray, band: str, name: str) -> xr.DataArray:

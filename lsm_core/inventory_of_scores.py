@@ -21,7 +21,7 @@ from lsm_core.protocol import draw_places
 from lsm_core.removal import needs_catalog, removal_mask
 from lsm_core.sampling import landslide_places
 from lsm_core.splits import PARTS, near
-from lsm_core.study_area import is_units, open_area
+from lsm_core.study_area import is_units, open_area, shape_of
 from lsm_core.threshold import choose_threshold
 
 Cells = NDArray[np.bool_]
@@ -98,7 +98,7 @@ def unseen_ground(run: runs.Run, ds: xr.Dataset) -> Cells:
             "run under the honest protocol, or set inventory.ground to all"
         )
     places = run.samples[run.samples["split"] != "test"]
-    return ground & ds["valid"].to_numpy() & ~_seen_from(run, places, ground.shape)
+    return ground & ds["valid"].to_numpy() & ~_seen_from(run, places, shape_of(ds))
 
 
 def grounds_of(run: runs.Run, ds: xr.Dataset) -> dict[str, Cells]:
@@ -183,7 +183,7 @@ def _threshold(
     return at, f"{rule} on {len(places):,} validation places, weighted to {share:.2%} landslides"
 
 
-def _seen_from(run: runs.Run, places: Any, shape: tuple[int, ...]) -> Cells:
+def _seen_from(run: runs.Run, places: Any, shape: tuple[int, int]) -> Cells:
     if run.recipe.by_chips:  # test chips share no cell with others, and keep their own distance
         return np.zeros(shape, dtype=bool)
     return near(places["row"], places["col"], shape, run.recipe.window // 2 + 1)
