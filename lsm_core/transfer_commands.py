@@ -225,6 +225,30 @@ def write_study(to: Path, rows: Any, table: Any, title: str) -> None:
             transfer_figures.save_png(drawn, to / f"{metric}.png")
 
 
+@transfer_app.command()
+def tables(
+    names: Annotated[list[str], typer.Argument(help="Runs, transferred or not.", metavar="RUN...")],
+    to: Annotated[Path | None, typer.Option(help="Folder for CSV files and the ROC.")] = None,
+) -> None:
+    """Landslides and area by class; VIF and regressions on each factor a run learnt from."""
+    from lsm_core import figures, transfer_report
+    from lsm_core.run_files import write_table, write_text
+    from lsm_core.runs import open_run
+
+    found = [open_run(name) for name in names]
+    mapped = [run for run in found if run.metrics.get("zoning") is not None]
+    zones = transfer_report.zone_table(mapped) if mapped else None
+    print(transfer_report.in_words(found, zones))
+    if to:
+        to.mkdir(parents=True, exist_ok=True)
+        if zones is not None:
+            write_table(to / "zones.csv", zones)
+        for run in found:
+            made = transfer_report.training_table(run).rename_axis("factor").reset_index()
+            write_table(to / f"factors_{run.id}.csv", made)
+        write_text(to / "roc.html", figures.page_of(figures.curves_of(found, "roc"), "ROC"))
+
+
 def _numbers(text: str, option: str) -> tuple[int | None, ...]:
     try:
         return tuple(None if n.strip() == "all" else int(n) for n in text.split(","))
