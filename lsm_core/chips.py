@@ -97,7 +97,7 @@ def counted(ds: xr.Dataset, chips: pd.DataFrame, recipe: Recipe) -> NDArray[np.b
 
 
 def draw_cells(ds: xr.Dataset, recipe: Recipe, chips: pd.DataFrame) -> pd.DataFrame:
-    """Places from the cells of chips: all valid ones of test and validation chips, some of training.
+    """Places from cells of chips: all valid ones of test and validation chips, some of training.
 
     A model on cells learns from all landslide cells and `samples.negatives_per_landslide` times as
     many others, at random. One on chips learns from the chips themselves: 500,000 cells at random
@@ -228,9 +228,7 @@ def _blocks_of_cells(ds: xr.Dataset, chips: pd.DataFrame, size: int) -> NDArray[
     return block
 
 
-def _some(
-    index: NDArray[np.intp], label: NDArray[np.bool_], recipe: Recipe
-) -> NDArray[np.intp]:
+def _some(index: NDArray[np.intp], label: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.intp]:
     """Training cells to look at, or those a model on cells learns from, in their order."""
     rng = stream(recipe.seed, "training cells")
     if recipe.input.form == "chip":

@@ -1,4 +1,4 @@
-"""Landslides from images: a network fitted on chips, and what it finds held against the mapped ones.
+"""Landslides from images: a network fitted on chips; what it finds held against mapped ones.
 
 The network is `models.attention_unet`; which chips train is settled in `chips`; the map is made in
 `tile_map`. Cells that do not count, because the area is not valid there or because their landslide
@@ -20,7 +20,7 @@ from lsm_core import models, prediction, training
 from lsm_core.chips import counted
 from lsm_core.encoding import Encoder, encode
 from lsm_core.errors import Stopped
-from lsm_core.fitting import BACKWARD, COMPILING, Ask, Report, kept_words, duration, options_of
+from lsm_core.fitting import BACKWARD, COMPILING, Ask, Report, duration, kept_words, options_of
 from lsm_core.leakage import overlap_report
 from lsm_core.objects import match_objects
 from lsm_core.recipe import Recipe
@@ -93,7 +93,7 @@ class ChipBatches(training.Batches):
 
 
 def turned(chips: NDArray[Any], turns: NDArray[np.intp]) -> NDArray[Any]:
-    """Chips (chip, y, x, channel), each by one of the eight ways: quarter turns, mirrored from 4 on.
+    """Chips (chip, y, x, channel), each in one of eight ways: quarter turns, mirrored from 4 on.
 
     >>> turned(np.arange(4).reshape(1, 2, 2, 1), np.array([1]))[0, :, :, 0]
     array([[1, 3],
@@ -130,27 +130,27 @@ def fit_on_chips(
     name, options, settings = recipe.model.name, options_of(recipe), recipe.training
     stack = encode(ds, encoder).to_numpy()
     landslide, usable = ds["landslide"].to_numpy(), counted(ds, samples, recipe)
-    feed = training.Feed(
-        *(
-            ChipBatches(
-                stack,
-                landslide,
-                usable,
-                samples[samples["split"] == part],
-                recipe.chip,
-                settings.batch,
-                np.random.default_rng(recipe.seed),
-                shuffle=part == "train",
-                augment=part == "train" and recipe.chips_or_usual.augment,
-            )
-            for part in ("train", "validation")
+
+    def batches(part: str) -> ChipBatches:
+        return ChipBatches(
+            stack,
+            landslide,
+            usable,
+            samples[samples["split"] == part],
+            recipe.chip,
+            settings.batch,
+            np.random.default_rng(recipe.seed),
+            shuffle=part == "train",
+            augment=part == "train" and recipe.chips_or_usual.augment,
         )
-    )
-    message = f"building {name} for {len(feed.train.target):,} training chips"
+
+    train = batches("train")
+    message = f"building {name} for {len(train.order):,} training chips"
     report({"event": "stage", "stage": "training", "message": message})
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
-    forecast = _forecast(model, feed.train, settings.epochs, ds["landslide"].size)
+    forecast = _forecast(model, train, settings.epochs, ds["landslide"].size)
     report({"event": "stage", "stage": "training", "message": forecast})
+    feed = training.Feed(train, batches("validation"))
     history = training.fit(model, feed, settings, report, should_stop)
     report({"event": "stage", "stage": "training", "message": kept_words(recipe, history)})
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")

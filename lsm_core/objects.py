@@ -52,7 +52,9 @@ def match_objects(
     right = _shares(group, slide > 0)
     found, true = int((covered >= overlap).sum()), int((right >= overlap).sum())
     recall, precision = _ratio(found, len(covered)), _ratio(true, len(right))
-    defined = recall is not None and precision is not None
+    f1 = None
+    if recall is not None and precision is not None:
+        f1 = _ratio(2 * recall * precision, recall + precision)
     return {
         "overlap": overlap,
         "landslides": len(covered),
@@ -64,7 +66,7 @@ def match_objects(
         "false": len(right) - true,
         "recall": recall,
         "precision": precision,
-        "f1": _ratio(2 * recall * precision, recall + precision) if defined else None,
+        "f1": f1,
     }
 
 

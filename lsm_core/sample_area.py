@@ -54,7 +54,13 @@ class Sample(NamedTuple):
     inventory: gpd.GeoDataFrame
 
 
-def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -> Sample:
+def build(
+    *,
+    resolution: float = 90.0,
+    landslides: int = LANDSLIDES,
+    name: str = NAME,
+    rng: np.random.Generator | None = None,
+) -> Sample:
     """The sample area in cells of `resolution` metres (30 to 300), UTM zone 16N.
 
     Twelve factors, the layers and places of the study-area contract, and two more that are no
@@ -66,7 +72,9 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     Without `rng` it is the same area always; with one, other landslides, noise and image on the
     same terrain. The finer the cells the smoother the relief: its source has 75 x 93 m.
 
-    Errors: a resolution out of range (AreaError).
+    `landslides` is how many are drawn (700 cover about 2 % of the area), `name` the area's name.
+
+    Errors: a resolution or a number of landslides out of range (AreaError).
 
     >>> ds, inventory = build(resolution=300)
     >>> ds.attrs["simulated"], inventory.geom_type.unique().tolist()
@@ -74,6 +82,8 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     """
     if not 30 <= resolution <= 300:
         raise AreaError(f"resolution={resolution} is out of range: give 30 to 300 metres")
+    if not 1 <= landslides <= 2000:
+        raise AreaError(f"landslides={landslides} is out of range: give 1 to 2000")
     rng = np.random.default_rng(SEED) if rng is None else rng
     dem, grid = _relief(resolution)
     ds = _terrain_factors(dem, grid)
@@ -89,8 +99,8 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     )
     ds["lithology"] = _lithology(ds, grid, rng)
     ds["land_cover"] = _land_cover(ds, grid, rng)
-    ds["true_probability"] = _truth(ds, dem, grid, rng)
-    features = _landslides(ds, grid, rng)
+    ds["true_probability"] = _truth(ds, dem, grid, landslides, rng)
+    features = _landslides(ds, grid, landslides, rng)
     laid = lay_inventory(features, grid, np.ones(grid.shape, dtype=bool))
     ds["landslide"] = (("y", "x"), (laid.landslide_id > 0).astype("uint8"))
     ds["landslide_id"] = (("y", "x"), laid.landslide_id)
@@ -99,7 +109,7 @@ def build(*, resolution: float = 90.0, rng: np.random.Generator | None = None) -
     ds["place_x"], ds["place_y"] = ("place", laid.x), ("place", laid.y)
     ds["place_area_m2"] = ("place", laid.inventory["area_m2"].to_numpy())
     ds["image"] = _images(ds, grid, rng)
-    ds.attrs = _about(laid.counts, grid)
+    ds.attrs = _about(laid.counts, grid) | {"name": name}
     check_area(ds)
     return Sample(ds, laid.inventory)
 
@@ -239,7 +249,9 @@ def _land_cover(ds: xr.Dataset, grid: Grid, rng: np.random.Generator) -> xr.Data
     return _categories(ds, code, names, "land cover")
 
 
-def _truth(ds: xr.Dataset, dem: xr.DataArray, grid: Grid, rng: np.random.Generator) -> xr.DataArray:
+def _truth(
+    ds: xr.Dataset, dem: xr.DataArray, grid: Grid, landslides: int, rng: np.random.Generator
+) -> xr.DataArray:
     """Chance that a landslide starts in a cell, from the safety of an infinite slope.
 
     Two metres of soil of 19 kN/m3; the share of it that is wet follows from upslope area and slope
@@ -262,7 +274,7 @@ def _truth(ds: xr.Dataset, dem: xr.DataArray, grid: Grid, rng: np.random.Generat
     safety *= 1 - 0.1 * np.exp(-ds.distance_to_roads.values / 250)
     safety += 0.25 * _noise(grid, 1000, rng)
     chance = expit((1 - safety) / 0.2) * expit((24 - ds.slope.values) / 1.5)
-    chance *= LANDSLIDES / chance.sum()
+    chance *= landslides / chance.sum()
     attrs = {
         "units": "1",
         "long_name": "true probability that a landslide starts",
@@ -273,10 +285,12 @@ def _truth(ds: xr.Dataset, dem: xr.DataArray, grid: Grid, rng: np.random.Generat
     )
 
 
-def _landslides(ds: xr.Dataset, grid: Grid, rng: np.random.Generator) -> gpd.GeoDataFrame:
+def _landslides(
+    ds: xr.Dataset, grid: Grid, landslides: int, rng: np.random.Generator
+) -> gpd.GeoDataFrame:
     """Polygons that start in cells drawn from the truth, run downslope and do not touch."""
     chance = ds.true_probability.values.ravel().astype(float)
-    draw = min(4 * LANDSLIDES, int(np.count_nonzero(chance)))
+    draw = min(4 * landslides, int(np.count_nonzero(chance)))
     starts = rng.choice(chance.size, draw, replace=False, p=chance / chance.sum())
     frame = shapely.box(*grid.bounds)
     found: list[shapely.Polygon] = []
@@ -285,7 +299,7 @@ def _landslides(ds: xr.Dataset, grid: Grid, rng: np.random.Generator) -> gpd.Geo
         outline = _outline_of(ds, row, col, grid, rng)
         if frame.covers(outline) and not shapely.intersects(outline, found).any():
             found.append(outline)
-        if len(found) == LANDSLIDES:
+        if len(found) == landslides:
             break
     areas = [polygon.area for polygon in found]
     return gpd.GeoDataFrame({"area_m2": areas}, geometry=found, crs=grid.crs.to_wkt())

@@ -54,13 +54,16 @@ def image_strips(
         valid = layer(rows_of(ds, slice(first, last)), "valid").astype(bool)
         asked = valid if wanted is None else valid & wanted[first:last]
         block = np.full(valid.shape, np.nan, np.float32)
-        lefts = [c for c in range(0, width, tile) if asked[:, c : c + tile].any()]
-        image = _encoded_rows(encoder, ds, first, tile) if lefts else None
-        for left in lefts:
+        image: NDArray[np.float32] | None = None
+        for left in range(0, width, tile):
+            if not asked[:, left : left + tile].any():
+                continue
+            if image is None:
+                image = _encoded_rows(encoder, ds, first, tile)
             cols = reflect(np.arange(left - HALO, left + tile + HALO), width)
-            score = np.asarray(model.predict_on_batch(image[None, :, cols]))[0, HALO:-HALO, HALO:-HALO, 0]
+            score = np.asarray(model.predict_on_batch(image[None, :, cols]))
             part = block[:, left : left + tile]
-            part[...] = score[: part.shape[0], : part.shape[1]]
+            part[...] = score[0, HALO:-HALO, HALO:-HALO, 0][: part.shape[0], : part.shape[1]]
             if should_stop and should_stop():
                 raise Stopped(f"stopped in mapping, after row {first} of {height}")
         block[~valid] = np.nan
@@ -86,9 +89,7 @@ def image_scores(
     return result
 
 
-def _encoded_rows(
-    encoder: Encoder, ds: xr.Dataset, first: int, tile: int
-) -> NDArray[np.float32]:
+def _encoded_rows(encoder: Encoder, ds: xr.Dataset, first: int, tile: int) -> NDArray[np.float32]:
     """Rows of a tile and its halo, mirrored where the area ends: (tile + 2 HALO, x, channel)."""
     needed = reflect(np.arange(first - HALO, first + tile + HALO), shape_of(ds)[0])
     start, stop = int(needed.min()), int(needed.max()) + 1

@@ -203,3 +203,13 @@ def test_it_is_saved_and_opened_identical(sample: Sample, tmp_path: Path) -> Non
 def test_a_resolution_out_of_range_is_refused() -> None:
     with pytest.raises(AreaError, match="give 30 to 300 metres"):
         sample_area.build(resolution=10)
+
+
+def test_how_many_landslides_and_what_it_is_called_can_be_said() -> None:
+    few = sample_area.build(resolution=200, landslides=100, name="few")
+    assert len(few.inventory) == few.ds.sizes["place"] == 100
+    assert few.ds.attrs["name"] == "few"
+    assert few.ds.attrs["simulated"] is True
+    assert float(few.ds.true_probability.sum()) == pytest.approx(100, rel=0.01)
+    with pytest.raises(AreaError, match="give 1 to 2000"):
+        sample_area.build(landslides=0)

@@ -1,0 +1,103 @@
+"""The map by tiles: exactly what the network says of the whole image, mirrored beyond its edges."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_attention_unet import lively
+
+from lsm_core import tile_map
+from lsm_core.encoding import encode, fit_encoder
+from lsm_core.errors import Stopped
+from lsm_core.models import attention_unet
+from lsm_core.recipe import Input
+from lsm_core.study_area import area_path, open_area
+
+
+@pytest.fixture(scope="module")
+def place(sample_workspace):
+    """An area of 168 x 157 cells with a hole, its encoder, and a network on two bands."""
+    ds = open_area(area_path("sample")).load()
+    valid = ds["valid"].to_numpy().copy()
+    valid[60:75, 100:130] = False
+    ds["valid"] = (("y", "x"), valid)
+    rows, cols = np.nonzero(valid)
+    cells = pd.DataFrame({"row": rows, "col": cols})
+    specs = Input(form="chip", size=32, factors=(), bands=("red", "nir"))
+    return ds, fit_encoder(ds, specs, fit_on=cells), lively()
+
+
+@pytest.fixture(scope="module")
+def whole(place):
+    """Scores of the area as one image, 96 cells of its mirror image on each side, and more."""
+    ds, encoder, model = place
+    image = encode(ds, encoder).to_numpy()
+    more = [(96, 96 + -(length + 192) % 16) for length in image.shape[:2]]
+    wide = np.pad(image, [*more, (0, 0)], mode="reflect")
+    score = model.predict_on_batch(wide[None])[
+        0, 96 : 96 + image.shape[0], 96 : 96 + image.shape[1], 0
+    ]
+    return np.where(ds["valid"], score, np.nan)
+
+
+def mapped(place, **options):
+    ds, encoder, model = place
+    strips = list(tile_map.image_strips(model, encoder, ds, **options))
+    assert [first for first, _ in strips] == np.cumsum(
+        [0, *(len(b) for _, b in strips[:-1])]
+    ).tolist()
+    return np.concatenate([block for _, block in strips])
+
+
+@pytest.mark.parametrize("tile", [48, 64, 512])
+def test_tiles_are_the_whole_image_exactly(place, whole, tile):
+    assert np.array_equal(mapped(place, tile=tile), whole, equal_nan=True)
+
+
+def test_the_halo_is_as_the_network_needs_it():
+    assert (tile_map.STEP, tile_map.HALO) == (attention_unet.STEP, attention_unet.REACH)
+
+
+def test_a_smaller_halo_would_show(place, whole, monkeypatch):
+    monkeypatch.setattr(tile_map, "HALO", 32)
+    found = mapped(place, tile=48)
+    assert np.nanmax(np.abs(found - whole)) > 1e-6
+
+
+def test_places_get_what_the_map_has_there(place, whole):
+    ds, encoder, model = place
+    rng = np.random.default_rng(0)
+    rows, cols = rng.integers(ds.sizes["y"], size=50), rng.integers(ds.sizes["x"], size=50)
+    found = tile_map.image_scores(model, encoder, ds, rows, cols, tile=64)
+    assert np.array_equal(found, whole[rows, cols], equal_nan=True)
+
+
+def test_tiles_without_a_wanted_cell_are_not_computed(place):
+    ds, encoder, model = place
+    asked = []
+
+    class Counting:
+        def predict_on_batch(self, x):
+            asked.append(x.shape)
+            return model.predict_on_batch(x)
+
+    tile_map.image_scores(Counting(), encoder, ds, [3, 100], [5, 100], tile=64)
+    assert asked == [(1, 256, 256, 2)] * 2
+
+
+def test_a_missing_value_is_the_training_median_in_tiles_too(place):
+    ds, encoder, model = place
+    image = ds["image"].copy()
+    image[:, 20:24, 20:24] = np.nan
+    score = mapped((ds.assign(image=image), encoder, model), tile=64)
+    assert np.isfinite(score[20:24, 20:24]).all()
+
+
+def test_it_tells_how_far_it_is_and_stops_when_asked(place):
+    ds, _encoder, _model = place
+    told = []
+    mapped(place, tile=64, on_progress=lambda *news: told.append(news))
+    height = ds.sizes["y"]
+    assert told == [(64, height), (128, height), (height, height)]
+    asked = iter([False] * 3 + [True])
+    with pytest.raises(Stopped, match="after row 64"):
+        mapped(place, tile=64, should_stop=lambda: next(asked))
