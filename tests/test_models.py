@@ -1,4 +1,4 @@
-"""One exam for every model of the menu, then what each is in particular."""
+"""What each baseline is in particular; the exam of all models is test_every_model.py."""
 
 import subprocess
 import sys
@@ -20,8 +20,6 @@ QUICK = {
     "gradient_boosting": {"max_iter": 20, "learning_rate": 0.3, "min_samples_leaf": 5},
 }
 CLASSES = [card.name for card in models.MENU.values() if card.eats == ("classes",)]
-# Nothing is drawn: convex fits, counts, and trees on all places and channels.
-SEEDLESS = ["logistic_regression", "gradient_boosting", "gbdt_lr", "svm", *CLASSES]
 
 
 def places(shape, n=60, seed=0):
@@ -50,58 +48,6 @@ def run_alone(code):
     """What a fresh interpreter prints."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-# ------------------------------------------------------------------------------- the exam
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_scores_learns_with_every_weight_and_knows_60_samples_by_heart(name):
-    model = models.build(name, (7, 7, 1), seed=1)
-    x, label = places((7, 7, 1))
-    score = plain(model(x))
-    assert score.shape == (60, 1)
-    assert score.dtype == np.float32
-    assert ((score > 0) & (score < 1)).all()
-
-    before = [plain(w).copy() for w in model.trainable_weights]
-    model.compile("adam", "mse", jit_compile=False)
-    target = label[:, None].astype(np.float32)
-    model.train_on_batch(x, target)
-    for old, weight in zip(before, model.trainable_weights, strict=True):
-        assert (old != plain(weight)).any(), weight.path
-
-    for _ in range(60):
-        model.train_on_batch(x, target)
-    learnt = plain(model(x, training=False)).ravel() >= 0.5
-    assert (learnt == label).mean() >= 0.95
-
-
-@pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_learns_60_samples_by_heart(name):
-    x, label = fare(name)
-    model = fit_estimator(models.build(name, (5,), seed=1, **QUICK.get(name, {})), x, label)
-    probability = model.predict_proba(x)
-    assert probability.shape == (60, 2)
-    assert ((probability[:, 1] >= 0.5) == label).all()
-
-
-@pytest.mark.parametrize("name", models.MENU)
-def test_the_seed_and_nothing_else_decides_the_model(name):
-    shape = (7, 7, 1) if name in NETWORKS else (5,)
-    x, label = places(shape) if name in NETWORKS else fare(name)
-
-    def scores(seed):
-        model = models.build(name, shape, seed=seed, **QUICK.get(name, {}))
-        if name in NETWORKS:
-            return plain(model(x))
-        noisy = np.where(np.arange(len(label)) % 7 == 0, 1 - label, label)
-        return fit_estimator(model, x, noisy).predict_proba(x)
-
-    first = scores(5)
-    np.testing.assert_array_equal(first, scores(5))
-    if name not in SEEDLESS:
-        assert (first != scores(6)).any()
 
 
 # -------------------------------------------------------------------------------- baselines
