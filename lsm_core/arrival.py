@@ -101,6 +101,7 @@ def _same_model(recipe: Recipe, source: runs.Run) -> None:
     for what, own, theirs in (
         ("model", recipe.model, source.recipe.model),
         ("input.form", recipe.input.form, source.recipe.input.form),
+        ("input.size", recipe.window, source.recipe.window),  # the gap to test places follows it
     ):
         if own != theirs and settings.carries:
             raise RecipeError(f"{what} is {own} here, but {theirs} in the source {source.id}")

@@ -205,6 +205,8 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     scores, calibrator = evaluation.calibrated(
         _score(model, plan), plan.recipe.calibration, check=check
     )
+    if check is not None:
+        check = check.assign(score=calibrator(check["score"].to_numpy()))
     runs.write_table(path / "scores.parquet", scores)
     runs.write_json(path / "calibration.json", calibrator.to_json())
     clock.lap("evaluating")

@@ -270,7 +270,7 @@ def _legend_clash(
     if said.codes == "same":
         return None
     for code, name in there.items():
-        if code in here and _plain(here[code]) != _plain(name):
+        if code in here and here[code] != name:
             return f"code {code} is {here[code]!r} in the source, {name!r} in the target"
     for code, name in there.items():
         other = _by_name(name, here)

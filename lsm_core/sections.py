@@ -295,7 +295,8 @@ class Transfer(Section):
             raise ValueError(f"transfer.how {self.how} needs transfer.source: name a finished run")
         if self.how == "direct" and self.labels:
             raise ValueError("transfer.how direct takes no labels: leave transfer.labels out")
-        if self.asks is not None and self.how not in ("direct", "self") and self.asks < 4:
+        wants = self.how not in ("direct", "self") or bool(self.labels)
+        if wants and self.asks is not None and self.asks < 4:
             raise ValueError(
                 f"transfer.labels is {self.labels}: 4 at least, so that both classes are learnt "
                 "from and watched"
