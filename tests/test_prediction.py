@@ -167,7 +167,7 @@ def test_a_stop_ends_within_the_batch_and_progress_reaches_the_last_row(ds):
     list(predict_strips(Ruler(), encoder, ds, batch=32, on_progress=lambda *at: seen.append(at)))
     assert seen == sorted(seen)
     assert seen[-1] == (HEIGHT, HEIGHT)
-    assert len(seen) > 5
+    assert len(set(seen)) > 5  # it moves
     ruler, asked = Ruler(), iter([False, False, True])
     calls = []
     ruler.predict_on_batch = lambda x: calls.append(1) or np.zeros((len(x), 1))
