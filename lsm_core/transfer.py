@@ -116,7 +116,7 @@ def self_train(
     for number in range(1, rounds + 1):
         given = np.asarray(score(), float)
         index, label = confident(given, confidence, round(share * number * len(given)))
-        sure = int(((given >= confidence) | (given <= 1 - confidence)).sum())
+        sure = int(((given >= confidence) | (given <= _unsure(confidence))).sum())
         found = {"round": number, "confident": sure, "taken": len(index)}
         news.append(found | {"landslides": int(label.sum())})
         if not len(index):
@@ -134,9 +134,14 @@ def confident(
     """
     high = np.argsort(-score, kind="stable")
     low = high[::-1] if len(np.unique(score)) == len(score) else np.argsort(score, kind="stable")
-    n = min(int((score >= confidence).sum()), int((score <= 1 - confidence).sum()), most)
+    n = min(int((score >= confidence).sum()), int((score <= _unsure(confidence)).sum()), most)
     index = np.concatenate([high[:n], low[:n]])
     return index, np.repeat([1, 0], n)
+
+
+def _unsure(confidence: float) -> float:
+    """1 - confidence as it is written: 1 - 0.9 is a little below 0.1."""
+    return round(1 - confidence, 9)
 
 
 # -------------------------------------------------------------------------------------- learning
