@@ -129,6 +129,22 @@ def test_held_against_by_hand(ds):
     assert room.held_against(number, small, {"half": half})["half"]["missed"] == 0
 
 
+def test_a_detector_on_chips_is_unseen_in_its_test_chips(sample_workspace, ds):
+    """The threshold is of every cell of validation chips, the ground of test chips alone."""
+    chips = {"size": 32, "stride": 32}
+    recipe = make_recipe(FOREST | {"name": "on_chips", "chips": chips, "split": {"test": 0.4}})
+    run = experiment.run_experiment(recipe, sample_workspace / "runs")
+    unseen = room.unseen_ground(run, ds)
+    parts = {part: run.scores[run.scores["split"] == part] for part in PARTS}
+    test, check = parts["test"], parts["validation"]
+    assert unseen.sum() == len(test)
+    assert unseen[test["row"], test["col"]].all()
+    assert not unseen[check["row"], check["col"]].any()
+    found = room.detect(run, Delineation())
+    assert found.chosen == f"f1 on the {len(check):,} cells of validation chips"
+    assert found.threshold == choose_threshold(check["label"], check["score"], "f1").threshold
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 
