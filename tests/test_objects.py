@@ -53,6 +53,12 @@ def test_an_object_too_large_is_false_though_it_finds_its_landslide():
     assert (wide["found"], wide["objects"], wide["false"]) == (4, 1, 1)  # 14 of 40
 
 
+def test_an_object_half_of_which_is_landslide_is_true():
+    mask = drawn("........", ".....11.", "........", "........", "........")
+    found = match_objects(mask, SLIDES)
+    assert (found["objects"], found["true"], found["found"]) == (1, 1, 0)
+
+
 def test_cells_that_touch_by_a_corner_are_one_object():
     mask = drawn("1.......", ".1......", "..1.....", "........", "........")
     assert match_objects(mask, SLIDES)["objects"] == 1
