@@ -331,7 +331,9 @@ def _mean_of_scales(
 
 def _of_places(encoder: Encoder) -> None:
     if encoder.form == "chip":
-        raise RunError("a model on chips scores whole images, and sees no single place: ask its map")
+        raise RunError(
+            "a model on chips scores whole images, and sees no single place: ask its map"
+        )
 
 
 def _dtype(encoder: Encoder) -> type:

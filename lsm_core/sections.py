@@ -117,7 +117,9 @@ class Chips(Section):
     training chips; both are judged on all cells of the test chips.
     """
 
-    size: int | None = Field(None, ge=16, description="cells across; of a model on chips input.size")
+    size: int | None = Field(
+        None, ge=16, description="cells across; of a model on chips input.size"
+    )
     stride: int | None = Field(None, ge=1, description="cells from chip to chip; the size if null")
     empty: float = Field(1.0, ge=0, le=1, description="share kept of training chips without any")
     augment: bool = Field(True, description="turn and mirror training chips at random")
