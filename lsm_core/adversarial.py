@@ -51,7 +51,8 @@ class Game:
         self.discriminator, self.generator = model.discriminator, model.generator
         self._gather, self._order, self._at = unlabelled, rng.permutation(count), 0
         self._moved = model.gradient_penalty > 0
-        self._last: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
+        self._steps = 0
         if self.generator is not None:
             noise = keras.Input(self.generator.input_shape[1:])
             judge = body_of(self.discriminator) if model.feature_matching else self.discriminator
@@ -78,23 +79,23 @@ class Game:
             )
 
     def reset_metrics(self) -> None:
-        """The losses are means since the last reset."""
-        self.discriminator.reset_metrics()
-        if self.generator is not None:
-            self.together.reset_metrics()
+        """Begin the means anew; Keras' own are of one batch, for `train_on_batch` resets them."""
+        self._sums, self._steps = {}, 0
 
     def train_on_batch(
         self, image: Any, target: NDArray[Any], return_dict: bool = True
     ) -> dict[str, float]:
-        """One step of each; `target` is (sample, 1), a landslide from 0.5 on."""
+        """One step of each; `target` is (sample, 1), a landslide from 0.5 on.
+
+        Gives the losses as means since the last reset.
+        """
         code = (np.asarray(target)[:, :1] >= 0.5).astype(np.float32)
         if self.generator is None:
-            self._last = _plain(self.discriminator.train_on_batch(image, code, return_dict=True))
-            return self._last
+            told = self.discriminator.train_on_batch(image, code, return_dict=True)
+            return self._means(_plain(told))
         real = self._gather(self._next(len(image)))
-        self._last = self.teach_discriminator(image, code, real)
-        self._last["generator"] = self.teach_generator(real)
-        return self._last
+        parts = self.teach_discriminator(image, code, real)
+        return self._means(parts | {"generator": self.teach_generator(real)})
 
     def teach_discriminator(
         self, image: NDArray[Any], code: NDArray[Any], real: NDArray[Any]
@@ -124,7 +125,7 @@ class Game:
     def losses(self) -> dict[str, float]:
         """Means since the last reset: of the discriminator's three parts, and of the generator."""
         parts = ("labelled", "unlabelled", "generated", "generator")
-        return {f"loss_{name}": self._last[name] for name in parts if name in self._last}
+        return {f"loss_{n}": self._sums[n] / self._steps for n in parts if n in self._sums}
 
     def noise(self, n: int) -> NDArray[np.float32]:
         """Normal numbers for n images."""
@@ -139,6 +140,12 @@ class Game:
 
     def set_weights(self, weights: list[NDArray[Any]]) -> None:
         self.model.set_weights(weights)
+
+    def _means(self, told: dict[str, float]) -> dict[str, float]:
+        """Take in the losses of a step; means of all steps since the last reset."""
+        self._steps += 1
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in told.items()}
+        return {name: total / self._steps for name, total in self._sums.items()}
 
     def _next(self, n: int) -> NDArray[np.intp]:
         """Indices of the next n unlabelled samples."""
