@@ -252,3 +252,29 @@ def test_a_baseline_that_does_not_weigh_says_so(name):
     x, label = fare(name)
     with pytest.raises(RecipeError, match="takes no sample weights"):
         fit_estimator(models.build(name, (5,)), x, label, np.ones(60))
+
+
+# ------------------------------------------------------------------------------ plain network
+
+
+def test_the_plain_network_carries_the_scale_of_its_training_places_among_its_weights(tmp_path):
+    from lsm_core.model_store import load_model, save_model
+
+    r = np.random.default_rng(1)
+    x = (r.normal(size=(50, 3)) * [1, 1000, 0] + [5, -3000, 7]).astype(np.float32)
+    model = models.build("ann", (3,), seed=1, hidden=[8])
+    assert models.scales_itself(model)
+    raw = models.build("ann", (3,), seed=1, hidden=[8])
+    models.learn_scale(model, x)
+    scaled = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    np.testing.assert_allclose(plain(model(x)), plain(raw(scaled)), atol=1e-4)
+    save_model(model, "ann", (3,), {"hidden": [8]}, tmp_path)
+    np.testing.assert_array_equal(plain(load_model(tmp_path)(x)), plain(model(x)))
+    image = models.build("cnn", (7, 7, 1), seed=1)
+    assert not models.scales_itself(image)
+
+
+def test_the_plain_network_refuses_layers_without_units():
+    for hidden in ([], [0], ["many"]):
+        with pytest.raises(RecipeError, match="units of each layer"):
+            models.build("ann", (3,), hidden=hidden)
