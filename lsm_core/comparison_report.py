@@ -22,7 +22,7 @@ def tables_in_words(tables: dict[str, pd.DataFrame], draws: int = 0) -> str:
     """The tables of `runs.compare` as text: scores first, then tests, then each zoning."""
     scores = tables["scores"]
     n, prevalence = scores["test places"].iloc[0], scores["prevalence"].iloc[0]
-    terms = _terms(scores)
+    terms = _terms(scores, on_units=_on_units(tables["zones"]))
     head = (
         f"Scores ({terms}; {n:,} test places, prevalence {prevalence:.2f}, which is the AP of a "
         "model that knows nothing; threshold 0.5, of the landslide class)"
@@ -48,13 +48,19 @@ def _printed(zones: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
     return list(zones[kept].groupby(["breaks", "where"], sort=False))
 
 
-def _terms(scores: pd.DataFrame) -> str:
+def _on_units(zones: pd.DataFrame) -> bool:
+    return not zones.empty and set(zones["counted"]) == {"units"}
+
+
+def _terms(scores: pd.DataFrame, *, on_units: bool) -> str:
     """Protocol and overlap: the terms under which a table's numbers were had."""
     shares = scores["overlap share"]
     if not shares.max() > 0:
-        overlap = "no test window overlaps a training window"
+        none = ("test window overlaps a training window", "test unit is trained on")[on_units]
+        overlap = f"no {none}"
     else:
-        overlap = f"{100 * shares.max():.1f}% of test windows overlap training windows"
+        some = ("windows overlap training windows", "units are trained on")[on_units]
+        overlap = f"{100 * shares.max():.1f}% of test {some}"
         if shares.min() < shares.max():
             overlap = f"{100 * shares.min():.1f} to {overlap}"
     return f"{' and '.join(dict.fromkeys(scores['protocol']))} protocol, {overlap}"

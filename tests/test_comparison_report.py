@@ -51,6 +51,18 @@ def test_overlap_is_said_where_there_is_some(tmp_path):
     assert "Pairs" not in text
 
 
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [("honest", "no test unit is trained on"), ("paper", "25.0% of test units are trained on")],
+)
+def test_overlap_of_runs_on_units_speaks_of_units(protocol, words, tmp_path):
+    tables = runs.compare([new_run(tmp_path, "a", 1.0, f"protocol={protocol}")])
+    tables["zones"]["counted"] = "units"
+    text = tables_in_words(tables)
+    assert f"{protocol} protocol, {words}" in text
+    assert "window" not in text.split("leakage")[0]
+
+
 def test_json_has_no_number_that_is_none(tables):
     text = {name: records(table) for name, table in tables.items()}
     again = json.loads(json.dumps(text, allow_nan=False))

@@ -37,14 +37,14 @@ def test_a_network_trains_on_weights_and_is_watched_without(combine):
     scales = Input(form="window", sizes=(4, 6), combine=combine)
     encoder = fit_encoder(ds, scales, fit_on=table)
     recipe = recipe_of("cnn3d", "training.weights=balanced")
-    train = fitting._batches(recipe, ds, encoder, table, 100, shuffle=True)
+    train = fitting.batches(recipe, ds, encoder, table, 100, shuffle=True)
     each = 2 if combine == "samples" else 1
     _, target, weight = train[0]
     assert len(target) == len(weight) == 8 * each
     wanted = np.repeat([7 / 4, *[0.7] * 5, 1, 7 / 4], each)
     np.testing.assert_allclose(weight, wanted, rtol=1e-6)
-    assert len(fitting._batches(recipe, ds, encoder, table, 100, shuffle=False)[0]) == 2
-    none = fitting._batches(recipe_of("cnn3d"), ds, encoder, table, 100, shuffle=True)
+    assert len(fitting.batches(recipe, ds, encoder, table, 100, shuffle=False)[0]) == 2
+    none = fitting.batches(recipe_of("cnn3d"), ds, encoder, table, 100, shuffle=True)
     assert len(none[0]) == 2
 
 
@@ -63,7 +63,10 @@ def test_a_balanced_baseline_scores_rare_landslides_higher(sample_workspace, tmp
 @pytest.mark.parametrize("name", [c.name for c in models.MENU.values() if not c.weighs])
 def test_a_model_that_takes_no_weights_is_refused_before_the_area_is_opened(name):
     form = models.MENU[name].eats[0]
-    recipe = recipe_of(name, "area=nowhere", f"input.form={form}", "training.weights=balanced")
+    more = ["samples.unlabelled=1"] if name == "ssgan" else []  # it is asked for them first
+    recipe = recipe_of(
+        name, "area=nowhere", f"input.form={form}", "training.weights=balanced", *more
+    )
     with pytest.raises(RecipeError, match=f"{name} takes no sample weights"):
         experiment.plan_run(recipe)
 

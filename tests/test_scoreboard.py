@@ -13,6 +13,7 @@ from lsm_core.comparison import delong, mcnemar, paired_block_bootstrap
 from lsm_core.errors import RunError
 from lsm_core.metrics import average_precision, roc_auc
 from lsm_core.recipe import make_recipe
+from lsm_core.threshold import choose_threshold
 
 N, BLOCKS = 400, 20
 
@@ -186,9 +187,13 @@ def test_null_models_stand_beside(tmp_path):
 
 
 def test_thresholds_come_from_validation_places(tmp_path):
-    table = runs.compare([new_run(tmp_path, "a", 1.0)], draws=20)["thresholds"]
+    run = new_run(tmp_path, "a", 1.0)
+    table = runs.compare([run], draws=20)["thresholds"]
     assert table["rule"].tolist() == ["half", "youden", "f1", "cost", "share"]
     assert table["threshold"].iloc[0] == 0.5
+    parts = (run.scores[run.scores["split"] == name] for name in ("validation", "test"))
+    check, test = (choose_threshold(p["label"], p["score"], "f1").threshold for p in parts)
+    assert table.set_index("rule").loc["f1", "threshold"] == check != test
 
 
 def test_protocols_side_by_side_with_the_gap(tmp_path):
