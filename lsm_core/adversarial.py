@@ -79,23 +79,20 @@ class Game:
             )
 
     def reset_metrics(self) -> None:
-        """Begin the means anew; Keras' own are of one batch, for `train_on_batch` resets them."""
+        """Begin the means of `losses` anew."""
         self._sums, self._steps = {}, 0
 
     def train_on_batch(
         self, image: Any, target: NDArray[Any], return_dict: bool = True
     ) -> dict[str, float]:
-        """One step of each; `target` is (sample, 1), a landslide from 0.5 on.
-
-        Gives the losses as means since the last reset.
-        """
+        """One step of each; `target` is (sample, 1), a landslide from 0.5 on. Gives its losses."""
         code = (np.asarray(target)[:, :1] >= 0.5).astype(np.float32)
         if self.generator is None:
             told = self.discriminator.train_on_batch(image, code, return_dict=True)
-            return self._means(_plain(told))
+            return self._noted(_plain(told))
         real = self._gather(self._next(len(image)))
         parts = self.teach_discriminator(image, code, real)
-        return self._means(parts | {"generator": self.teach_generator(real)})
+        return self._noted(parts | {"generator": self.teach_generator(real)})
 
     def teach_discriminator(
         self, image: NDArray[Any], code: NDArray[Any], real: NDArray[Any]
@@ -141,11 +138,11 @@ class Game:
     def set_weights(self, weights: list[NDArray[Any]]) -> None:
         self.model.set_weights(weights)
 
-    def _means(self, told: dict[str, float]) -> dict[str, float]:
-        """Take in the losses of a step; means of all steps since the last reset."""
+    def _noted(self, told: dict[str, float]) -> dict[str, float]:
+        """The losses of a step, taken into the means."""
         self._steps += 1
         self._sums = {name: self._sums.get(name, 0.0) + value for name, value in told.items()}
-        return {name: total / self._steps for name, total in self._sums.items()}
+        return told
 
     def _next(self, n: int) -> NDArray[np.intp]:
         """Indices of the next n unlabelled samples."""

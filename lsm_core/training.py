@@ -201,19 +201,20 @@ def _epoch(
 ) -> dict[str, Any]:
     """Learn from every training batch once, then look at the validation samples once."""
     started = time.monotonic()
-    model.reset_metrics()  # so that the loss is the mean since the epoch began
+    model.reset_metrics()
     feed.train.start_epoch()
-    loss = math.nan
+    total = seen = 0.0  # the mean is ours: Keras' `train_on_batch` forgets the batches before
     for i in range(len(feed.train)):
         batch = feed.train[i]
         loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
         if not math.isfinite(loss):
             raise _no_number(f"loss is {loss}", batch[0], settings, number)
-        watch.after_batch(number, i + 1, len(feed.train), loss)
+        total, seen = total + loss * len(batch[1]), seen + len(batch[1])
+        watch.after_batch(number, i + 1, len(feed.train), total / seen)
     checked = _validate(model, feed.validation, settings, watch)
     if not math.isfinite(checked["val_loss"]):
         raise _no_number("validation loss is not a number", feed.validation[0][0], settings, number)
-    return {"epoch": number, "loss": loss, **checked, "seconds": time.monotonic() - started}
+    return {"epoch": number, "loss": total / seen, **checked, "seconds": time.monotonic() - started}
 
 
 def _validate(

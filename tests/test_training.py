@@ -312,7 +312,23 @@ def test_the_same_seeds_give_the_same_weights_bit_by_bit():
     assert any((one != other).any() for one, other in zip(first, weights(2, 2), strict=True))
 
 
-def test_a_network_learns_and_reports_the_mean_loss_of_the_epoch():
+def test_the_loss_of_an_epoch_is_the_mean_over_its_samples_not_the_last_batchs():
+    """Keras' own `train_on_batch` forgets the batches before it."""
+    model = small_network(1)
+    step, told = model.train_on_batch, []
+
+    def noted(*batch, **how):
+        told.append((step(*batch, **how)["loss"], len(batch[1])))
+        return {"loss": told[-1][0]}
+
+    model.train_on_batch = noted
+    history = fit(model, feed(images(), batch=9), settings(epochs=1))
+    loss, size = np.array(told, dtype=float).T
+    assert history[0]["loss"] == pytest.approx(np.average(loss, weights=size), rel=1e-6)
+    assert history[0]["loss"] != pytest.approx(loss[-1], rel=1e-3)
+
+
+def test_a_network_learns():
     model = small_network(1)
     history = fit(model, feed(images()), settings(epochs=8))
     assert history[-1]["loss"] < history[0]["loss"]
