@@ -41,10 +41,12 @@ def study(
     import numpy as np
 
     from lsm_core import comparison_report, studies, study_report
+    from lsm_core.foreground import quiet_networks
     from lsm_core.runs import runs_folder
 
     if maps not in MAPS:
         raise RecipeError(f"--maps takes {', '.join(MAPS)}, got {maps!r}")
+    quiet_networks()
     folder = into or runs_folder()
     recipes = _recipes(recipe, area, changes or [], only or [])
     if run:
@@ -108,8 +110,8 @@ def _finished(recipes: "dict[str, Recipe]", seeds: int, folder: Path) -> "Study"
     from lsm_core.studies import Study
 
     found = {}
+    area = experiment.plan_run(next(iter(recipes.values()))).area  # the same for all
     for name, base in recipes.items():
-        area = experiment.plan_run(base).area
         asked = [
             one.model_copy(update={"map": mapped})
             for one in repeats.repeats(base, seeds)

@@ -24,7 +24,7 @@ NETWORKS = [card.name for card in models.MENU.values() if card.framework == "ker
 SEEDLESS = {"logistic_regression", "gradient_boosting", "gbdt_lr", "svm"} | {
     card.name for card in models.MENU.values() if card.eats == ("classes",)
 }
-SAMPLES, STEPS = 60, 60
+SAMPLES, STEPS = 60, 150
 # What makes an entry quick: numbers of trees and channels, none of which it needs to be examined.
 # Threads of a forest add its votes up in any order, which shows in the last bits: one thread.
 SMALL = {"n_estimators": 20, "min_samples_leaf": 5, "n_jobs": 1, "maps": 8, "base": 4}
