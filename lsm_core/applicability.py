@@ -242,9 +242,7 @@ def applicability_of(run: runs.Run, *, weighted: bool = True, repeats: int = 5) 
         )
         weights = dict(zip(table["factor"], table["ap_drop"], strict=True))
     names = [factor.name for factor in subject.encoder.factors]
-    return fit_applicability(
-        subject.ds, names, fit_on=train, fold=fold, weights=weights, more=more
-    )
+    return fit_applicability(subject.ds, names, fit_on=train, fold=fold, weights=weights, more=more)
 
 
 def _learnt_from(run: runs.Run) -> tuple[pd.DataFrame, ArrayLike]:

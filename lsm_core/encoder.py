@@ -120,9 +120,9 @@ class Encoder:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
         """The encoder that `to_json` wrote."""
-        learnt = {part: _fitted(stored.get(part, ())) for part in ("factors", "bands")}
-        rest = {k: _tupled(v) for k, v in stored.items() if k not in learnt}
-        return cls(**learnt, **rest)
+        rest = {k: _tupled(v) for k, v in stored.items() if k not in ("factors", "bands")}
+        factors, bands = (_fitted(stored.get(part, ())) for part in ("factors", "bands"))
+        return cls(factors=factors, bands=bands, **rest)
 
 
 def channels_of(factor: FittedFactor, encoder: Encoder) -> tuple[str, ...]:

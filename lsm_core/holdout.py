@@ -297,7 +297,7 @@ def _block_ground(ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame) -> NDArr
 
 
 def block_parts(split: Split, block: pd.Series, also: NDArray[np.int64]) -> pd.Series:
-    """Part by block, of each landslide's block; those of `also` that hold none by the same shares."""
+    """Part by block, of each landslide's block; of `also`, which hold none, by the same shares."""
     if split.folds is None:
         return block_split(
             block,

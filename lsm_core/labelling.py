@@ -47,7 +47,8 @@ def landslide_cells(
     cells = cells.groupby("landslide_id").head(most - 1)
     own = slides.drop_duplicates("landslide_id").set_index("landslide_id")
     more = own.loc[cells["landslide_id"]].reset_index()[list(slides)]
-    more["row"], more["col"] = (cells[k].to_numpy(slides[k].dtype) for k in ("row", "col"))
+    for name in ("row", "col"):
+        more[name] = cells[name].to_numpy().astype(slides[name].to_numpy().dtype)
     more["x"], more["y"] = xy_at(ds, cells["row"].to_numpy(), cells["col"].to_numpy())
     return pd.concat([slides, more.astype(slides.dtypes).assign(origin="landslide cell")])
 

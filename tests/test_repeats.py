@@ -120,6 +120,9 @@ def test_several_recipes_are_all_checked_before_the_first_is_run(call, tmp_path)
     assert status == 2
     assert not (tmp_path / "runs").exists()
     only = ("--set", "model.options.C=0.5")
+    status, _, err = call("run", "logistic_regression", "random_forest", *QUICK, *only)
+    assert status == 2
+    assert not (tmp_path / "runs").exists()
     status, _, err = call("run", "logistic_regression", "svm", *QUICK, *only)
     assert status == 0, err
     assert [r.recipe.name for r in runs.list_runs(tmp_path / "runs")] == [

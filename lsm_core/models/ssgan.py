@@ -38,7 +38,7 @@ class Adversaries(keras.Model):
     def __init__(
         self,
         discriminator: keras.Model,
-        generator: keras.Model | None,
+        generator: Any,  # a keras.Model, or None of the discriminator alone
         *,
         feature_matching: bool = False,
         gradient_penalty: float = 0.0,
