@@ -153,5 +153,5 @@ def test_one_line_a_way_and_scale_with_bands(tmp_path):
     file = tmp_path / "curves.png"
     transfer_figures.save_png(drawn, file)
     assert file.read_bytes()[:4] == b"\x89PNG"
-    with pytest.raises(RunError, match="accuracy, log loss"):
+    with pytest.raises(RunError, match="accuracy, log_loss"):
         transfer_figures.learning_curves_of(table, "kappa")

@@ -136,7 +136,7 @@ def test_a_baseline_says_what_it_cannot_learn_from():
 def test_the_menu_names_builders_that_exist():
     for name, card in models.MENU.items():
         assert card.name == name
-        assert set(card.eats) <= {"onehot", "window", "table", "classes"}
+        assert set(card.eats) <= {"onehot", "window", "table", "classes", "chip"}
         models.check_options(name, {})
 
 

@@ -231,7 +231,7 @@ def test_too_few_landslides_and_a_gap_that_leaves_nobody():
     with pytest.raises(SampleError, match="5 landslides lie on valid cells of flat: at least 10"):
         draw_places(area(n=5), recipe())
     with pytest.raises(
-        SampleError, match=r"no landslide is left for train: .* split\.block larger"
+        SampleError, match=r"no landslide is left for validation: .* split\.block larger"
     ):
         draw_places(area(), recipe("split.apart=200"))
 

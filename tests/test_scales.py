@@ -102,7 +102,7 @@ def test_as_samples_every_place_trains_with_every_scale(ds, places):
     table = pd.DataFrame({"row": np.arange(places) % 23, "col": np.arange(places) % 17})
     table = table.assign(label=np.arange(places) % 2, target=np.linspace(0, 1, places))
     recipe = make_recipe({"name": "m", "model": {"name": "cnn3d"}})
-    batches = fitting._batches(recipe, ds, encoder, table, 1000, shuffle=False)
+    batches = fitting.batches(recipe, ds, encoder, table, 1000, shuffle=False)
     x, target = batches[0]
     assert x.shape == (3 * places, *encoder.input_shape)
     for k in range(places):
