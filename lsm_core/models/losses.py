@@ -22,7 +22,8 @@ def focal(alpha: float, gamma: float) -> Callable[[Any, Any], Any]:
 
     >>> import numpy as np
     >>> score = np.array([[0.5], [0.5]], "float32")
-    >>> np.asarray(focal(0.25, 2)(np.array([[1.0], [0.0]], "float32"), score)).round(4).tolist()
+    >>> loss = focal(0.25, 2)(np.array([[1.0], [0.0]], "float32"), score)
+    >>> [round(float(value), 4) for value in loss]
     [0.0433, 0.13]
     """
 
