@@ -84,7 +84,8 @@ def test_a_network_whose_dropout_can_be_gone_round_is_asked_as_a_whole():
     import keras
 
     image = keras.Input((3,))
-    dropped = keras.layers.Dense(4, activation="relu")(keras.layers.Dropout(0.5)(image))
+    stem = keras.layers.Dense(3)(image)  # what goes round the dropout goes round this, too
+    dropped = keras.layers.Dense(4, activation="relu")(keras.layers.Dropout(0.5)(stem))
     round_it = keras.layers.Dense(4)(image)
     out = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Add()([dropped, round_it]))
     model = keras.Model(image, out)
