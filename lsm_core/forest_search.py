@@ -17,9 +17,9 @@ from lsm_core import models, prediction, runs
 from lsm_core.encoding import Encoder
 from lsm_core.errors import SampleError, Stopped
 from lsm_core.fitting import Ask, Report, options_of
+from lsm_core.inner_folds import nested_splits
 from lsm_core.metrics import roc_auc
 from lsm_core.models.baselines import fit_estimator
-from lsm_core.protocol import nested_splits
 from lsm_core.recipe import Recipe
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -24,7 +24,7 @@ from lsm_core.catalog import did_you_mean
 from lsm_core.encoding import fit_encoder
 from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
 from lsm_core.figures import page_of
-from lsm_core.protocol import nested_splits
+from lsm_core.inner_folds import nested_splits
 from lsm_core.recipe import Recipe, save_recipe
 from lsm_core.search_space import Space, check_space, plain_space, values_of, with_values
 from lsm_core.selection import choose_factors, kept_input

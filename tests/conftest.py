@@ -122,3 +122,15 @@ def _planted(path: Path, form: str, model: Any, size: int) -> Any:
     scored = subject.score(subject.seen(samples["row"], samples["col"]))
     run.scores = samples.assign(score=scored)
     return subject
+
+
+@pytest.fixture(scope="module")
+def areas(tmp_path_factory):
+    """A workspace with two regions of units between which models are carried."""
+    from regions import save_regions
+
+    folder = tmp_path_factory.mktemp("transfer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSM_WORKSPACE", str(folder))
+        save_regions()
+        yield folder

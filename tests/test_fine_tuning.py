@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
-from regions import ANN, carried, run, save_regions
+from regions import ANN, carried, run
 
 from lsm_core import freezing, models, transfer
 from lsm_core.errors import RecipeError, RunError
-
-
-@pytest.fixture(scope="module")
-def areas(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("transfer")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LSM_WORKSPACE", str(folder))
-        save_regions()
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from test_holdout import HEAT, METHODS, WINDOW, area, recipe
 
-from lsm_core.protocol import draw_places, nested_splits
+from lsm_core.inner_folds import nested_splits
+from lsm_core.protocol import draw_places
 from lsm_core.recipe import make_recipe
 from lsm_core.splits import overlap_report
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from lsm_core import protocol, sampling
 from lsm_core.errors import SampleError
+from lsm_core.inner_folds import nested_splits
 from lsm_core.protocol import block_metres, draw_places, scored
 from lsm_core.recipe import make_recipe
 from lsm_core.splits import overlap_report
@@ -254,7 +255,7 @@ def test_smoothing_moves_the_targets_of_hard_training_places_and_nothing_else(ki
     np.testing.assert_array_equal(soft["target"][~hard], plain["target"][~hard])
     wanted = plain["label"].map({0: 0.1, 1: 0.9})
     np.testing.assert_allclose(soft["target"][hard], wanted[hard], rtol=1e-6)
-    for frame in protocol.nested_splits(ds, chosen, soft, 3):  # who checks is not the same here
+    for frame in nested_splits(ds, chosen, soft, 3):  # who checks is not the same here
         check = frame[frame["split"] == "validation"]
         np.testing.assert_array_equal(check["target"], check["label"])
         train = frame[(frame["split"] == "train") & (frame["label"] >= 0)]
@@ -290,7 +291,7 @@ def test_shuffled_heat_is_the_same_heat_at_other_places(kind):
     if kind == "honest":
         assert related(warm) < -0.9
         assert overlap_report(dealt, 13, ds)["share"] == 0.0
-        for frame in protocol.nested_splits(ds, chosen, dealt, 3):
+        for frame in nested_splits(ds, chosen, dealt, 3):
             as_test = frame.assign(split=frame["split"].replace("validation", "test"))
             assert (as_test["label"] < 0).any()
             assert overlap_report(as_test, 13)["share"] == 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from regions import ANN, FOREST, ROCKS, carried, run, save_regions
+from regions import ANN, FOREST, ROCKS, carried, run
 
 from lsm_core import applicability, study_area, transfer
 from lsm_core.arrival import arrive
@@ -12,15 +12,6 @@ from lsm_core.errors import AreaError, RecipeError, RunError, SampleError
 from lsm_core.protocol import draw_places
 from lsm_core.recipe import make_recipe
 from lsm_core.target_labels import keep_labels
-
-
-@pytest.fixture(scope="module")
-def areas(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("transfer")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LSM_WORKSPACE", str(folder))
-        save_regions()
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lsm_core import experiment, runs, search_space, trials
+from lsm_core import experiment, planning, runs, search_space, trials
 from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
 from lsm_core.protocol import Places
 from lsm_core.recipe import load_recipe, make_recipe
@@ -192,8 +192,8 @@ def test_a_failed_trial_is_kept_with_its_message_and_the_search_goes_on(
 def test_nothing_of_the_test_places_reaches_the_choice(forest, tmp_path, monkeypatch):
     """Labels of test places turned over and their values shifted wildly: the same proposals."""
     calm = trials.tune(planned(forest, tmp_path / "calm"), 6)
-    draw, open_area = experiment.draw_places, experiment.open_area
-    ground = draw(open_area(experiment.area_path("sample")), forest).test_ground
+    draw, open_area = planning.draw_places, planning.open_area
+    ground = draw(open_area(planning.area_path("sample")), forest).test_ground
 
     def wild_area(path):
         ds = open_area(path).load()
@@ -211,8 +211,8 @@ def test_nothing_of_the_test_places_reaches_the_choice(forest, tmp_path, monkeyp
         samples.loc[tested, "label"] = 1 - samples.loc[tested, "label"]
         return Places(samples, *places[1:])
 
-    monkeypatch.setattr(experiment, "open_area", wild_area)
-    monkeypatch.setattr(experiment, "draw_places", wild_places)
+    monkeypatch.setattr(planning, "open_area", wild_area)
+    monkeypatch.setattr(planning, "draw_places", wild_places)
     wild = trials.tune(planned(forest, tmp_path / "wild"), 6)
     assert same(wild.trials) == same(calm.trials)
     assert wild.recipe == calm.recipe

@@ -1,0 +1,113 @@
+"""Everything that is settled before a run folder is made: area, places, factors, encoder.
+
+Every mistake a user can make is found here.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from lsm_core import detected_area, models
+from lsm_core.arrival import arrive
+from lsm_core.chips import draw_cells
+from lsm_core.encoding import Encoder, fit_encoder
+from lsm_core.errors import RecipeError, SampleError
+from lsm_core.fitting import options_of
+from lsm_core.protocol import draw_places, scored
+from lsm_core.recipe import Recipe
+from lsm_core.selection import choose_factors, kept_input
+from lsm_core.splits import PARTS
+from lsm_core.study_area import area_path, is_units, open_area
+from lsm_core.target_labels import asks_labels, keep_labels
+
+
+class Plan(NamedTuple):
+    """Everything that is settled before a run folder is made."""
+
+    recipe: Recipe
+    ds: xr.Dataset
+    area: dict[str, Any]
+    encoder: Encoder
+    samples: pd.DataFrame
+    test_ground: NDArray[np.bool_] | None
+    counts: dict[str, int]
+    selection: dict[str, Any] | None = None  # which factors, and why not the others
+    cells: pd.DataFrame | None = None  # of chips, which are the samples then
+
+    @property
+    def places(self) -> pd.DataFrame:
+        """What is scored: the samples, or the cells of chips."""
+        return self.samples if self.cells is None else self.cells
+
+
+def plan_run(recipe: Recipe) -> Plan:
+    """Open the area, check the model, draw the places; on those of training choose and encode."""
+    if recipe.area is None:
+        raise RecipeError("the recipe names no study area: give one with --area")
+    card = models.card(recipe.model.name)
+    options_of(recipe)  # are checked
+    if recipe.input.form not in card.eats:
+        raise RecipeError(
+            f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "
+            "change input.form"
+        )
+    hard_only = card.framework == "sklearn" and not card.soft
+    if hard_only and (recipe.samples.heatmap or recipe.samples.smoothing):
+        raise RecipeError(
+            f"{card.name} learns from hard labels: leave samples.heatmap and samples.smoothing out"
+        )
+    if recipe.training.weights != "none" and not card.weighs:
+        raise RecipeError(f"{card.name} takes no sample weights: set training.weights to none")
+    path, given = area_path(recipe.area), None
+    if recipe.inventory is not None:
+        path = detected_area.detected_area(recipe)
+    if recipe.transfer is None:
+        ds = open_area(path)
+    else:
+        path, ds, recipe, given, _ = arrive(recipe)
+    if is_units(ds):
+        _fits_units(recipe)
+    places = draw_places(ds, recipe)
+    if recipe.transfer is not None:
+        places = keep_labels(ds, recipe, places)
+    cells = draw_cells(ds, recipe, places.samples) if recipe.input.form == "chip" else None
+    judged = places.samples if cells is None else cells
+    _both_classes(judged, PARTS if asks_labels(recipe) else ("test",))
+    train = judged[judged["split"] == "train"]
+    chosen = choose_factors(ds, recipe, fit_on=train)
+    encoder = given or fit_encoder(ds, kept_input(recipe.input, chosen), fit_on=train)
+    models.check_shape(card, encoder.input_shape)
+    area = {
+        "name": ds.attrs["name"],
+        "path": str(path.resolve()),
+        "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
+    }
+    return Plan(recipe, ds, area, encoder, *places, selection=chosen, cells=cells)
+
+
+def _both_classes(samples: pd.DataFrame, parts: tuple[str, ...]) -> None:
+    """Units are split as they are: a small part may have caught no landslide."""
+    for part in parts:
+        label = scored(samples, part)["label"]
+        if label.nunique() < 2:
+            raise SampleError(
+                f"the {part} part has {len(label)} places, {int(label.sum())} of them landslides: "
+                "both are needed; enlarge it (split.test, split.validation), make split.block "
+                "smaller, or take another split.seed"
+            )
+
+
+def _fits_units(recipe: Recipe) -> None:
+    if recipe.input.form == "window":
+        raise RecipeError(
+            f"{recipe.area} is made of units, which have no cells around them: set input.form to "
+            "table, classes or onehot, or run on an area with a grid"
+        )
+    if recipe.input.surroundings:
+        raise RecipeError(f"{recipe.area} is made of units: leave input.surroundings out")
+    if recipe.samples.heatmap:
+        raise RecipeError(f"{recipe.area} is made of units: leave samples.heatmap out")
