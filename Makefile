@@ -28,8 +28,10 @@ $(READY): requirements.lock pyproject.toml setup.py
 app: setup
 	$(BIN)/lsm demo
 
+# A file stays with one worker, so that what it trains once is trained once. Each worker has one core.
+WORKERS ?= 2
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

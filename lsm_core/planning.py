@@ -23,6 +23,7 @@ from lsm_core.selection import choose_factors, kept_input
 from lsm_core.splits import PARTS
 from lsm_core.study_area import area_path, is_units, open_area
 from lsm_core.target_labels import asks_labels, keep_labels
+from lsm_core.training import check_loss
 
 
 class Plan(NamedTuple):
@@ -50,6 +51,7 @@ def plan_run(recipe: Recipe) -> Plan:
         raise RecipeError("the recipe names no study area: give one with --area")
     card = models.card(recipe.model.name)
     options_of(recipe)  # are checked
+    check_loss(recipe.training.loss)
     if recipe.input.form not in card.eats:
         raise RecipeError(
             f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "

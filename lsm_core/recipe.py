@@ -72,6 +72,12 @@ class Recipe(Section):
         return self.window + (math.ceil(heat.diameter / 2) if heat else 0)
 
     @property
+    def named_code(self) -> tuple[str, ...]:
+        """What may name functions of one's own: model, loss, options that are words."""
+        options = (value for value in self.model.options.values() if isinstance(value, str))
+        return (self.model.name, self.training.loss, *options)
+
+    @property
     def by_chips(self) -> bool:
         """Whether places are chips, or cells of chips."""
         return self.input.form == "chip" or self.chips is not None

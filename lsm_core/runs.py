@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from lsm_core import side_by_side, zoning
+from lsm_core import own_code, side_by_side, zoning
 from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
@@ -182,6 +182,8 @@ def create_run(recipe: Recipe, area: dict[str, Any], into: Path, mark: str = "")
     write_json(path / "recipe.json", recipe.model_dump(mode="json"))
     write_json(path / "area.json", area)
     write_json(path / "versions.json", versions())
+    if own := own_code.used_source(recipe.named_code):
+        write_text(path / "own_code.py", own)
     set_status(path, "queued")
     return path
 

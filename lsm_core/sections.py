@@ -241,7 +241,7 @@ class Training(Section):
     learning_rate: float = Field(1e-3, gt=0)
     optimizer: Literal["adam", "sgd"] = "adam"
     patience: int | None = Field(50, ge=1, description="epochs without a better accuracy; or null")
-    loss: Literal["mse", "binary_crossentropy", "focal"] = "mse"
+    loss: str = Field("mse", description="or binary_crossentropy, focal, a function of your own")
     alpha: float = Field(0.5, ge=0, le=1, description="of focal loss: weight of landslides")
     gamma: float = Field(2.0, ge=0, description="of focal loss: how little the easy ones count")
     watch: Literal["accuracy", "loss", "average_precision"] = Field(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lsm_core import own_code
 from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
 from lsm_core.metrics import average_precision
 
@@ -265,11 +266,27 @@ LOSSES: dict[str, Callable[..., float]] = {
 }
 
 
+def check_loss(name: str) -> None:
+    """A loss that is neither one of `LOSSES` nor of one's own is a RecipeError."""
+    if name not in LOSSES and name not in (own := own_code.functions()):
+        raise RecipeError(f"no loss {name!r}: training.loss is {' or '.join((*LOSSES, *own))}")
+
+
 def _loss(settings: Settings) -> Callable[..., float]:
     """The loss of validation samples, by NumPy."""
     if settings.loss == "focal":
         return functools.partial(_focal, alpha=settings.alpha, gamma=settings.gamma)
-    return LOSSES[settings.loss]
+    if settings.loss in LOSSES:
+        return LOSSES[settings.loss]
+    return functools.partial(_own, own_code.function(settings.loss, "loss"))
+
+
+def _own(loss: Callable[[Any, Any], Any], target: NDArray[Any], score: NDArray[Any]) -> float:
+    """A loss of one's own, which is written for Keras."""
+    from keras import ops
+
+    pair = [ops.convert_to_tensor(part.astype("float32")[:, None]) for part in (target, score)]
+    return float(ops.convert_to_numpy(ops.mean(loss(*pair))))
 
 
 def _keras_loss(settings: Settings) -> Any:
@@ -278,7 +295,9 @@ def _keras_loss(settings: Settings) -> Any:
         from lsm_core.models.losses import focal
 
         return focal(settings.alpha, settings.gamma)
-    return settings.loss
+    if settings.loss in LOSSES:
+        return settings.loss
+    return own_code.function(settings.loss, "loss")
 
 
 def _rank(result: dict[str, Any], settings: Settings) -> tuple[float, float]:
@@ -317,8 +336,7 @@ class _Watch:
 
 
 def _check(feed: Feed, settings: Settings) -> None:
-    if settings.loss not in LOSSES:
-        raise RecipeError(f"no loss {settings.loss!r}: training.loss is {' or '.join(LOSSES)}")
+    check_loss(settings.loss)
     target = feed.train.judged()[0]
     if not np.ptp(target):
         raise SampleError(

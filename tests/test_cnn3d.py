@@ -56,12 +56,19 @@ def test_the_forms_have_the_published_layers():
     kinds = [type(layer).__name__ for layer in vgg.layers]
     assert kinds.count("Conv3D") == kinds.count("BatchNormalization") == 5
     assert kinds.count("MaxPooling3D") == 2
+    assert _maps(vgg) == [32, 32, 64, 64, 64]
+    assert _maps(models.build("cnn3d", (12, 12, 14), form="vgg", maps=8)) == [8, 8, 16, 16, 16]
+
+
+def _maps(network):
+    return [layer.filters for layer in network.layers if type(layer).__name__ == "Conv3D"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"form": "deep"}, "form takes 'simple' or 'vgg'"),
+        ({"maps": 0}, "maps is at least 1, got 0"),
         ({"scales": 2}, "15 channels are not 2 scales"),
         ({"dropout": 1.0}, "share in"),
     ],

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lsm_core import device
+from lsm_core import device, own_code
 from lsm_core.errors import RecipeError
 
 
@@ -39,6 +39,7 @@ class Card:
 
 
 _IMAGES, _TABLE, _CLASSES = ("onehot", "window"), ("table",), ("classes",)
+OWN = "own"  # the builder of a card that is not on the menu
 
 MENU: dict[str, Card] = {
     card.name: card
@@ -227,7 +228,20 @@ def build(
     """
     check_options(name, options)
     check_shape(card(name), tuple(input_shape))
-    return _builder(name)(tuple(input_shape), seed=seed, **options)
+    model = _builder(name)(tuple(input_shape), seed=seed, **options)
+    if card(name).builder == OWN and card(name).framework == "keras":
+        _check_scores(name, model)
+    return model
+
+
+def _check_scores(name: str, model: Any) -> None:
+    """A network of one's own is from samples to one score each."""
+    shape = getattr(model, "output_shape", None)
+    if shape != (None, 1):
+        raise RecipeError(
+            f"{name} must return a keras.Model from samples to scores in (0, 1), shape (None, 1); "
+            f"got {type(model).__name__} of shape {shape}: end it with Dense(1, 'sigmoid')"
+        )
 
 
 def learn_scale(model: Any, x: Any) -> None:
@@ -247,9 +261,34 @@ def scales_itself(model: Any) -> bool:
 
 def card(name: str) -> Card:
     """The card of a model; an unknown name is a RecipeError that lists near ones."""
-    if name not in MENU:
-        raise RecipeError(f"no model {name!r}; {_near(name, MENU)}")
-    return MENU[name]
+    if name in MENU:
+        return MENU[name]
+    own = own_code.functions()
+    if name not in own:
+        raise RecipeError(f"no model {name!r}; {_near(name, MENU | own)}")
+    return _own_card(name, own[name])
+
+
+def _own_card(name: str, builder: Callable[..., Any]) -> Card:
+    """Of a model of one's own: an estimator if its builder says that it returns one."""
+    names = inspect.signature(builder).parameters
+    if "input_shape" not in names or "seed" not in names:
+        raise RecipeError(
+            f"{name} in {own_code.own_file()} is no builder of models: "
+            f"write def {name}(input_shape, *, seed=None), got {name}({', '.join(names)})"
+        )
+    returns = typing.get_type_hints(builder).get("return")
+    estimator = hasattr(returns, "predict_proba")
+    return Card(
+        name=name,
+        title=name.replace("_", " "),
+        framework="sklearn" if estimator else "keras",
+        eats=_TABLE if estimator else (*_IMAGES, *_TABLE),
+        builder=OWN,
+        smallest=1,
+        note=(inspect.getdoc(builder) or "of your own").splitlines()[0],
+        weighs=not estimator,
+    )
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -271,11 +310,11 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """Names and types of the options a builder takes."""
+    """Names and types of the options a builder takes; `Any` where one of one's own says no type."""
     builder = _builder(name)
     hints = typing.get_type_hints(builder)
     names = inspect.signature(builder).parameters
-    return {key: hints[key] for key in names if key not in ("input_shape", "seed")}
+    return {key: hints.get(key, Any) for key in names if key not in ("input_shape", "seed")}
 
 
 def trainer_of(name: str) -> Callable[..., Any] | None:
@@ -287,6 +326,8 @@ def trainer_of(name: str) -> Callable[..., Any] | None:
 def _builder(name: str) -> Callable[..., Any]:
     if card(name).framework == "keras":
         device.prepare()
+    if card(name).builder == OWN:
+        return own_code.functions()[name]
     return _named(card(name).builder)
 
 
@@ -296,6 +337,8 @@ def _named(place: str) -> Callable[..., Any]:
 
 
 def check_shape(model: Card, shape: tuple[int, ...]) -> None:
+    if len(shape) == 1 and "table" in model.eats:
+        return
     if model.eats in (_TABLE, _CLASSES):
         if len(shape) != 1:
             raise RecipeError(
@@ -317,6 +360,8 @@ def _in_words(hint: Any) -> str:
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
     allowed = typing.get_args(hint) or (hint,)
     if typing.get_origin(hint) is typing.Literal:
         return value in allowed

@@ -23,7 +23,7 @@ from keras import layers
 from lsm_core.errors import RecipeError
 
 BN_MOMENTUM = 0.9  # as in LSGH-Net: 0.99 hides from validation what few landslides taught
-VGG = ((32, 32), (64, 64, 64))
+VGG = ((1, 1), (2, 2, 2))  # maps of each convolution, in those of the first
 
 
 def build(
@@ -31,7 +31,7 @@ def build(
     *,
     form: Literal["simple", "vgg"] = "simple",
     scales: int = 1,
-    maps: int = 128,
+    maps: int | None = None,
     kernel: int = 3,
     dense: int = 64,
     dropout: float = 0.0,
@@ -46,7 +46,9 @@ def build(
     form : one convolution (`simple`) or two and three small ones (`vgg`).
     scales : windows of how many sizes lie in the channels; each becomes a channel of the first
         convolution, beside the others at the same factor and cell.
-    maps, kernel : of the convolution of `simple`; the kernel is cut to the number of factors.
+    maps : of the convolution of `simple` (128, as published), or of the first stack of `vgg` (32);
+        the second has twice as many.
+    kernel : of the convolution of `simple`; cut to the number of factors.
     dense : units before the output. dropout : share of them set to zero while training, in [0, 1).
     seed : of first weights and dropout.
 
@@ -55,17 +57,17 @@ def build(
     A model from (sample, side, side, channel) float32 to (sample, 1) float32 in (0, 1).
     """
     side, _, channels = input_shape
-    _check(scales, channels, dropout)
+    _check(scales, channels, dropout, maps)
     seeds = count(seed) if seed is not None else None
     image = keras.Input(input_shape, name="image")
     x = layers.Reshape((side, side, scales, channels // scales))(image)
     x = layers.Permute((4, 1, 2, 3))(x)  # factor, row, column, scale
     if form == "simple":
-        x = layers.Conv3D(maps, _fitting(x, kernel), activation="relu", **_first(seeds))(x)
+        x = layers.Conv3D(maps or 128, _fitting(x, kernel), activation="relu", **_first(seeds))(x)
         x = layers.MaxPooling3D(_fitting(x, 2))(x)
     else:
-        for widths in VGG:
-            x = _stack(x, widths, seeds)
+        for wide in VGG:
+            x = _stack(x, tuple(times * (maps or 32) for times in wide), seeds)
     x = layers.Flatten()(x)
     x = layers.Dense(dense, activation="relu", **_first(seeds))(x)
     x = layers.Dropout(dropout, seed=seed)(x)
@@ -94,8 +96,10 @@ def _first(seeds: count | None) -> dict[str, Any]:
     return {"kernel_initializer": keras.initializers.GlorotUniform(seed=seed)}
 
 
-def _check(scales: int, channels: int, dropout: float) -> None:
+def _check(scales: int, channels: int, dropout: float, maps: int | None) -> None:
     if scales < 1 or channels % scales:
         raise RecipeError(f"cnn3d: {channels} channels are not {scales} scales of as many factors")
     if not 0 <= dropout < 1:
         raise RecipeError(f"dropout is a share in [0, 1), got {dropout}")
+    if maps is not None and maps < 1:
+        raise RecipeError(f"maps is at least 1, got {maps}")

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
+from lsm_core import own_code
 from lsm_core.errors import RecipeError
 
 WIDTHS = (32, 64, 128, 192, 256)
@@ -55,6 +56,7 @@ def build(
     input_shape: tuple[int, ...],
     *,
     scse: bool = True,
+    block: str | None = None,
     dropout: float = 0.5,
     seed: int | None = None,
 ) -> keras.Model:
@@ -64,6 +66,8 @@ def build(
     ----------
     input_shape : (side, side, channel), side at least 7.
     scse : squeeze-and-excitation after each convolution; the paper reports both.
+    block : name of a function of one's own (`own_code`) that stands in scSE's place: from the map
+        (sample, row, column, channel) and `seed` to a map of the same shape.
     dropout : share of the flattened feature set to zero while training, in [0, 1).
     seed : of first weights and dropout; the same seed gives the same network.
 
@@ -80,7 +84,9 @@ def build(
         x = Conv2D(stage.width, stage.kernel, use_bias=False, **_first(seeds))(x)
         x = layers.BatchNormalization(momentum=BN_MOMENTUM)(x)
         x = layers.ReLU()(x)
-        if scse:
+        if block is not None:
+            x = _own_block(block, x, seeds)
+        elif scse:
             x = _scse(x, seeds)
         if stage.pool:
             x = layers.MaxPooling2D(2)(x)
@@ -127,6 +133,16 @@ def _scse(x: Any, seeds: count | None) -> Any:
     cell = layers.Dense(1, activation="sigmoid", **_first(seeds))(x)
     # The two weights are added before they meet x: one multiplication of the map instead of two.
     return layers.Multiply()([x, layers.Add()([channel, cell])])
+
+
+def _own_block(name: str, x: Any, seeds: count | None) -> Any:
+    after = own_code.function(name, "block")(x, seed=None if seeds is None else next(seeds))
+    if tuple(after.shape) != tuple(x.shape):
+        raise RecipeError(
+            f"block {name} must leave a map's shape as it is: got {tuple(after.shape)[1:]} "
+            f"from {tuple(x.shape)[1:]}"
+        )
+    return after
 
 
 def _first(seeds: count | None) -> dict[str, Any]:
