@@ -52,8 +52,11 @@ def save_model(
     _replace(path, folder / f"unfinished.{ARCHITECTURE}", lambda to: to.write_text(text, "utf-8"))
 
 
-def load_model(folder: Path) -> Any:
+def load_model(folder: Path, seed: int | None = None) -> Any:
     """The model that `save_model` stored.
+
+    `seed` is of what a network draws while it goes on learning, such as dropout; scores do not
+    depend on it.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def load_model(folder: Path) -> Any:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
     if models.card(name).framework == "keras":
-        return _load_network(folder / WEIGHTS, models.build(name, shape, **options))
+        return _load_network(folder / WEIGHTS, models.build(name, shape, seed=seed, **options))
     if (folder / PLAIN).is_file():
         return _load_plain(folder / PLAIN, models.build(name, shape, **options))
     return _load_estimator(folder / ESTIMATOR)

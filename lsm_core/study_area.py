@@ -206,13 +206,17 @@ def _open_over(path: Path) -> xr.Dataset:
 
 
 def open_area(path: str | Path) -> xr.Dataset:
-    """Open the study area in a folder, lazily, check it, and keep its order of variables."""
+    """Open the study area in a folder, check it, and keep its order of variables.
+
+    A grid is opened lazily; units are a table, and read at once.
+    """
     path = Path(path)
     if (path / OVER).is_file():
         return _open_over(path)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
     ds = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
+    ds = ds.load() if is_units(ds) else ds
     check_area(ds)
     order = json.loads((path / ORDER).read_text())
     return ds[order] if set(order) == set(ds.data_vars) else ds

@@ -169,6 +169,8 @@ def fit(
     # Without compilation JAX would take a step operation by operation.
     compiled = settings.jit or keras.backend.backend() == "jax"
     model.compile(optimizer=optimizer, loss=_keras_loss(settings), jit_compile=compiled)
+    if isinstance(model, keras.Model):  # a step that makes Adam's variables would be traced twice
+        model.optimizer.build(model.trainable_variables)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
     history: list[dict[str, Any]] = []
     kept: list[NDArray[Any]] | None = None

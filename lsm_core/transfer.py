@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import freezing, models, prediction, runs, training
+from lsm_core import freezing, model_store, models, prediction, runs, training
 from lsm_core.arrival import arrive, transfer_of
 from lsm_core.encoding import Encoder
 from lsm_core.errors import Stopped
@@ -34,9 +34,12 @@ GENTLE = 0.1  # times the training rate, for fine-tuning
 # ------------------------------------------------------------------------------------ three ways
 
 
-def direct(source: runs.Run) -> Any:
-    """The model of a finished run as it is (RunError: it has none)."""
-    return prediction.model_of(source)[0]
+def direct(source: runs.Run, seed: int | None = None) -> Any:
+    """The model of a finished run as it is (RunError: it has none).
+
+    `seed` is of what it draws (dropout) where it goes on learning.
+    """
+    return model_store.load_model(source.path / "model", seed)
 
 
 def inductive(
@@ -221,7 +224,7 @@ def _network(
 
     if settings.how == "inductive":
         feed = _feed(recipe, own["train"], own["validation"])
-        model = direct(source)
+        model = direct(source, recipe.seed)
         return model, tune(model, feed) | {"rate": rate}
     theirs = _parts(recipe, open_area(source.area_path), encoder, source.samples)
     check = theirs["validation"] + own["validation"]
@@ -235,7 +238,7 @@ def _network(
         feed = _feed(recipe, theirs["train"] + own["train"], check)
         training.fit(model, feed, recipe.training, report, should_stop)
         return model, {}
-    model = direct(source)
+    model = direct(source, recipe.seed)
     pool = samples[samples["origin"] == UNLABELLED]
     epochs: list[int] = []
 

@@ -132,6 +132,17 @@ def test_a_transferred_run_says_what_it_came_from(network, areas):
     assert done.encoder == network.encoder
 
 
+def test_the_same_seed_fine_tunes_bit_for_bit_alike(network, areas):
+    """Dropout too goes by the recipe's seed, though the network comes from a file."""
+    into = areas / "runs"
+    for how, more in (("inductive", {"labels": 40}), ("self", {"confidence": 0.7})):
+        both = [carried(network, "there", into, how, rate=0.01, **more) for _ in range(2)]
+        first, second = (run.scores["score"].to_numpy() for run in both)
+        np.testing.assert_array_equal(first, second)
+        other = carried(network, "there", into, how, ANN | {"seed": 2}, rate=0.01, **more)
+        assert not np.array_equal(other.scores["score"].to_numpy(), first)
+
+
 def test_a_frozen_layer_of_a_run_is_the_sources(network, areas):
     done = carried(network, "there", areas / "runs", "inductive", labels=40, freeze=1, rate=0.01)
     told = done.metrics["transfer"]
