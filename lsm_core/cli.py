@@ -13,7 +13,7 @@ from lsm_core.detect_commands import detect
 from lsm_core.doctor_commands import doctor
 from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.factor_commands import factors
-from lsm_core.foreground import quiet_networks, recipe_of, settle, tell, work
+from lsm_core.foreground import quiet_networks, recipe_of, settle, settle_queued, tell, work
 from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import runs_app
 from lsm_core.sample_commands import sample
@@ -133,11 +133,13 @@ def run(
 def resume(path: Path) -> None:
     """Carry out a queued run; how a job starts."""
     from lsm_core import experiment
-    from lsm_core.runs import Run, set_status
+    from lsm_core.runs import set_status
 
     quiet_networks()
     try:
-        plan = experiment.plan_run(Run(path).recipe)
+        plan = experiment.plan_run(settle_queued(path))
+    except Stopped:
+        raise
     except LsmError as error:
         set_status(path, "failed", str(error))
         raise

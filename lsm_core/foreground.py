@@ -85,6 +85,27 @@ def settle(recipe: "Recipe", folder: Path, as_json: bool) -> "Recipe":
     return settled(recipe, folder, carry)
 
 
+def settle_queued(path: Path) -> "Recipe":
+    """The recipe of a queued run, its detection done first; the run's folder keeps what it became.
+
+    Meanwhile the run is not queued: its detection, which is younger, would wait for it.
+    """
+    from lsm_core.runs import Run, set_status, write_json
+
+    recipe = Run(path).recipe
+    if recipe.inventory is None or recipe.inventory.run is not None:
+        return recipe
+    set_status(path, "running", "its landslides are detected first")
+    try:
+        ready = settle(recipe, path.parent, as_json=True)
+    except Stopped as stopped:
+        set_status(path, "stopped", str(stopped))
+        raise
+    write_json(path / "recipe.json", ready.model_dump(mode="json"))
+    set_status(path, "queued", "waiting for its turn")
+    return ready
+
+
 def tell(done: "Run", as_json: bool, words: str) -> None:
     """A finished run on standard output: in words, or its folder and scores as JSON."""
     result = {"run": str(done.path), "scores": done.metrics["scores"]} if as_json else None

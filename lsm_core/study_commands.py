@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from lsm_core.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
     from lsm_core.recipe import Recipe
+    from lsm_core.runs import Run
     from lsm_core.studies import Study
 
 MAPS = ("first", "all", "none")
@@ -49,6 +50,7 @@ def study(
     quiet_networks()
     folder = into or runs_folder()
     recipes = _recipes(recipe, area, changes or [], only or [])
+    recipes = {name: _settled(one, folder, run, as_json) for name, one in recipes.items()}
     if run:
         _run_all(recipes, seeds, maps, folder, as_json)
     found = _finished(recipes, seeds, folder)
@@ -74,6 +76,17 @@ def _recipes(
     others = {stem: read_settings(path) for stem, path in shipped_recipes().items()}
     on = [f"area={area}"] if area else []
     return variant_recipes(read_settings(recipe_file(name)), others, [*on, *changes], only)
+
+
+def _settled(recipe: "Recipe", folder: Path, run: bool, as_json: bool) -> "Recipe":
+    """With the detection that its inventory comes from, which is run first unless it is there."""
+    from lsm_core.detected_area import settled
+    from lsm_core.foreground import settle
+
+    def not_there(first: "Recipe") -> "Run":
+        raise RunError(f"the detection, {first.name}, has not been run: leave --no-run out")
+
+    return settle(recipe, folder, as_json) if run else settled(recipe, folder, not_there)
 
 
 def _run_all(
@@ -110,8 +123,12 @@ def _finished(recipes: "dict[str, Recipe]", seeds: int, folder: Path) -> "Study"
     from lsm_core.studies import Study
 
     found = {}
-    area = experiment.plan_run(next(iter(recipes.values()))).area  # the same for all
+    areas: dict[str, dict[str, Any]] = {}  # the same for all, but for detected landslides
     for name, base in recipes.items():
+        inventory = repr(base.inventory)
+        if inventory not in areas:
+            areas[inventory] = experiment.plan_run(base).area
+        area = areas[inventory]
         asked = [
             one.model_copy(update={"map": mapped})
             for one in repeats.repeats(base, seeds)

@@ -49,10 +49,11 @@ def tune(
     from lsm_core.runs import runs_folder
 
     foreground.quiet_networks()
-    chosen = foreground.recipe_of(recipe, area, changes)
+    folder = into or runs_folder()
+    chosen = foreground.settle(foreground.recipe_of(recipe, area, changes), folder, as_json)
     wanted = search_space.load_space(space or search_space.space_name(chosen))
     options: dict[str, Any] = {"by": by, "strategy": strategy, "seed": seed, "folds": folds}
-    tuned = trials.plan_tuning(chosen, wanted, into or runs_folder(), **options)
+    tuned = trials.plan_tuning(chosen, wanted, folder, **options)
     if not as_json:
         print(tuning_report.plan_in_words(tuned, n, len(trials.read_trials(tuned))))
     with _asked() as should_stop, _bar(tuned, n, quiet=as_json) as follow:

@@ -1,5 +1,6 @@
 """Detection and susceptibility in one recipe: what is learnt from, judged on, and what leaks."""
 
+import json
 import shutil
 import sys
 from contextlib import suppress
@@ -9,17 +10,18 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import yaml
+from command import lsm
 from pydantic import ValidationError
 
 from lsm_core import cli, experiment, sample_area
 from lsm_core.catalog import fingerprint
 from lsm_core.detected_area import about, detected_area, detection_recipe, leakage, settled
-from lsm_core.errors import AreaError, InventoryError, RecipeError
+from lsm_core.errors import AreaError, InventoryError, RecipeError, RunError, Stopped
 from lsm_core.inventory_of_scores import unseen_ground
 from lsm_core.prediction import predict_samples
 from lsm_core.protocol import draw_places, mapped_test_places
 from lsm_core.recipe import load_recipe, make_recipe, save_recipe
-from lsm_core.runs import list_runs, open_run
+from lsm_core.runs import create_run, list_runs, open_run, read_progress
 from lsm_core.sampling import landslide_places
 from lsm_core.study_area import area_path, open_area, save_area
 from lsm_core.two_inventories import mapped_view
@@ -237,3 +239,60 @@ def test_the_command_says_what_was_run_first_and_what_it_is_worth(
     assert "detector: no leak" in said
     assert "mapped landslides found" in said
     assert len(list_runs(tmp_path / "runs")) == 2
+
+
+def resumed(settings, folder):
+    """What the process of a job does with a queued run: the run, and how the command ended."""
+    path = create_run(make_recipe(settings), {"name": "sample", "path": "sample"}, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lsm", "resume", str(path)])
+        try:
+            cli.main()
+        except SystemExit as leave:
+            return open_run(path), leave.code or 0
+    return open_run(path), 0
+
+
+def test_a_job_detects_first_and_does_not_wait_for_itself(chain, tmp_path, run):
+    done, ended = resumed(chain, tmp_path)
+    assert (done.state, ended) == ("done", 0)
+    first, second = sorted(list_runs(tmp_path), key=lambda one: one.recipe.name)
+    assert (first.path, second.recipe.name) == (done.path, "forest_on_bands")
+    assert open_run(done.recipe.inventory.run).path == second.path
+    assert done.metrics["mapped"] == run.metrics["mapped"]
+    began, ended = (read_progress(one.path)[0][at]["time"] for one, at in ((done, 0), (second, -1)))
+    assert began >= ended
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [(Stopped("stopped in training"), "stopped", 130), (RunError("no such luck"), "failed", 2)],
+)
+def test_a_job_whose_detection_ends_early_says_so(chain, tmp_path, monkeypatch, error, state, code):
+    def ends(*given):
+        raise error
+
+    monkeypatch.setattr(experiment, "carry_out", ends)
+    left, ended = resumed(chain, tmp_path)
+    assert (left.state, ended) == (state, code)
+    assert str(error) in left.status["message"]
+
+
+def test_a_study_detects_first_and_once(chain, into, run, tmp_path, monkeypatch, capsys):
+    """Its variants share the detection; without a run of it nothing can be told."""
+    settings = chain | {"variants": {"few": {"model": {"options": {"n_estimators": 5}}}}}
+    file = tmp_path / "chain.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    words = ["study", str(file), "--seeds", "1", "--draws", "0", "--json"]
+    how = {"monkeypatch": monkeypatch, "capsys": capsys}
+    status, _, told = lsm(*words, "--no-run", "--into", str(tmp_path / "runs"), **how)
+    assert (status, "forest_on_bands, has not been run" in told) == (2, True)
+    status, said, _ = lsm(*words, "--into", str(tmp_path / "runs"), **how)
+    assert status == 0
+    made = [one.recipe.name for one in list_runs(tmp_path / "runs")]
+    assert made == ["forest_on_bands", "chain", "few"]
+    again = lsm(*words, "--no-run", "--into", str(tmp_path / "runs"), **how)
+    assert again[:2] == (0, said)
+    scores = json.loads(said)["scores"]
+    assert [row["variant"] for row in scores] == ["chain", "few"]
+    assert scores[0]["auc"] == pytest.approx(run.metrics["roc_auc"])
