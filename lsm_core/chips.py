@@ -30,8 +30,9 @@ def draw_chips(
 
     `honest`: squares of whole chips, `split.block` metres wide or by themselves so that there are
     at least 30, are held out, about the recipe's shares of the landslides; a chip that lies in two
-    parts, or nearer to a test chip than `split.apart`, is left out. `paper`: chips at random. Test
-    chips follow the area, the size and stride of chips, and `split` alone.
+    parts, or nearer to a test chip than `split.apart`, is left out, and so are training chips
+    nearer to a validation chip than `split.validation_apart`. `paper`: chips at random. Test chips
+    follow the area, the size and stride of chips, and `split` alone.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def draw_chips(
         )
         chips = chips[~close & (chips["split"] != "")]
         _all_parts(chips)
+        if recipe.split.validation_apart:
+            chips = _clear_of_validation(ds, recipe, chips, counts)
     bare = np.flatnonzero((chips["split"] == "train") & (chips["label"] == 0))
     kept = round(recipe.chips_or_usual.empty * len(bare))
     gone = stream(recipe.seed, "empty chips").permutation(bare)[kept:]
@@ -169,6 +172,19 @@ def _by_block(
     parts = [part[corner].to_numpy() for corner in corners]
     whole = np.all([p == parts[0] for p in parts], axis=0)
     return np.where(whole, parts[0], ""), corners[0]
+
+
+def _clear_of_validation(
+    ds: xr.Dataset, recipe: Recipe, chips: pd.DataFrame, counts: dict[str, int]
+) -> pd.DataFrame:
+    """Without the training chips nearer to a validation chip than `split.validation_apart`."""
+    check = chips[chips["split"] == "validation"]
+    close = near(check["row"], check["col"], _shape(ds), recipe.validation_apart_chips)
+    close = close[chips["row"], chips["col"]] & (chips["split"] == "train")
+    counts["training chips too near to a validation chip, left out"] = int(close.sum())
+    chips = chips[~close]
+    _all_parts(chips)
+    return chips
 
 
 def _block_side(ds: xr.Dataset, recipe: Recipe) -> int:

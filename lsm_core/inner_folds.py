@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lsm_core.columns import groups_at
+from lsm_core.errors import RecipeError
 from lsm_core.folds import random_folds
 from lsm_core.holdout import fold_numbers, stream, too_near
 from lsm_core.recipe import Recipe
@@ -32,7 +33,13 @@ def nested_splits(
     recipe's gap are left out (`frame.attrs["removed"]` counts them), soft samples of a landslide
     that checks too. Where the rule cannot be repeated (date, column, fewer areas or years than
     folds) blocks are held out. Under `paper` places are split at random, with no gap.
+
+    Raises
+    ------
+    RecipeError : of chips, or of cells of chips: their blocks are whole chips.
     """
+    if recipe.by_chips:
+        raise RecipeError("chips have no inner folds: split them once, by split.validation")
     seen = samples[samples["split"] != "test"]
     hard = seen[seen["label"] >= 0]
     fold = pd.Series(_nested_folds(ds, recipe, hard, folds), index=hard.index)

@@ -97,6 +97,12 @@ class Recipe(Section):
         return max(self.apart, self.chip)
 
     @property
+    def validation_apart_chips(self) -> int:
+        """The same from a training chip to a validation chip; 0 where none is asked for."""
+        apart = self.split.validation_apart
+        return max(apart, self.chip) if apart else 0
+
+    @property
     def method(self) -> str:
         """How it is split: the recipe's own method, or the usual one of its protocol."""
         return self.split.method or ("blocks" if self.protocol == "honest" else "random")
@@ -130,6 +136,11 @@ class Recipe(Section):
             raise ValueError("chips at random are for the paper protocol: set split.method: blocks")
         if self.samples.heatmap:
             raise ValueError("chips have no heatmap samples: leave samples.heatmap out")
+        for name in ("smoothing", "cells", "labelled", "unlabelled"):
+            if getattr(self.samples, name) != getattr(Samples(), name):
+                raise ValueError(f"samples.{name} is of places, not of chips: leave it out")
+        if self.split.buffer:
+            raise ValueError("chips keep split.apart cells, not split.buffer metres: leave it out")
         if self.selection:
             raise ValueError("factors are chosen at places, not on chips: leave selection out")
         return self

@@ -99,10 +99,13 @@ def plan_tuning(
         raise RecipeError(f"strategy is {' or '.join(STRATEGIES)}, got {strategy!r}")
     if folds is not None and folds < 2:
         raise RecipeError(f"inner folds are 2 or more, got {folds}")
+    if folds is not None and recipe.by_chips:
+        raise RecipeError(
+            "chips have no inner folds: leave --folds out (split.validation_apart keeps training "
+            "chips clear of those that are checked)"
+        )
     check_space(recipe, space)
     plan = experiment.plan_run(_quick(recipe))
-    if folds is not None and plan.cells is not None:
-        raise RecipeError("chips have no inner folds: leave --folds out")
     checked = _checked(plan)
     for key in space:
         for value in space[key].values if key.split(".")[0] in MOVES else ():

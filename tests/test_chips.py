@@ -108,6 +108,27 @@ def test_under_honest_no_training_chip_overlaps_a_test_chip(sample, changes):
     }
 
 
+def test_training_chips_keep_clear_of_validation_chips_where_asked(sample):
+    """By the distance of centres; test and validation chips stay, and it is counted."""
+    usual, _, _ = drawn(sample, "chips.stride=8")
+    apart, _, counts = drawn(sample, "chips.stride=8", "split.validation_apart=24")
+
+    def nearest(frame):
+        check, train = (frame[frame["split"] == p] for p in ("validation", "train"))
+        gap = [abs(train[of].to_numpy() - check[of].to_numpy()[:, None]) for of in ("row", "col")]
+        return np.maximum(*gap).min()
+
+    assert nearest(usual) < 24 <= nearest(apart)
+    gone = counts["training chips too near to a validation chip, left out"]
+    assert 0 < gone == len(usual) - len(apart)
+    for part in ("test", "validation"):
+        both = (f.loc[f["split"] == part, ["row", "col"]].to_numpy() for f in (usual, apart))
+        np.testing.assert_array_equal(*both)
+    assert recipe("split.validation_apart=5").validation_apart_chips == 16  # never a cell shared
+    with pytest.raises(SampleError, match="no chip is left for train"):
+        drawn(sample, "chips.stride=8", "split.validation_apart=200")
+
+
 def test_a_block_of_chips_is_in_one_part(sample):
     found, _, _ = drawn(sample, "split.block=5760")  # 32 cells of 180 m: 2 x 2 chips
     assert found.groupby("block")["split"].nunique().max() == 1
@@ -229,6 +250,11 @@ def test_what_chips_cannot_be_is_refused(sample):
         ("split.method=random", "for the paper protocol"),
         ("split.method=clusters", "by blocks or at random"),
         ("samples.heatmap={diameter: 7}", "no heatmap samples"),
+        ("samples.smoothing=0.1", "samples.smoothing is of places"),
+        ("samples.cells=3", "samples.cells is of places"),
+        ("samples.labelled=50", "samples.labelled is of places"),
+        ("samples.unlabelled=1", "samples.unlabelled is of places"),
+        ("split.buffer=500", "split.apart cells, not split.buffer metres"),
         ("selection={}", "leave selection out"),
     ):
         with pytest.raises(RecipeError, match=words):

@@ -10,6 +10,7 @@ import pytest
 
 from lsm_core import experiment, planning, runs, search_space, trials
 from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
+from lsm_core.inner_folds import nested_splits
 from lsm_core.protocol import Places
 from lsm_core.recipe import load_recipe, make_recipe
 from lsm_core.search_space import make_space
@@ -262,6 +263,16 @@ def test_mistakes_come_before_the_first_trial(forest, tmp_path, lines, options, 
     with pytest.raises(RecipeError, match=words):
         trials.plan_tuning(forest, make_space(lines) if lines else SPACE, tmp_path, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_chips_have_no_inner_folds(forest, tmp_path):
+    """Nor have cells of chips, whose blocks are whole chips."""
+    on_cells = make_recipe(FOREST | {"chips": {"size": 16}})
+    with pytest.raises(RecipeError, match="no inner folds: leave --folds out"):
+        planned(on_cells, tmp_path, folds=2)
+    plan = experiment.plan_run(on_cells)
+    with pytest.raises(RecipeError, match="no inner folds: split them once"):
+        next(nested_splits(plan.ds, on_cells, plan.samples, 2))
 
 
 def test_an_unknown_score_lists_those_there_are(forest, tmp_path):
