@@ -12,7 +12,10 @@ from lsm_core import evaluation, scoreboard
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
 
-SCORE_COLUMNS = ("accuracy", "precision", "specificity", "sensitivity", "f1", "mse", "ap", "auc")
+SCORE_COLUMNS = (
+    *("accuracy", "precision", "specificity", "sensitivity", "f1", "kappa", "miou"),
+    *("mse", "ap", "auc"),
+)
 
 
 class Finished(Protocol):
@@ -48,9 +51,10 @@ def compare(runs: Sequence[Finished], *, draws: int = 0, seed: int = 1) -> dict[
 
     Returns
     -------
-    `scores` : one row a run: accuracy, precision, specificity, sensitivity, F1, MSE, AP, AUC, with
-        protocol, number of test places, prevalence (the AP of a model that knows nothing), overlap
-        share and verdict; with draws, limits of AP and AUC.
+    `scores` : one row a run: accuracy, precision, specificity, sensitivity, F1, kappa, mIoU, MSE,
+        AP, AUC (NaN what an older run did not store), with protocol, number of test places,
+        prevalence (the AP of a model that knows nothing), overlap share and verdict; with draws,
+        limits of AP and AUC.
     `zones` : one row a run and class: share of cells, share of landslides, landslide density, for
         every way the run's map was cut. Runs without a map (`map: false`) have none.
     With draws also (see `scoreboard`) `models` : runs that differ in seed or fold alone as one,
@@ -243,4 +247,4 @@ def _score_row(run: Finished) -> dict[str, Any]:
     tail = {"test places": metrics["n"], "prevalence": metrics["scores"]["prevalence"]}
     tail["overlap share"] = metrics["overlap"]["share"]
     tail["overlap verdict"] = metrics["overlap"].get("verdict", "")
-    return head | {name: values[name] for name in SCORE_COLUMNS} | tail
+    return head | {name: values.get(name) for name in SCORE_COLUMNS} | tail

@@ -14,6 +14,8 @@ TITLES = {
     "specificity": "specificity",
     "recall": "sensitivity",
     "f1": "F1",
+    "kappa": "kappa",
+    "miou": "mIoU",
     "mse": "MSE",
     "ap": "AP",
     "auc": "AUC",
@@ -49,7 +51,7 @@ def _scores(table: pd.DataFrame, terms: str, draws: int) -> str:
     shown = pd.DataFrame({"seeds": table["seeds"]})
     for name, title in TITLES.items():
         shown[title] = table[name].map("{:.3f}".format)
-    for name in ("f1", "ap", "auc"):
+    for name in ("f1", "kappa", "miou", "ap", "auc"):
         if table[f"{name} low"].notna().all():
             ends = zip(table[f"{name} low"], table[f"{name} high"], strict=True)
             shown[f"{TITLES[name]} 95%"] = [f"{low:.3f} to {high:.3f}" for low, high in ends]

@@ -38,7 +38,7 @@ def new_run(folder, name, skill, *changes, noise=1, nulls=None):
     path = runs.create_run(recipe, {"name": "hill", "path": "hill"}, folder)
     runs.write_table(path / "scores.parquet", table.sample(frac=1, random_state=noise))
     label = spot["label"]
-    names = ("accuracy", "precision", "specificity", "recall", "f1", "mse")
+    names = ("accuracy", "precision", "specificity", "recall", "f1", "kappa", "miou", "mse")
     metrics = {
         "n": N,
         "test_places": runs.hash_places(spot, "hill"),

@@ -189,6 +189,9 @@ def test_the_command_writes_tables_words_and_figures(done):
     assert "honest protocol" in words
     assert "no test window overlaps a training window" in words
     assert "Zones by equal intervals of 0.2" in words
+    head = words.splitlines()[1].split()
+    assert head.index("kappa") + 1 == head.index("mIoU") < head.index("MSE")
+    assert head[(at := head.index("kappa", 8)) : at + 4] == ["kappa", "95%", "kappa", "sd"]
     assert len(pd.read_csv(out / "scores.csv")) == 2
 
 

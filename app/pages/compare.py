@@ -69,7 +69,7 @@ GAP = (
     "blocks, each side drawn on its own. The random side is what a test beside the training places "
     "says; the spatial side is what new ground would."
 )
-HEADS = {"f1": "F1", "mse": "MSE", "ap": "AP", "auc": "AUC"}
+HEADS = {"f1": "F1", "miou": "mIoU", "mse": "MSE", "ap": "AP", "auc": "AUC"}
 
 
 def page(session: Session) -> pn.Column:
