@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ USUAL = {
     "TF_DETERMINISTIC_OPS": "1",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX takes a GPU's memory as it is needed
 }
+GREETING = (b"before absl::InitializeLog() is called", b"oneDNN custom operations are on")
 GIB = 2**30
 
 
@@ -92,13 +94,38 @@ def check_backend(name: str) -> None:
 
 @functools.cache
 def _grow_memory() -> None:
-    import tensorflow as tf
+    with _greeting_unheard():
+        import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:  # in use already: whoever began settled it
             return
+
+
+@contextmanager
+def _greeting_unheard() -> Iterator[None]:
+    """Keep TensorFlow's greeting, which comes before it has a log level, off standard error.
+
+    What else is written there meanwhile comes afterwards.
+    """
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            heard.seek(0)
+            for line in heard:
+                if not any(word in line for word in GREETING):
+                    os.write(2, line)
 
 
 def find() -> Device:

@@ -48,6 +48,20 @@ def test_what_was_set_by_hand_stays(monkeypatch):
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
 
 
+def test_only_the_greeting_is_not_heard(capfd):
+    lines = ["WARNING: All log messages before absl::InitializeLog() is called are written", "low"]
+    lines += ["I0000 port.cc:153] oneDNN custom operations are on. You may see", "out of memory"]
+
+    def fails():
+        with device._greeting_unheard():
+            os.write(2, "\n".join(lines).encode())
+            raise ImportError
+
+    pytest.raises(ImportError, fails)
+    os.write(2, b", after")
+    assert capfd.readouterr().err == "low\nout of memory, after"
+
+
 def test_a_processor_leaves_mixed_precision_out_and_says_so(monkeypatch):
     monkeypatch.setattr(device, "has_gpu", lambda: False)
     assert device.left_out(asked()) == {}

@@ -56,6 +56,7 @@ def test_a_training_job_stops_within_two_seconds(sample_workspace, tmp_path):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert run.state == "stopped"
     assert runs.open_run(run.path).recipe.name == "net"
+    assert "oneDNN" not in (run.path / "log.txt").read_text()
     assert jobs.stop(run) == "stopped"
 
 
