@@ -288,6 +288,7 @@ def area_of_applicability(
         "folds": "block" if run.recipe.protocol == "honest" else "place",
         "weights": fitted.weights,
         "cells": sum(counts.values()),
+        "counted": "units" if is_units(ds) else "cells",
         "share_inside": counts[INSIDE] / max(sum(counts.values()), 1),
     }
     if area is None:
@@ -367,8 +368,8 @@ def _numbers(label: pd.Series, score: pd.Series) -> dict[str, float | int | None
 
 def _in_words(found: dict[str, Any]) -> str:
     words = (
-        f"{found['share_inside']:.1%} of {found['cells']:,} cells of {found['area']} lie inside "
-        f"the area of applicability (dissimilarity index up to {found['threshold']:.3f})"
+        f"{found['share_inside']:.1%} of {found['cells']:,} {found['counted']} of {found['area']} "
+        f"lie inside the area of applicability (dissimilarity index up to {found['threshold']:.3f})"
     )
     for name, numbers in found.get("test", {}).items():
         auc = numbers["roc_auc"]

@@ -76,6 +76,8 @@ def rates_of(runs: Sequence[Run], kind: str = "prediction") -> hv.Overlay:
     lines = []
     for i, (run, label) in enumerate(zip(runs, labels_of(runs), strict=True)):
         curve = _stored(run, "rates")[kind]
+        if curve is None:
+            raise RunError(f"{run.id} learnt from no landslide of its area: no {kind} rate")
         points = (100 * np.asarray(curve["area"]), 100 * np.asarray(curve["landslides"]))
         words = f"{label}: area {curve['under']:.3f}"
         line = hv.Curve(points, "area, most susceptible first (%)", "landslides (%)", label=words)

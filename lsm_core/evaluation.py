@@ -106,7 +106,8 @@ def judge_map(
 
     The success rate is of training landslides over the whole map: how well the map fits what it was
     made from. The prediction rate and the Boyce index are of test landslides only, over the test
-    ground, or, without one, over all cells but those of training and validation landslides.
+    ground, or, without one, over all cells but those of training and validation landslides. A
+    model that came from elsewhere and learnt from no landslide here has no success rate (None).
     """
     slides = {part: landslides_of(places, index.shape, part) for part in ("train", "test")}
     if test_ground is None:
@@ -117,7 +118,11 @@ def judge_map(
     try:
         held = metrics.prediction_rate_curve(index, slides["test"], seen=used)
         rates = {
-            "success": _rate(metrics.success_rate_curve(index, slides["train"])),
+            "success": (
+                _rate(metrics.success_rate_curve(index, slides["train"]))
+                if slides["train"].any()
+                else None
+            ),
             "prediction": _rate(held),
         }
         boyce = metrics.boyce_index(fair, slides["test"])

@@ -15,6 +15,9 @@ def factors(
     against: Annotated[
         str | None, typer.Option(help="Another built area, to hold the factors against.")
     ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="File that says which factors and codes are the same.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="A folder to write the tables to, CSV.")] = None,
     bivariate: Annotated[
         str | None, typer.Option(help="A factor: print the table of its classes alone.")
@@ -40,6 +43,8 @@ def factors(
     rules = [f"selection.{change}" for change in changes or []]
     if against is not None:
         rules.append(f"selection.against={against}")
+    if mapping is not None:
+        rules.append(f"selection.mapping={mapping}")
     base = {"name": "factors", "model": {"name": "random_forest"}, "selection": {}}
     chosen = make_recipe(base, rules, where="--set").selection
     other = open_area(area_path(against)) if against else None

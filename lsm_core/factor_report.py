@@ -13,7 +13,7 @@ import xarray as xr
 
 from lsm_core import selection
 from lsm_core.errors import RecipeError
-from lsm_core.factor_tables import cyclic_of, factor_table, shared_factors, some_places
+from lsm_core.factor_tables import cyclic_of, factor_table, in_terms_of, some_places
 from lsm_core.recipe import Selection
 from lsm_core.sampling import landslide_places, negatives
 from lsm_core.study_area import layer
@@ -60,7 +60,7 @@ def examine(
     Raises
     ------
     SampleError : too few landslides or places. RecipeError : the rules leave no factor, or ask for
-        a divergence and there is no other area.
+        a divergence and there is no other area. AreaError : categories of the two clash.
     """
     rules = rules or Selection()
     if rules.divergence is not None and other is None:
@@ -81,7 +81,7 @@ def examine(
     }
     target, not_shared = None, dict[str, str]()
     if other is not None:
-        shared, not_shared = shared_factors(ds, other)
+        other, shared, not_shared = in_terms_of(ds, other, rules.mapping)
         if not shared:
             raise RecipeError(
                 f"{_name(other)} shares no factor with {_name(ds)}, by name and units: {not_shared}"

@@ -4,14 +4,14 @@ A factor table is a plain `pandas.DataFrame`, one row a place and one column a f
 on correlation, importance and divergence take it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lsm_core import study_area
-from lsm_core.errors import RecipeError, SampleError
+from lsm_core import matching, study_area
+from lsm_core.errors import AreaError, RecipeError, SampleError
 from lsm_core.study_area import categories, factors, shape_of
 
 
@@ -53,24 +53,49 @@ def cyclic_of(ds: xr.Dataset) -> list[str]:
     return [name for name in factors(ds) if ds[name].attrs["kind"] == "cyclic"]
 
 
-def shared_factors(ds: xr.Dataset, other: xr.Dataset) -> tuple[list[str], dict[str, str]]:
+def shared_factors(
+    ds: xr.Dataset,
+    other: xr.Dataset,
+    mapping: Mapping[str, matching.FactorMapping] | None = None,
+) -> tuple[list[str], dict[str, str]]:
     """Factors of `ds` that `other` has too, and why each other one is not shared.
 
-    Shared means the same name, kind and units; a curvature per metre is not one per 100 m.
+    Shared means the same name, kind, units and categories, as `matching.match` has it, or what a
+    mapping file says; a curvature per metre is not one per 100 m, and code 3 is no rock.
+
+    Raises
+    ------
+    AreaError : categories clash. A factor that is lacking, or in other units, is left out; one that
+        only looks the same is not passed over.
     """
-    shared, not_shared = [], {}
-    for name in factors(ds):
-        if name not in factors(other):
-            not_shared[name] = f"{_name(other)} has no factor of this name"
-            continue
-        for what in ("kind", "units"):
-            here, there = ds[name].attrs[what], other[name].attrs[what]
-            if here != there:
-                not_shared[name] = f"{what} is {here!r} here, but {there!r} in {_name(other)}"
-                break
-        else:
-            shared.append(name)
-    return shared, not_shared
+    same = matching.shared_origin(matching.fingerprints_of(ds), matching.fingerprints_of(other))
+    found = matching.match(matching.known_of(ds), other, mapping, same_origin=same)
+    rocks = {n: why for n, why in found.clashes.items() if ds[n].attrs["kind"] == "categorical"}
+    if rocks:
+        said = "; ".join(f"{name}: {why}" for name, why in rocks.items())
+        raise AreaError(
+            f"{_name(ds)} (the source) and {_name(other)} (the target) are not the same in {said}. "
+            "Say in a mapping file what is (`--mapping FILE`, in a recipe `selection.mapping`), or "
+            "leave the factor out (`input.factors`)"
+        )
+    lacking = {n: f"{_name(other)} has no factor of this name{w}" for n, w in found.missing.items()}
+    why = lacking | found.clashes
+    return list(found.pairs), {name: why[name] for name in factors(ds) if name in why}
+
+
+def in_terms_of(
+    ds: xr.Dataset, other: xr.Dataset, mapping: str | None
+) -> tuple[xr.Dataset, list[str], dict[str, str]]:
+    """The other area with names, units and codes of this one, and `shared_factors`.
+
+    `mapping` is a mapping file's path, if there is one.
+    """
+    said = matching.load_mapping(mapping) if mapping else {}
+    shared, not_shared = shared_factors(ds, other, said)
+    said = {name: how for name, how in said.items() if name in shared}
+    if said:
+        other = matching.as_source(other, matching.known_of(ds, shared), said)
+    return other, shared, not_shared
 
 
 def some_places(ds: xr.Dataset, n: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -151,16 +151,17 @@ def in_words(found: Match, source: str, target: str) -> str:
     return "\n".join(lines + [f"MIND: {note}" for note in found.notes])
 
 
-def refuse(found: Match, source: str, target: str) -> None:
-    """AreaError where anything clashes or is missing, with all of it and what to do."""
+def refuse(found: Match, source: str, target: str, *, listed: bool = False) -> None:
+    """AreaError where anything clashes or is missing, with all of it (unless listed already)."""
     if found.whole:
         return
     said = [f"{name}: {why}" for name, why in found.clashes.items()]
     said += [f"{name} is missing{why}" for name, why in found.missing.items()]
+    what = f"{len(said)} factors do not match" if listed else "; ".join(said)
     raise AreaError(
-        f"{source} cannot be carried to {target}: {'; '.join(said)}. Say in a mapping file what is "
-        "the same (transfer.mapping), prepare both areas alike, or train the source without these "
-        "factors (input.factors)"
+        f"{source} cannot be carried to {target}: {what}. Say in a mapping file what is the same "
+        f"(--mapping FILE; `lsm transfer match {source} {target} --draft FILE` begins one), "
+        "prepare both areas alike, or train the source without these factors (input.factors)"
     )
 
 
@@ -227,9 +228,14 @@ def _check_names(
         raise RecipeError(f"the mapping takes two factors from {twice[0]!r}: one each")
 
 
+def near_names(name: str, have: Any) -> list[str]:
+    """Up to two names that look like one, the most alike first."""
+    real = {n.lower(): n for n in have}
+    return [real[n] for n in difflib.get_close_matches(name.lower(), real, n=2, cutoff=0.6)]
+
+
 def _near(name: str, have: Any) -> str:
-    close = difflib.get_close_matches(name.lower(), [n.lower() for n in have], n=2, cutoff=0.5)
-    real = [n for n in have if n.lower() in close]
+    real = near_names(name, have)
     return f" (it has {' and '.join(real)}: the same? then map it)" if real else ""
 
 
@@ -254,7 +260,7 @@ def _legend_clash(
     known: Known, da: xr.DataArray, said: FactorMapping, same_origin: bool
 ) -> str | None:
     here, there = known.legend, categories(da)
-    present = _codes_in(da)
+    present = codes_in(da)
     if isinstance(said.codes, dict):
         return _mapped_clash(here, said.codes, present)
     if said.codes == "names":
@@ -299,10 +305,11 @@ def _mapped_clash(
 
 
 def _by_name(name: str, legend: Mapping[int, str]) -> list[int]:
-    return [code for code, n in legend.items() if _plain(n) == _plain(name)]
+    return [code for code, n in legend.items() if plain_name(n) == plain_name(name)]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A category's name without what two legends write differently."""
     return " ".join(name.replace("_", " ").lower().split())
 
 
@@ -310,14 +317,15 @@ def _listed(legend: Mapping[int, str]) -> str:
     return ", ".join(f"{code} ({name})" for code, name in legend.items())
 
 
-def _codes_in(da: xr.DataArray) -> list[int]:
+def codes_in(da: xr.DataArray) -> list[int]:
+    """Codes of a categorical factor that are there, nodata left out."""
     found = np.unique(da.to_numpy())
     return [int(c) for c in found if c != da.attrs.get("nodata")]
 
 
 def _recoded(da: xr.DataArray, known: Known, said: FactorMapping) -> xr.DataArray:
     nodata = da.attrs.get("nodata", INTEGER_NODATA)
-    codes: dict[int, int | str] = {c: c for c in _codes_in(da)}
+    codes: dict[int, int | str] = {c: c for c in codes_in(da)}
     if isinstance(said.codes, dict):
         codes = dict(said.codes)
     elif said.codes == "names":

@@ -213,6 +213,7 @@ class Selection(Section):
     p_value: float | None = Field(None, gt=0, lt=1, description="of a regression on it alone")
     importance: float | None = Field(0.0, description="accuracy lost by shuffling: above this")
     against: str | None = Field(None, description="built area to carry the model to, unlabelled")
+    mapping: str | None = Field(None, description="file: which factors and codes are the same")
     divergence: float | None = Field(None, gt=0, description="largest KL divergence from `against`")
     always: tuple[str, ...] = Field((), description="factors that no rule drops")
     trees: int = Field(200, ge=10, description="of the forest that importance is measured in")
@@ -221,6 +222,8 @@ class Selection(Section):
     def _divergence_from_something(self) -> "Selection":
         if self.divergence is not None and self.against is None:
             raise ValueError("selection.divergence needs selection.against: name a built area")
+        if self.mapping is not None and self.against is None:
+            raise ValueError("selection.mapping needs selection.against: which area is meant?")
         return self
 
 

@@ -16,7 +16,13 @@ from lsm_core.association import cramers_v, pairs_above, pearson, spearman, vif
 from lsm_core.design_matrix import check_label, check_table
 from lsm_core.divergence import divergence, kl_divergence
 from lsm_core.errors import RecipeError
-from lsm_core.factor_tables import cyclic_of, factor_table, shared_factors, some_places
+from lsm_core.factor_tables import (
+    cyclic_of,
+    factor_table,
+    in_terms_of,
+    shared_factors,
+    some_places,
+)
 from lsm_core.importance import forest_importance, mutual_information
 from lsm_core.logistic import univariate_logistic
 from lsm_core.recipe import Input, Recipe, Selection
@@ -136,7 +142,8 @@ def choose_factors(
 
     Raises
     ------
-    RecipeError, SampleError : as `keep_factors`. AreaError : no built area named `against`.
+    RecipeError, SampleError : as `keep_factors`. AreaError : no built area named `against`, or its
+        categories clash with this one's.
     """
     rules = recipe.selection
     if rules is None:
@@ -152,7 +159,7 @@ def choose_factors(
     lacking: dict[str, str] = {}
     if rules.against is not None:
         other = open_area(area_path(rules.against))
-        shared, lacking = shared_factors(ds[list(table)], other)
+        other, shared, lacking = in_terms_of(ds[list(table)], other, rules.mapping)
         lacking = {n: f"dropped: {why}" for n, why in lacking.items() if n not in rules.always}
         target = factor_table(other, some_places(other, MOST_PLACES, rng), shared)
     table = table.drop(columns=list(lacking))

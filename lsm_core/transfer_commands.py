@@ -59,6 +59,7 @@ def run(
     from lsm_core import experiment, report
     from lsm_core.foreground import tell, work
     from lsm_core.runs import create_run, open_run, runs_folder
+    from lsm_core.study_area import is_units
 
     there = open_run(source)
     given: dict[str, Any] = {"labels": labels, "freeze": freeze or None, "rate": rate}
@@ -67,7 +68,7 @@ def run(
     plan = experiment.plan_run(recipe)
     if not as_json:
         print(_from_words(there, recipe))
-        print(report.plan_in_words(recipe, plan.counts))
+        print(report.plan_in_words(recipe, plan.counts, units=is_units(plan.ds)))
     done = work(plan, create_run(recipe, plan.area, into or runs_folder()), as_json)
     if recipe.map and recipe.transfer is not None and recipe.transfer.carries:
         from lsm_core.applicability import area_of_applicability
@@ -110,6 +111,9 @@ def match(
     source: Annotated[str, typer.Argument(help="A finished run, or a built area.")],
     target: Annotated[str, typer.Argument(help="A built area.")],
     mapping: Mapping = None,
+    draft: Annotated[
+        Path | None, typer.Option(help="Begin a mapping file here, for you to check.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Which factors of two areas are the same, by name, units, categories (status 2: not all)."""
@@ -125,7 +129,14 @@ def match(
     print(
         json.dumps(vars(found), indent=1) if as_json else matching.in_words(found, source, target)
     )
-    matching.refuse(found, source, target)
+    if draft and not found.whole:
+        from lsm_core.mapping_draft import draft as text_of
+        from lsm_core.run_files import write_text
+
+        write_text(draft, text_of(known, there, found))
+        if not as_json:
+            print(f"a draft to check is in {draft}: then --mapping {draft}")
+    matching.refuse(found, source, target, listed=not as_json)
 
 
 def _known(source: str, target: Any) -> tuple[Any, dict[str, str], list[str]]:

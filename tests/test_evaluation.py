@@ -137,6 +137,10 @@ def test_rates_are_of_the_landslides_and_the_ground_they_name():
             metrics.success_rate_curve(seen, inside).under
         )
         assert found["boyce"] == pytest.approx(metrics.boyce_index(seen, test))
+    foreign = judge_map(index, table[table["split"] != "train"], ground)
+    assert foreign["rates"]["success"] is None
+    assert foreign["rates"]["prediction"]["under"] > 0
+    assert foreign["warnings"] == []
     nowhere = judge_map(np.where(train > 0, np.nan, index), table)
     assert nowhere["rates"] is None
     assert nowhere["warnings"][0].startswith("no rate curves: ")

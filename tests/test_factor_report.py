@@ -95,7 +95,7 @@ def test_the_command_against_another_area(elsewhere, tmp_path, monkeypatch, caps
     assert status == 0
     said = json.loads(out)
     assert said["not_shared"] == {
-        "slope": "units is 'degrees' here, but 'percent' in elsewhere",
+        "slope": "units are 'degrees' in the source, 'percent' in the target; `times:` converts",
         "lithology": "elsewhere has no factor of this name",
     }
     assert "KL divergence" in said["dropped"]["elevation"]

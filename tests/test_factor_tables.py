@@ -5,8 +5,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lsm_core.errors import RecipeError, SampleError
-from lsm_core.factor_tables import cyclic_of, factor_table, shared_factors, some_places
+from lsm_core.errors import AreaError, RecipeError, SampleError
+from lsm_core.factor_tables import (
+    cyclic_of,
+    factor_table,
+    in_terms_of,
+    shared_factors,
+    some_places,
+)
 
 FLAGS = {"flag_values": [1, 4, 9], "flag_meanings": "Marl Shale Marl", "nodata": -32768}
 
@@ -57,15 +63,37 @@ def test_cyclic_factors_are_known():
     assert cyclic_of(area()) == ["aspect"]
 
 
+def named_rocks():
+    """The area once more, without the code that has no name."""
+    other = area(name="there")
+    other["rock"].values[other["rock"].values == 7] = 4
+    return other
+
+
 def test_shared_is_by_name_kind_and_units():
-    other = area(name="there").drop_vars("aspect")
+    other = named_rocks().drop_vars("aspect")
     other["slope"].attrs["units"] = "percent"
     shared, missing = shared_factors(area(), other)
     assert shared == ["rock"]
     assert missing == {
-        "slope": "units is 'degrees' here, but 'percent' in there",
+        "slope": "units are 'degrees' in the source, 'percent' in the target; `times:` converts",
         "aspect": "there has no factor of this name",
     }
+
+
+def test_categories_that_clash_are_no_shared_factor_unless_a_mapping_says_so(tmp_path):
+    """Marl is Marl under any code; a code that is other rock is never taken for the same."""
+    other = named_rocks()
+    assert shared_factors(area(), other)[0] == ["slope", "aspect", "rock"]
+    other["rock"].attrs["flag_meanings"] = "Shale Marl Marl"
+    with pytest.raises(AreaError, match=r"rock: code 1 is 'Marl'.*--mapping FILE"):
+        shared_factors(area(), other)
+    file = tmp_path / "map.yaml"
+    file.write_text("factors:\n  rock: {codes: {1: 4, 4: 1, 9: 9}}\n")
+    made, shared, missing = in_terms_of(area(), other, str(file))
+    assert shared == ["slope", "aspect", "rock"]
+    assert missing == {}
+    assert made["rock"].to_numpy().ravel().tolist() == [4, 1, 9, -32768, 1, 1]
 
 
 @pytest.mark.parametrize(("dims", "shape"), [(("y", "x"), (2, 3)), (("unit",), (6,))])

@@ -6,6 +6,7 @@ import xarray as xr
 
 from lsm_core import matching, study_area
 from lsm_core.errors import AreaError, RecipeError
+from lsm_core.mapping_draft import draft
 from lsm_core.matching import FactorMapping, as_source, known_of, load_mapping, match, refuse
 
 N = 40
@@ -185,6 +186,30 @@ def test_values_in_other_units_under_the_same_name_are_noticed():
     bare = {"slope": matching.Known("slope", "continuous", "1", mean=20.0, std=50.0)}
     found = match(bare, region({"slope": number(units="1")}))
     assert "states no units" in found.notes[0]
+
+
+def test_a_draft_pairs_what_is_certain_and_leaves_the_rest_to_a_person(tmp_path):
+    """Slope under another name, feet, a legend in another order with one rock nobody knows."""
+    here = SOURCE | {"elev_m": number(units="m"), "wetness": number(units="1")}
+    there = {
+        "slope_deg": number(),
+        "elev_ft": number(units="ft"),
+        "rock": rock([1, 2, 3], {1: "TUFF", 2: "granite", 3: "class 3"}),
+    }
+    known, found = against(there, source=here)
+    text = draft(known, region(there), found)
+    assert "  slope: {from: slope_deg}\n" in text
+    assert "  elev_m: {from: elev_ft, times: 0.3048}" in text
+    assert "codes: {1: 2, 2: 1, 3: FILL_IN}" in text
+    assert "  # wetness: nothing there is called like it" in text
+    file = tmp_path / "map.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError, match=r"rock\.codes"):
+        load_mapping(file)
+    file.write_text(text.replace("3: FILL_IN", "3: missing"))
+    known, found = against(there, load_mapping(file), source=here)
+    assert list(found.missing) == ["wetness"]
+    assert not found.clashes
 
 
 def test_a_mapped_area_is_known_by_what_it_depends_on():

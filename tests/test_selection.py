@@ -303,7 +303,9 @@ def test_against_an_area_by_name_and_units(run_parts):
     feet = ds.copy()
     feet["elevation"] = ds["elevation"].assign_attrs(units="feet")
     made = choose_factors(feet, recipe, fit_on=train_of(samples))
-    assert made["dropped"]["elevation"] == "dropped: units is 'feet' here, but 'm' in sample"
+    assert made["dropped"]["elevation"] == (
+        "dropped: units are 'feet' in the source, 'm' in the target; `times:` converts"
+    )
     assert max(made["evidence"]["divergence"].values()) < 0.3
 
 
