@@ -56,8 +56,7 @@ def work(plan: Any, path: Path, as_json: bool) -> "Run":
             raise KeyboardInterrupt
         asked.append(sign)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
         with jobs.turn(path, lambda: bool(asked), wait), bars(as_json) as follow:
@@ -65,6 +64,9 @@ def work(plan: Any, path: Path, as_json: bool) -> "Run":
     except Stopped as stopped:
         set_status(path, "stopped", str(stopped))
         raise
+    finally:  # between two runs nobody would hear a sign noted here
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def settle(recipe: "Recipe", folder: Path, as_json: bool) -> "Recipe":

@@ -1,6 +1,8 @@
 """Studies: variants tested on the same places, run once, and the tables of a paper."""
 
 import json
+import os
+import signal
 import sys
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import yaml
 from statsmodels.stats.contingency_tables import mcnemar
 
-from lsm_core import cli, comparison, experiment, runs, studies, study_figures
+from lsm_core import cli, comparison, experiment, foreground, runs, studies, study_figures
 from lsm_core.errors import RecipeError, RunError, Stopped
 from lsm_core.foreground import shipped_recipes
 from lsm_core.recipe import read_settings
@@ -193,6 +195,22 @@ def test_the_command_writes_tables_words_and_figures(done):
     assert head.index("kappa") + 1 == head.index("mIoU") < head.index("MSE")
     assert head[(at := head.index("kappa", 8)) : at + 4] == ["kappa", "95%", "kappa", "sd"]
     assert len(pd.read_csv(out / "scores.csv")) == 2
+
+
+def test_a_sign_to_stop_is_heard_between_two_runs_too(done, monkeypatch):
+    """A run takes it down and ends cleanly; what comes after it is ended by it as any program."""
+    run, heard = next(iter(of_study(done).runs.values()))[0], []
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+    def carried(plan, path, follow, should_stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        heard.append(should_stop())
+        return run
+
+    monkeypatch.setattr(experiment, "carry_out", carried)
+    assert foreground.work(None, run.path, as_json=True) is run
+    assert heard == [True]
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_only_telling_runs_nothing_and_says_what_is_not_there(done, monkeypatch, capsys, tmp_path):
