@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lsm_core.dense_map import Scheme, scheme_for, scores_of
 from lsm_core.encoding import Encoder, encode, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.model_store import load_model as load_model
@@ -106,14 +107,14 @@ def predict_strips(
         )
         return
     height, width = shape_of(ds)
-    strip = _tall(ds, strip)
+    scheme = _scheme(model, encoder, (height, width))
+    strip = min(scheme.tile, height) if scheme else _tall(ds, strip)
     for part in _strips(encoder, ds, range(0, height, strip), strip):
-        rows, cols = _valid(ds, part)
         block = np.full((part.last - part.first, width), np.nan, np.float32)
-        for some, score in _scores(model, encoder, part, rows + part.first, cols, batch):
-            block[rows[some], cols[some]] = score
+        for rows, cols, score in _strip_scores(model, encoder, ds, part, scheme, batch):
+            block[rows, cols] = score
             if on_progress:
-                on_progress(part.first + int(rows[some][-1]), height)
+                on_progress(part.first + int(rows[-1]), height)
             if should_stop and should_stop():
                 raise Stopped(f"stopped in mapping, after row {part.first} of {height}")
         if on_progress:
@@ -250,6 +251,26 @@ def _strips_with(
 def _tall(ds: xr.Dataset, strip: int) -> int:
     """Rows of a strip; units are one cell wide, so that many more go into one."""
     return strip * UNITS_A_ROW if is_units(ds) else strip
+
+
+def _scheme(model: Any, encoder: Encoder, shape: tuple[int, int]) -> Scheme | None:
+    """Windows that are resampled are not those of a neighbour, moved: they share nothing."""
+    if encoder.form != "window" or encoder.sizes or hasattr(model, "predict_proba"):
+        return None
+    return scheme_for(model, shape)
+
+
+def _strip_scores(
+    model: Any, encoder: Encoder, ds: xr.Dataset, part: _Strip, scheme: Scheme | None, batch: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+    """Rows, from the strip's first, columns and scores of a strip's valid cells, piece by piece."""
+    if scheme:
+        wanted = np.asarray(layer(rows_of(ds, slice(part.first, part.last)), "valid"), dtype=bool)
+        yield from scores_of(scheme, part.stack, wanted)
+        return
+    rows, cols = _valid(ds, part)
+    for some, score in _scores(model, encoder, part, rows + part.first, cols, batch):
+        yield rows[some], cols[some], score
 
 
 def _valid(ds: xr.Dataset, part: _Strip) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

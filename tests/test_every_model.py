@@ -137,6 +137,28 @@ def test_a_new_network_scores_with_float32_and_one_step_moves_all_that_scores(na
     np.testing.assert_array_equal(plain(model(x)), score)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_score_does_not_depend_on_what_else_is_in_the_batch(name):
+    """Nor on how much: a batch as long as one of a network's own sides may be taken for it."""
+    model, _ = built(name)
+    lengths = {side for side in _sides(model) if side and side <= 512}
+    x, _ = shown(name, max(lengths))
+    expected = plain(model(x[:3]))
+    for n in sorted(lengths - {1, 2}):
+        np.testing.assert_allclose(plain(model(x[:n]))[:3], expected[:n], atol=1e-6, err_msg=str(n))
+
+
+def _sides(model):
+    """Channels, rows and columns of all that its layers give."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _sides(layer)
+        elif hasattr(layer, "output"):
+            yield from layer.output.shape
+
+
 @pytest.mark.parametrize("name", models.MENU)
 def test_the_seed_and_nothing_else_decides_it(name):
     x, label = shown(name)

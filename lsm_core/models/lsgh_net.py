@@ -131,6 +131,10 @@ def _scse(x: Any, seeds: count | None) -> Any:
     channel = layers.Dense(channels // 2, activation="relu", **_first(seeds))(channel)
     channel = layers.Dense(channels, activation="sigmoid", **_first(seeds))(channel)
     cell = layers.Dense(1, activation="sigmoid", **_first(seeds))(x)
+    if x.shape[1:3] == (1, 1):
+        # Keras on TensorFlow takes (n, 1, 1, 1) that is added to (n, 1, 1, n) for a bias of the
+        # channels: a batch of as many samples as channels would get weights of other samples.
+        return layers.Add()([layers.Multiply()([x, channel]), layers.Multiply()([x, cell])])
     # The two weights are added before they meet x: one multiplication of the map instead of two.
     return layers.Multiply()([x, layers.Add()([channel, cell])])
 

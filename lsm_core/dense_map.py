@@ -1,0 +1,111 @@
+"""Maps by networks on windows: whole tiles at once where the network allows it (`dense`).
+
+A scheme is chosen once a map. `Whole` sends tiles through the dense form. `Shared` does only the
+first layers so, and scores windows of their result. None is left for networks that share nothing
+between windows.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.windows import cut, reflect
+
+TILE = 512  # results along a side, at most
+VALUES = 70_000_000  # float32 values that the widest map of a tile may have: 280 MB
+BATCH = 256  # windows scored at once where they are kept
+
+
+class Scheme(NamedTuple):
+    """How a map is made: a network on tiles, and maybe one on windows of what it gives.
+
+    `side` is that of a window of the encoded map; `tile` the results along a side of a tile.
+    """
+
+    tiles: Any
+    rest: Any
+    side: int
+    tile: int
+
+
+def scheme_for(model: Any, shape: tuple[int, int]) -> Scheme | None:
+    """The fastest exact way to map an area of `shape` with a network on windows.
+
+    None for a network whose windows share no work: each is scored by itself.
+    """
+    from lsm_core import dense
+
+    if not hasattr(model, "input_shape"):  # several networks in one, such as adversaries
+        return None
+    side = model.input_shape[1]
+    tile = _tile(model, shape, dense.stride_of(model))
+    try:
+        return Scheme(dense.dense_form(model, tile), None, side, tile)
+    except dense.NotDense:
+        pass
+    try:
+        return Scheme(*dense.start_of(model, tile), side, tile)
+    except dense.NotDense:
+        return None
+
+
+def scores_of(
+    scheme: Scheme, stack: NDArray[np.float32], wanted: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+    """Scores of the wanted cells of a strip, tile by tile, as (rows, cols, scores).
+
+    Parameters
+    ----------
+    stack : (y + side - 1, x, channel), the encoded strip with the rows that its windows need.
+    wanted : (y, x). Tiles without a wanted cell are not computed.
+    """
+    height, width = wanted.shape
+    tile, reach = scheme.tile, scheme.side // 2
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            rows, cols = np.nonzero(wanted[top : top + tile, left : left + tile])
+            if not len(rows):
+                continue
+            across = np.arange(left - reach, left - reach + tile + scheme.side - 1)
+            image = stack[top : top + tile + scheme.side - 1, reflect(across, width)]
+            short = tile + scheme.side - 1 - len(image)
+            image = np.pad(image, ((0, short), (0, 0), (0, 0)))[None]
+            found = np.asarray(scheme.tiles.predict_on_batch(image))[0]
+            if scheme.rest is None:
+                yield rows + top, cols + left, found[rows, cols, 0]
+                continue
+            for some in _batches(len(rows)):
+                score = _of_windows(scheme.rest, found, rows[some], cols[some])
+                yield rows[some] + top, cols[some] + left, score
+
+
+def _of_windows(
+    rest: Any, found: NDArray[np.float32], rows: NDArray[np.intp], cols: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Scores of windows whose first cells are given; the last batch is filled up."""
+    side = rest.input_shape[1]
+    full = np.zeros((BATCH, side, side, found.shape[-1]), np.float32)
+    full[: len(rows)] = cut(found, rows + side // 2, cols + side // 2, side)
+    return np.asarray(rest.predict_on_batch(full))[: len(rows), 0]
+
+
+def _batches(n: int) -> Iterator[slice]:
+    return (slice(begin, begin + BATCH) for begin in range(0, n, BATCH))
+
+
+def _tile(model: Any, shape: tuple[int, int], stride: int) -> int:
+    """As large as memory allows, and so that tiles share the area out evenly."""
+    widest = max(_values(layer) for layer in model.layers)
+    most = min(TILE, max(int(math.sqrt(VALUES / widest)), 32))
+    longest = max(shape)
+    tile = math.ceil(longest / math.ceil(longest / most))
+    return math.ceil(tile / stride) * stride
+
+
+def _values(layer: Any) -> int:
+    """Numbers that a layer makes of each cell: its channels, times factors where it has them."""
+    shape = layer.output.shape
+    return int(shape[-1] * (shape[1] if len(shape) == 5 else 1)) if len(shape) > 2 else 1
