@@ -95,7 +95,7 @@ def _line(
         layers.insert(
             0,
             band.opts(color=colour, alpha=0.12, line_alpha=0, backend="bokeh").opts(
-                color=colour, alpha=0.12, linewidth=0, backend="matplotlib"
+                color=colour, facecolor=colour, alpha=0.12, linewidth=0, backend="matplotlib"
             ),
         )
     return layers

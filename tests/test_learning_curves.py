@@ -139,6 +139,9 @@ def test_a_study_that_cannot_be_is_refused():
 
 
 def test_one_line_a_way_and_scale_with_bands(tmp_path):
+    import holoviews as hv
+    from matplotlib.colors import to_rgb
+
     from lsm_core import transfer_figures
 
     more = rows().assign(labels=lambda t: t["labels"] * 10)
@@ -150,6 +153,9 @@ def test_one_line_a_way_and_scale_with_bands(tmp_path):
     level = np.asarray(curves["direct"])
     assert level[0, 1] == level[1, 1]
     assert sum(type(e).__name__ == "Area" for e in drawn) == 3
+    axes = hv.render(drawn, backend="matplotlib").axes[0]
+    lines = {to_rgb(line.get_color()) for line in axes.lines}
+    assert {tuple(band.get_facecolor()[0][:3]) for band in axes.collections} == lines
     file = tmp_path / "curves.png"
     transfer_figures.save_png(drawn, file)
     assert file.read_bytes()[:4] == b"\x89PNG"
