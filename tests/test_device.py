@@ -57,7 +57,8 @@ def test_only_the_greeting_is_not_heard(capfd):
             os.write(2, "\n".join(lines).encode())
             raise ImportError
 
-    pytest.raises(ImportError, fails)
+    with pytest.raises(ImportError):
+        fails()
     os.write(2, b", after")
     assert capfd.readouterr().err == "low\nout of memory, after"
 
