@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 REACH = 2.5  # deviations to either side of the training mean that colours tell apart
 ACROSS = 0.55  # inches of one window
+GAP = 1  # cells between two windows
 
 
 def samples_png(
@@ -25,19 +26,37 @@ def samples_png(
     channel, so that pictures of all epochs can be held beside each other.
     """
     rows = [(name, image) for name, group in samples.items() for image in group]
+    sheet = _sheet([image for _, image in rows])
     wide, high = ACROSS * len(channels) + 1.4, ACROSS * len(rows) + 1.5
     figure = Figure((wide, high), dpi=110)
-    axes = figure.subplots(len(rows), len(channels), squeeze=False)
-    for (name, image), line in zip(rows, axes, strict=True):
-        for channel, axis in enumerate(line):
-            axis.imshow(image[..., channel], cmap="gray", vmin=-REACH, vmax=REACH)
-            axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
-    for axis, name in zip(axes[0], channels, strict=True):
-        axis.set_title(name, rotation=60, ha="left", va="bottom", fontsize=7)
-    left, top = 0.85 / wide, 1 - 1.25 / high
-    figure.subplots_adjust(left, 0.02, 0.98, top, wspace=0.08, hspace=0.08)
+    axis = figure.add_axes(
+        (0.85 / wide, 0.15 / high, ACROSS * len(channels) / wide, ACROSS * len(rows) / high)
+    )
+    axis.imshow(sheet, cmap="gray", vmin=-REACH, vmax=REACH, interpolation="nearest")
+    side = rows[0][1].shape[0] + GAP
+    middles = [np.arange(n) * side + (side - GAP - 1) / 2 for n in (len(channels), len(rows))]
+    axis.set_xticks(middles[0], channels, rotation=60, ha="left", va="bottom", fontsize=7)
+    axis.set_yticks(middles[1], [name for name, _ in rows], fontsize=7)
+    axis.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axis.spines[:].set_visible(False)
     figure.suptitle(title, x=0.01, y=0.99, ha="left", va="top", fontsize=8)
     told = io.BytesIO()
     figure.savefig(told, format="png")
     return told.getvalue()
+
+
+def _sheet(images: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """One image of them all, a row each and its channels side by side, with gaps that are NaN.
+
+    A figure of one image is drawn in a hundredth of the time of one for each window.
+
+    >>> _sheet([np.ones((1, 1, 2), "f4"), np.zeros((1, 1, 2), "f4")])
+    array([[ 1., nan,  1.],
+           [nan, nan, nan],
+           [ 0., nan,  0.]], dtype=float32)
+    """
+    side, _, channels = images[0].shape
+    step = side + GAP
+    sheet = np.full((len(images), step, channels, step), np.nan, np.float32)
+    sheet[:, :side, :, :side] = np.stack(images).transpose(0, 1, 3, 2)
+    return sheet.reshape(len(images) * step, channels * step)[:-GAP, :-GAP]
