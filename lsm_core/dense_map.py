@@ -6,7 +6,7 @@ between windows.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +80,20 @@ def scores_of(
             for some in _batches(len(rows)):
                 score = _of_windows(scheme.rest, found, rows[some], cols[some])
                 yield rows[some] + top, cols[some] + left, score
+
+
+def blank_work(scheme: Scheme, channels: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What a tile and what a batch of windows costs: both on zeros, to be timed.
+
+    The second does nothing where no windows are kept.
+    """
+    across = scheme.tile + scheme.side - 1
+    image = np.zeros((1, across, across, channels), np.float32)
+    rest = scheme.rest
+    if rest is None:
+        return lambda: scheme.tiles.predict_on_batch(image), lambda: None
+    windows = np.zeros((BATCH, *rest.input_shape[1:]), np.float32)
+    return lambda: scheme.tiles.predict_on_batch(image), lambda: rest.predict_on_batch(windows)
 
 
 def _of_windows(

@@ -153,7 +153,7 @@ def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int, samples_
     memory = psutil.Process().memory_info().rss / 1e9
     return (
         f"about {duration(learning)} if all {epochs} epochs are needed, then "
-        f"{duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
+        f"at most {duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
     )
 
 

@@ -107,7 +107,7 @@ def predict_strips(
         )
         return
     height, width = shape_of(ds)
-    scheme = _scheme(model, encoder, (height, width))
+    scheme = scheme_of(model, encoder, (height, width))
     strip = min(scheme.tile, height) if scheme else _tall(ds, strip)
     for part in _strips(encoder, ds, range(0, height, strip), strip):
         block = np.full((part.last - part.first, width), np.nan, np.float32)
@@ -253,8 +253,11 @@ def _tall(ds: xr.Dataset, strip: int) -> int:
     return strip * UNITS_A_ROW if is_units(ds) else strip
 
 
-def _scheme(model: Any, encoder: Encoder, shape: tuple[int, int]) -> Scheme | None:
-    """Windows that are resampled are not those of a neighbour, moved: they share nothing."""
+def scheme_of(model: Any, encoder: Encoder, shape: tuple[int, int]) -> Scheme | None:
+    """How tiles of a map are scored at once; None where each cell is scored by itself.
+
+    Windows that are resampled are not those of a neighbour, moved: they share nothing.
+    """
     if encoder.form != "window" or encoder.sizes or hasattr(model, "predict_proba"):
         return None
     return scheme_for(model, shape)

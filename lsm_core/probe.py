@@ -1,5 +1,6 @@
 """How long a network would take on this machine, told from a few batches of it."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core import device, experiment, models, prediction
+from lsm_core import dense_map, device, experiment, models, prediction
 from lsm_core.errors import RecipeError
 from lsm_core.fitting import options_of
 from lsm_core.recipe import Recipe
 from lsm_core.sections import Training
+from lsm_core.study_area import shape_of
 
 SECONDS = 1.0  # of timed batches, of learning and of scoring each
 # The networks of the published recipes, on 14 factors: what they see, options, batch.
@@ -69,7 +71,8 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
     gather = prediction.gather(plan.encoder, plan.ds, some["row"], some["col"])
     apart = len(plan.encoder.scales) if plan.encoder.combine == "samples" else 1
     x = gather(np.arange(len(some)))
-    pace = measure(card.name, x[:, 0] if apart > 1 else x, options_of(recipe), settings)
+    x = x[:, 0] if apart > 1 else x
+    pace = measure(card.name, x, options_of(recipe), settings)
     each = pace.learn * split["train"] + pace.score * checked
     found = {
         "recipe": recipe.name,
@@ -83,8 +86,22 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
         "map_seconds": None,
     }
     if recipe.map:
-        found["map_seconds"] = pace.score * apart * found["cells"]
+        found["map_seconds"] = _map_seconds(plan, pace, x.shape[1:], apart)
     return found | {"words": in_words(found)}
+
+
+def _map_seconds(plan: experiment.Plan, pace: Pace, seen: tuple[int, ...], apart: int) -> float:
+    """Of whole tiles where the network can be asked for them, else cell by cell."""
+    cells, shape = int(plan.ds["valid"].sum()), shape_of(plan.ds)
+    model = models.build(plan.recipe.model.name, seen, seed=1, **options_of(plan.recipe))
+    scheme = prediction.scheme_of(model, plan.encoder, shape)
+    if scheme is None:
+        return pace.score * apart * cells
+    tile, windows = dense_map.blank_work(scheme, seen[-1])
+    tile(), windows()  # the first ones compile
+    tiles = math.prod(math.ceil(side / scheme.tile) for side in shape)
+    kept = 0.0 if scheme.rest is None else _seconds(windows) * cells / dense_map.BATCH
+    return tiles * _seconds(tile) + kept
 
 
 def measure(name: str, x: NDArray[np.float32], options: dict[str, Any], settings: Training) -> Pace:

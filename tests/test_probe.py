@@ -31,6 +31,7 @@ def test_a_forecast_counts_places_epochs_and_cells(sample_workspace, monkeypatch
         return Pace(5.0, 1e-3, 1e-4)
 
     monkeypatch.setattr(probe, "measure", measure)
+    monkeypatch.setattr(probe.prediction, "scheme_of", lambda *asked: None)
     recipe = make_recipe(SETTINGS)
     plan = experiment.plan_run(recipe)
     train, check = ((plan.samples["split"] == part).sum() for part in ("train", "validation"))
@@ -52,6 +53,19 @@ def test_a_forecast_counts_places_epochs_and_cells(sample_workspace, monkeypatch
     unmapped = probe.forecast(make_recipe(SETTINGS | {"map": False}))
     assert unmapped["map_seconds"] is None
     assert unmapped["words"].endswith("for 10 epochs, no map")
+
+
+@pytest.mark.parametrize("options", [{"scse": False}, {"scse": True}])
+def test_a_map_by_tiles_takes_as_long_as_its_tiles_and_what_keeps_its_windows(
+    options, sample_workspace, monkeypatch
+):
+    monkeypatch.setattr(probe, "measure", lambda *asked: Pace(5.0, 1e-3, 1e6))
+    monkeypatch.setattr(probe, "_seconds", lambda act: 7.0 if act() is not None else 0.0)
+    monkeypatch.setattr(probe.dense_map, "TILE", 100)
+    recipe = make_recipe(SETTINGS | {"model": {"name": "cnn", "options": options}})
+    found = probe.forecast(recipe)
+    windows = 7 * found["cells"] / 256 if options["scse"] else 0
+    assert found["map_seconds"] == pytest.approx(7 * 4 + windows)  # 170 x 160 cells
 
 
 def test_the_pace_is_that_of_the_network(monkeypatch):
