@@ -57,7 +57,7 @@ def learning_curves_of(table: pd.DataFrame, metric: str = "roc_auc", title: str 
         xlim=ends,
         legend_position="right",
         fig_inches=(7, 3.6),
-        aspect=1.5,
+        aspect="auto",
         show_grid=True,
         **words,
         backend="matplotlib",
