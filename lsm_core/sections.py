@@ -265,7 +265,7 @@ class Transfer(Section):
     areas' labels; `scratch`: of target labels only. `labels` places of the training and validation
     ground are labelled, a share `check` of them watches; the labels of all others are not looked
     at. Without it, all are (`self`: none). The first `freeze` layers with weights, or all but the
-    last -`freeze`, stay as they are; the others learn at `rate` (a tenth of the training rate).
+    last -`freeze`, stay as they are; the others learn at `rate` (the training rate).
     """
 
     source: str | None = Field(None, description="name or folder of a finished run")

@@ -28,8 +28,6 @@ from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Recipe
 from lsm_core.study_area import open_area
 
-GENTLE = 0.1  # times the training rate, for fine-tuning
-
 
 # ------------------------------------------------------------------------------------ three ways
 
@@ -57,7 +55,9 @@ def inductive(
     Parameters
     ----------
     model : a Keras model, changed in place. feed : target places with labels.
-    settings : as for `training.fit`; its rate should be lower than that of the first training.
+    settings : as for `training.fit`. Few places make few steps: at a tenth of the rate of the first
+        training they change next to nothing (docs/methods/deep_transfer.md); early stopping is what
+        keeps the weights near.
     freeze, norms : see `freezing.freeze`.
 
     Returns
@@ -207,7 +207,7 @@ def _network(
     should_stop: Ask,
 ) -> tuple[Any, dict[str, Any]]:
     settings = transfer_of(recipe)
-    rate = settings.rate or GENTLE * recipe.training.learning_rate
+    rate = settings.rate or recipe.training.learning_rate
     gentle = recipe.training.model_copy(update={"learning_rate": rate})
     own = _parts(recipe, ds, encoder, samples)
 

@@ -126,6 +126,7 @@ def test_a_transferred_run_says_what_it_came_from(network, areas):
     assert told["source_fingerprints"] == {"here": "a"}
     assert told["factors"] == {"slope": "slope", "rock": "rock"}
     assert told["target_labels"] == 40
+    assert told["rate"] == network.recipe.training.learning_rate
     assert told["moved"]["standardise"] == 0
     assert min(far for name, far in told["moved"].items() if name != "standardise") > 0
     assert done.recipe.transfer.source == str(network.path)
