@@ -73,7 +73,7 @@ def _convolution(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand
         kernel = np.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
 
     def convolve(x: Any) -> Any:
-        return layer.activation(ops.conv(x, kernel, 1, "valid") + bias)
+        return layer.activation(ops.add(ops.conv(x, kernel, 1, "valid"), bias))
 
     return _strided([*steps, convolve], layer, layer.kernel_size[-1], stand)
 
@@ -125,7 +125,7 @@ def _normalisation(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Sta
     if stand.flat and stand.window > 1:
         raise NotDense(f"{layer.name} stands between flatten and dense")
     scale, shift = _scale_and_shift(layer)
-    return [lambda x: x * scale + shift], stand
+    return [lambda x: ops.add(ops.multiply(x, scale), shift)], stand
 
 
 def _flatten(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
@@ -153,7 +153,7 @@ def _dense(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
     def convolve(x: Any) -> Any:
         if factors > 1:
             x = _factors_as_channels(x, factors)
-        return layer.activation(ops.conv(x, kernel, 1, "valid") + bias)
+        return layer.activation(ops.add(ops.conv(x, kernel, 1, "valid"), bias))
 
     return [convolve], stand._replace(window=1, factors=1)
 
