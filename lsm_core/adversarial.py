@@ -65,7 +65,7 @@ class Game:
         parts = [labelled, generated, unlabelled] if self.generator is not None else []
         self.discriminator.compile(
             keras.optimizers.Adam(rate, beta_1=BETA),
-            discriminator_loss(self.model.gradient_penalty),
+            discriminator_loss(self.model.gradient_penalty, self.model.adversarial_weight),
             metrics=parts,
             jit_compile=jit_compile,
         )
@@ -179,13 +179,18 @@ def frozen(model: keras.Model) -> Iterator[None]:
 # ------------------------------------------------------------------------------------- losses
 
 
-def discriminator_loss(penalty: float = 0.0) -> Any:
-    """The sum of the three parts, and the penalty; (code (sample, 1), logits (sample, 2 or 3))."""
+def discriminator_loss(penalty: float = 0.0, weight: float = 1.0) -> Any:
+    """The sum of the three parts, and the penalty; (code (sample, 1), logits (sample, 2 or 3)).
+
+    `weight` is that of telling real from fake, in all three parts, beside that of telling the two
+    classes apart, which is 1.
+    """
 
     def loss(code: Any, logits: Any) -> Any:
         if logits.shape[1] == 2:
             return labelled(code, logits)
-        total = labelled(code, logits) + unlabelled(code, logits) + generated(code, logits)
+        total = labelled(code, logits) - (1 - weight) * _taken_for_real(code, logits)
+        total = total + weight * (unlabelled(code, logits) + generated(code, logits))
         return total + penalty * slope_penalty(logits) if penalty else total
 
     return loss
@@ -196,6 +201,12 @@ def labelled(code: Any, logits: Any) -> Any:
     is_slide = ops.cast(code[:, 0] == 1, logits.dtype)
     own = is_slide * logits[:, 1] + (1 - is_slide) * logits[:, 0]
     return _mean(ops.logsumexp(logits, axis=1) - own, code[:, 0] < GENERATED)
+
+
+def _taken_for_real(code: Any, logits: Any) -> Any:
+    """The part of `labelled` that says nothing of the class: -log P(real)."""
+    real = ops.logsumexp(logits[:, :2], axis=1)
+    return _mean(ops.logsumexp(logits, axis=1) - real, code[:, 0] < GENERATED)
 
 
 def unlabelled(code: Any, logits: Any) -> Any:

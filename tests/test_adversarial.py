@@ -82,7 +82,10 @@ def moved_by_steps(options):
     return told
 
 
-@pytest.mark.parametrize("options", [{}, {"feature_matching": True}, {"gradient_penalty": 1.0}])
+OPTIONS = [{}, {"feature_matching": True}, {"gradient_penalty": 1.0, "adversarial_weight": 0.1}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_a_step_of_one_side_moves_nothing_of_the_other(backend, options):
     """Kernels and moving means; setting `trainable` once before compiling would freeze nothing."""
@@ -123,6 +126,10 @@ def test_the_three_losses_have_their_values():
         assert float(loss(code, keras.ops.array(logits))) == pytest.approx(value, rel=1e-5)
     total = discriminator_loss()(code, keras.ops.array(logits))
     assert float(total) == pytest.approx(sum(parts.values()), rel=1e-5)
+    real = -np.log(1 - p[:3, 2]).mean()
+    less = parts[labelled] - 0.9 * real + 0.1 * (parts[generated] + parts[unlabelled])
+    lighter = discriminator_loss(weight=0.1)(code, keras.ops.array(logits))
+    assert float(lighter) == pytest.approx(less, rel=1e-5)
     assert float(labelled(code[5:], keras.ops.array(logits[5:]))) == 0
     two = discriminator_loss()(code[:3], keras.ops.array(logits[:3, :2]))
     q = softmax(logits[:3, :2].astype(float))

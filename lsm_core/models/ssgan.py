@@ -42,10 +42,12 @@ class Adversaries(keras.Model):
         *,
         feature_matching: bool = False,
         gradient_penalty: float = 0.0,
+        adversarial_weight: float = 1.0,
     ) -> None:
         super().__init__(name=discriminator.name)
         self.discriminator, self.generator = discriminator, generator
         self.feature_matching, self.gradient_penalty = feature_matching, gradient_penalty
+        self.adversarial_weight = adversarial_weight
         self.build(discriminator.input_shape)
 
     def call(self, image: Any, training: bool = False) -> Any:
@@ -60,6 +62,7 @@ def build(
     noise: int = 100,
     feature_matching: bool = False,
     gradient_penalty: float = 0.0,
+    adversarial_weight: float = 1.0,
     seed: int | None = None,
 ) -> Adversaries:
     """Discriminator of three outputs and generator, untrained; `adversarial.Game` plays them.
@@ -73,12 +76,13 @@ def build(
         have on real images (Salimans et al. 2016), instead of to be taken for real.
     gradient_penalty : weight of the penalty on the discriminator's slope at real images, see
         `adversarial.slope_penalty`; 0 for none.
+    adversarial_weight : of telling real from fake, beside that of telling the classes apart.
     seed : of first weights; the same seed gives the same networks.
     """
-    if gradient_penalty < 0 or noise < 1:
+    if min(gradient_penalty, adversarial_weight) < 0 or noise < 1:
         raise RecipeError(
-            f"ssgan: noise is at least 1 and gradient_penalty at least 0, got {noise} and "
-            f"{gradient_penalty}"
+            "ssgan: noise is at least 1, gradient_penalty at least 0 and adversarial_weight at "
+            f"least 0, got {noise}, {gradient_penalty} and {adversarial_weight}"
         )
     seeds = count(seed) if seed is not None else None
     return Adversaries(
@@ -86,6 +90,7 @@ def build(
         _generator(input_shape, width, noise, seeds),
         feature_matching=feature_matching,
         gradient_penalty=gradient_penalty,
+        adversarial_weight=adversarial_weight,
     )
 
 
