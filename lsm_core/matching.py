@@ -157,7 +157,7 @@ def refuse(found: Match, source: str, target: str, *, listed: bool = False) -> N
         return
     said = [f"{name}: {why}" for name, why in found.clashes.items()]
     said += [f"{name} is missing{why}" for name, why in found.missing.items()]
-    what = f"{len(said)} factors do not match" if listed else "; ".join(said)
+    what = f"factors that do not match: {len(said)}" if listed else "; ".join(said)
     raise AreaError(
         f"{source} cannot be carried to {target}: {what}. Say in a mapping file what is the same "
         f"(--mapping FILE; `lsm transfer match {source} {target} --draft FILE` begins one), "

@@ -46,6 +46,16 @@ def test_the_same_factors_match_whatever_their_order():
     refuse(found, "here", "there")
 
 
+def test_a_factor_that_is_lacking_is_refused_though_nothing_clashes():
+    _, found = against({"slope": number()})
+    assert not found.clashes
+    assert not found.whole
+    with pytest.raises(AreaError, match="rock is missing"):
+        refuse(found, "here", "there")
+    with pytest.raises(AreaError, match="factors that do not match: 1"):
+        refuse(found, "here", "there", listed=True)
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [
