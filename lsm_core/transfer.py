@@ -28,7 +28,6 @@ from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Recipe
 from lsm_core.study_area import open_area
 
-
 # ------------------------------------------------------------------------------------ three ways
 
 
