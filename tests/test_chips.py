@@ -69,6 +69,8 @@ def test_chips_lie_side_by_side_and_a_rest_belongs_to_none():
     assert held.min() == 0
     assert (held // 300).max() == 63  # of 70 rows
     assert (held % 300).max() == 79
+    exact = chips._lattice(area(shape=(64, 96)), recipe())  # no rest at all
+    assert len(exact) == 4 * 6
 
 
 def test_a_stride_below_the_size_makes_chips_overlap():
@@ -172,6 +174,15 @@ def test_under_paper_chips_are_dealt_at_random(sample):
     share = found["split"].value_counts() / len(found)
     assert share.round(2).to_dict() == {"train": 0.6, "validation": 0.2, "test": 0.2}
     assert ground is None
+    by_seed = [
+        drawn(sample, "protocol=paper", "split.test=0.2", *more)[0]["split"].tolist()
+        for more in ([], ["seed=9"], ["split.seed=2"])
+    ]
+    assert by_seed[0] == by_seed[1] != by_seed[2]
+    fold, _, _ = drawn(sample, "protocol=paper", "split.folds=4", "split.validation=0.5")
+    assert (fold["split"].value_counts() / len(fold)).round(2).to_dict() == pytest.approx(
+        {"train": 0.38, "validation": 0.38, "test": 0.25}, abs=0.011
+    )
 
 
 def test_a_landslide_across_the_border_is_judged_and_not_learnt_from():
