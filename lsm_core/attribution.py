@@ -260,14 +260,18 @@ def _by_torch(model: Any) -> Gradient:
 def _by_jax(model: Any) -> Gradient:
     import jax
 
-    learnt = [v.value for v in model.trainable_variables]
-    fixed = [v.value for v in model.non_trainable_variables]
-
-    def total(x: Any) -> Any:
+    def total(learnt: Any, fixed: Any, x: Any) -> Any:
         return model.stateless_call(learnt, fixed, x, training=False)[0].sum()
 
-    slope = jax.jit(jax.grad(total))
-    return lambda x: np.asarray(slope(x))
+    slope = jax.jit(jax.grad(total, argnums=2))
+
+    def now(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Asked for anew: scoring a batch leaves the model with other arrays, and frees the old.
+        learnt = [v.value for v in model.trainable_variables]
+        fixed = [v.value for v in model.non_trainable_variables]
+        return np.asarray(slope(learnt, fixed, x))
+
+    return now
 
 
 # ---------------------------------------------------------------------------------- other models
