@@ -22,7 +22,7 @@ TREES = (
     *("RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier"),
     *("GradientBoostingClassifier", "HistGradientBoostingClassifier"),
 )
-STEPS, MOST_STEPS, GAP = 64, 1024, 1e-3
+STEPS, MOST_STEPS, GAP = 64, 4096, 1e-3
 Gradient = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 

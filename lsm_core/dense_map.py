@@ -16,7 +16,7 @@ from lsm_core.windows import cut, reflect
 
 TILE = 512  # results along a side, at most
 VALUES = 70_000_000  # float32 values that the widest map of a tile may have: 280 MB
-BATCH = 256  # windows scored at once where they are kept
+BATCH = 256  # windows a network scores at once; with more, its maps leave the processor's cache
 
 
 class Scheme(NamedTuple):
@@ -99,11 +99,18 @@ def blank_work(scheme: Scheme, channels: int) -> tuple[Callable[[], Any], Callab
 def _of_windows(
     rest: Any, found: NDArray[np.float32], rows: NDArray[np.intp], cols: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Scores of windows whose first cells are given; the last batch is filled up."""
+    """Scores of windows whose first cells are given."""
     side = rest.input_shape[1]
-    full = np.zeros((BATCH, side, side, found.shape[-1]), np.float32)
-    full[: len(rows)] = cut(found, rows + side // 2, cols + side // 2, side)
-    return np.asarray(rest.predict_on_batch(full))[: len(rows), 0]
+    return ask_network(rest, cut(found, rows + side // 2, cols + side // 2, side), BATCH)
+
+
+def ask_network(model: Any, x: NDArray[np.float32], batch: int) -> NDArray[np.float32]:
+    """Score up to `batch` samples in a batch of that size: a new shape would be compiled anew."""
+    full = x
+    if len(x) < batch:
+        full = np.zeros((batch, *x.shape[1:]), np.float32)
+        full[: len(x)] = x
+    return np.asarray(model.predict_on_batch(full))[: len(x), 0]
 
 
 def _batches(n: int) -> Iterator[slice]:

@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core.dense_map import Scheme, scheme_for, scores_of
+from lsm_core.dense_map import BATCH as BATCH
+from lsm_core.dense_map import Scheme, ask_network, scheme_for, scores_of
 from lsm_core.encoding import Encoder, encode, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.model_store import load_model as load_model
@@ -23,7 +24,6 @@ from lsm_core.study_area import is_units, layer, open_area, rows_of, shape_of
 from lsm_core.tile_map import image_scores, image_strips
 from lsm_core.windows import cut, cut_scales, reflect
 
-BATCH = 256  # cells a network scores at once; with more, its maps leave the processor's cache
 TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
 STRIP = 128  # rows encoded at once
 UNITS_A_ROW = 512  # units that count as a row of a strip
@@ -160,7 +160,7 @@ def score_inputs(model: Any, x: NDArray[np.float32], *, batch: int = BATCH) -> N
     score = np.empty(len(x), np.float32)
     for begin in range(0, len(x), step):
         some = x[begin : begin + step]
-        found = model.predict_proba(some)[:, 1] if table else _ask_network(model, some, step)
+        found = model.predict_proba(some)[:, 1] if table else ask_network(model, some, step)
         score[begin : begin + step] = found
     return score
 
@@ -300,19 +300,10 @@ def _scores(
         if is_table_model:
             score = model.predict_proba(x)[:, 1]
         elif _is_apart(x):
-            score = _mean_of_scales(x, lambda each: _ask_network(model, each, step))
+            score = _mean_of_scales(x, lambda each: ask_network(model, each, step))
         else:
-            score = _ask_network(model, x, step)
+            score = ask_network(model, x, step)
         yield some, score.astype(np.float32, copy=False)
-
-
-def _ask_network(model: Any, x: NDArray[np.float32], batch: int) -> NDArray[np.float32]:
-    """Score up to `batch` samples in a batch of that size: a new shape would be compiled anew."""
-    full = x
-    if len(x) < batch:
-        full = np.zeros((batch, *x.shape[1:]), np.float32)
-        full[: len(x)] = x
-    return np.asarray(model.predict_on_batch(full))[: len(x), 0]
 
 
 # --------------------------------------------------------------------------- what a model sees
