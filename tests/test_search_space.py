@@ -86,6 +86,7 @@ def test_a_space_is_read_from_a_file_and_written_back(tmp_path):
         ({"a": {"log": [0, 1]}}, "limits above 0"),
         ({"a": {"choice": ["adam"]}}, "two or more different values"),
         ({"a": {"choice": ["adam", "adam"]}}, "two or more different values"),
+        ({"a": {"choice": ["adam", "sgd", "adam"]}}, "two or more different values"),
     ],
 )
 def test_what_is_no_space_is_refused(lines, words):
@@ -133,6 +134,7 @@ def test_values_go_into_a_recipe_exactly_and_come_out_again():
     before = search_space.values_of(make_recipe(FOREST), space)
     assert before["model.options.max_features"] is None
     assert not search_space.inside(before, space)
+    assert not search_space.inside(found | {"training.learning_rate": 1.0}, space)  # one is enough
 
 
 OWN_SEARCH = {"random_forest_grid"}  # models that need none
