@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lsm_core.errors import RecipeError
 
+GAP = "FILL_IN"  # of a draft: what only a person knows
+
 
 class FactorMapping(BaseModel):
     """Where the target has one of the source's factors."""
@@ -56,8 +58,22 @@ def load_mapping(path: Path | str) -> dict[str, FactorMapping]:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
+        if first.get("input") == GAP:
+            raise RecipeError(f"{path}: {_gap(first['loc'])}") from error
         where = ".".join(str(part) for part in first["loc"])
         raise RecipeError(
             f"{path}: {where}: {first['msg']}; a mapping is `factors: {{slope: slope_deg}}` or "
             "{from:, times:, plus:, codes:}"
         ) from error
+
+
+def _gap(where: tuple[int | str, ...]) -> str:
+    """What a person has still to say, by the place of the first gap in the file."""
+    factor, key = where[1:3]
+    if key != "codes":
+        return f"{GAP} stands at {factor}, {key}: fill in a number"
+    code = next(part for part in where if isinstance(part, int))
+    return (
+        f"{GAP} stands at {factor}, code {code} of the target: fill in the code of the source "
+        "that is the same thing, or `missing`"
+    )

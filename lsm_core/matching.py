@@ -10,7 +10,8 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,7 +119,7 @@ def match(
         said = mapping.get(name, FactorMapping())
         there = said.name or name
         if there not in have:
-            missing[name] = _near(name, have)
+            missing[name] = _near(name, have, source)
             continue
         why = _clash(known, target[there], said, same_origin)
         if why:
@@ -228,14 +229,34 @@ def _check_names(
         raise RecipeError(f"the mapping takes two factors from {twice[0]!r}: one each")
 
 
-def near_names(name: str, have: Any) -> list[str]:
-    """Up to two names that look like one, the most alike first."""
-    real = {n.lower(): n for n in have}
-    return [real[n] for n in difflib.get_close_matches(name.lower(), real, n=2, cutoff=0.6)]
+def near_names(name: str, have: Iterable[str], beside: Iterable[str] = ()) -> list[str]:
+    """Up to two names that look like one, the most alike first.
+
+    An ending that half of the names or more share says nothing, be it of those there (`have`) or of
+    those that stand beside the name.
+
+    >>> near_names("relief_upper07", ["slope_19b", "relief_19b"], ["slope_upper07"])
+    ['relief_19b']
+    """
+    asked = _bare({name, *beside})[name]
+    real = {bare: n for n, bare in _bare(have).items()}
+    return [real[n] for n in difflib.get_close_matches(asked, real, n=2, cutoff=0.6)]
 
 
-def _near(name: str, have: Any) -> str:
-    real = near_names(name, have)
+def _bare(names: Iterable[str]) -> dict[str, str]:
+    """Names in lower case, without a last word that half of them, and two at least, share.
+
+    `slope_mean` and `slope_std` stay as they are: without it they would be one.
+    """
+    split = {n: re.fullmatch(r"(.+?)([_ .-][^_ .-]+)?", n.lower()) for n in names}
+    ends = Counter(found[2] for found in split.values() if found and found[2])
+    often = {end for end, count in ends.items() if count >= max(2, len(split) / 2)}
+    bare = {n: m[1] if m and m[2] in often else n.lower() for n, m in split.items()}
+    return bare if len(set(bare.values())) == len(bare) else {n: n.lower() for n in bare}
+
+
+def _near(name: str, have: Iterable[str], beside: Iterable[str] = ()) -> str:
+    real = near_names(name, have, beside)
     return f" (it has {' and '.join(real)}: the same? then map it)" if real else ""
 
 

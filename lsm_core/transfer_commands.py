@@ -120,6 +120,8 @@ def match(
     from lsm_core import matching
     from lsm_core.study_area import area_path, open_area
 
+    if draft and draft.exists():
+        raise RecipeError(f"{draft} is there already: name a new file to begin a draft in")
     there = open_area(area_path(target))
     known, prints, notes = _known(source, there)
     said = matching.load_mapping(mapping) if mapping else {}
@@ -133,7 +135,7 @@ def match(
         from lsm_core.mapping_draft import draft as text_of
         from lsm_core.run_files import write_text
 
-        write_text(draft, text_of(known, there, found))
+        write_text(draft, text_of(known, there, found, said))
         if not as_json:
             print(f"a draft to check is in {draft}: then --mapping {draft}")
     matching.refuse(found, source, target, listed=not as_json)

@@ -214,12 +214,37 @@ def test_a_draft_pairs_what_is_certain_and_leaves_the_rest_to_a_person(tmp_path)
     assert "  # wetness: nothing there is called like it" in text
     file = tmp_path / "map.yaml"
     file.write_text(text)
-    with pytest.raises(RecipeError, match=r"rock\.codes"):
+    with pytest.raises(RecipeError, match="FILL_IN stands at rock, code 3 of the target"):
         load_mapping(file)
     file.write_text(text.replace("3: FILL_IN", "3: missing"))
     known, found = against(there, load_mapping(file), source=here)
     assert list(found.missing) == ["wetness"]
     assert not found.clashes
+
+
+def test_a_second_draft_keeps_what_is_said_already():
+    """One rock named by hand, by code 0; the units that were forgotten are added."""
+    here = {"rock_a": rock([0, 2], {0: "Marl", 2: "Tuff"}), "height_a": number(units="m")}
+    there = {"rock_b": rock([7, 5], {7: "chalk", 5: "other"}), "height_b": number(units="ft")}
+    said = {"rock_a": FactorMapping(name="rock_b", codes={7: 0})}
+    said["height_a"] = FactorMapping(name="height_b")
+    known, found = against(there, said, source=here)
+    text = draft(known, region(there), found, said)
+    assert "rock_a: {from: rock_b, codes: {5: FILL_IN, 7: 0}}" in text
+    assert "height_a: {from: height_b, times: 0.3048}" in text
+    said["rock_a"] = FactorMapping(name="rock_b", codes={5: "missing", 7: 0})
+    known, found = against(there, said, source=here)
+    text = draft(known, region(there), found, said)
+    assert "  rock_a: {from: rock_b, codes: {5: missing, 7: 0}}\n" in text
+
+
+def test_an_ending_that_all_columns_share_does_not_part_names():
+    have = ["relief_19b", "facing_19b", "rock_2"]
+    beside = ["gradient_upper07", "facing_upper07"]
+    assert matching.near_names("facing_upper07", have, beside) == ["facing_19b"]
+    assert matching.near_names("gradient_upper07", have, beside) == []
+    units = ["slope_mean", "slope_std", "height_mean", "height_std"]
+    assert matching.near_names("slope_std", units, units)[0] == "slope_std"
 
 
 def test_a_mapped_area_is_known_by_what_it_depends_on():
