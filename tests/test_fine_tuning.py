@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from regions import ANN, carried, run
 
-from lsm_core import freezing, models, transfer
+from lsm_core import freezing, models, training, transfer
 from lsm_core.errors import RecipeError, RunError
 
 
@@ -157,8 +157,34 @@ def test_a_frozen_layer_of_a_run_is_the_sources(network, areas):
     assert same == [True, True, False, False]  # scale, frozen, and the two that learnt
 
 
-def test_a_network_pools_on_the_sources_scale(network, areas):
+def test_two_areas_batches_in_one_order_keep_each_place_its_own():
+    """What is seen of a place is its target: any other pairing would show."""
+
+    def part(numbers):
+        own = np.array(numbers, "float32")
+        rng = np.random.default_rng(0)
+        return training.Batches(lambda i: own[i][:, None], own, own > 4, 2, rng, shuffle=False)
+
+    both = transfer.together(
+        [part([1, 2, 3]), part([10, 20])], 4, np.random.default_rng(3), shuffle=True
+    )
+    for batch in range(len(both)):
+        seen, target = both[batch][:2]
+        np.testing.assert_array_equal(seen, target)
+    np.testing.assert_array_equal(both.gather(np.array([4, 0, 3, 2]))[:, 0], [20, 1, 10, 3])
+
+
+def test_a_network_pools_both_areas_labels_on_the_sources_scale(network, areas, monkeypatch):
+    learnt, fit = [], training.fit
+
+    def watched(model, feed, *more):
+        learnt.append((len(feed.train.target), len(feed.validation.target)))
+        return fit(model, feed, *more)
+
+    monkeypatch.setattr(transfer.training, "fit", watched)
     done = carried(network, "there", areas / "runs", "pooled", labels=20)
+    theirs = network.samples["split"].value_counts()
+    assert learnt == [(theirs["train"] + 16, theirs["validation"] + 4)]
     scales = [transfer.direct(r).get_layer("standardise").get_weights() for r in (network, done)]
     np.testing.assert_allclose(*scales, rtol=1e-6)
 
