@@ -10,6 +10,7 @@ What holds for every index:
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -19,7 +20,7 @@ from lsm_core.errors import AreaError, SourceError
 
 INDICES = ("ndvi", "ndwi", "bsi")
 DATES = ("before", "after")
-CHANGES = ("d", "ratio")
+NAME = re.compile(r"^(?:(d|ratio)_)?(.*?)(?:_(before|after))?$")  # of a channel
 
 # Bright clouds and snow pass 1, whole images do not: stored numbers lie in hundreds or thousands.
 BRIGHTEST_MEDIAN = 1.5
@@ -162,7 +163,7 @@ def channel(image: xr.DataArray, name: str) -> xr.DataArray:
     """
     have = [str(band) for band in image["band"].values]
     if name in have:
-        return _band(image, name, name)
+        return _band(image, name)
     kind, what, when = _parsed(name)
     if name in channel_names(have):
         if kind == "":
@@ -219,21 +220,14 @@ def looks_after(name: str) -> bool:
 
 def _parsed(name: str) -> tuple[str, str, str]:
     """Change ("", "d", "ratio"), band or index, and date ("", "before", "after") of a name."""
-    kind, rest = next(
-        ((k, name[len(k) + 1 :]) for k in CHANGES if name.startswith(f"{k}_")), ("", name)
-    )
-    when = next((date for date in DATES if rest.endswith(f"_{date}")), "")
-    return kind, rest.removesuffix(f"_{when}") if when else rest, when
+    (parts,) = NAME.findall(name)
+    return parts
 
 
 def _dated(image: xr.DataArray, when: str) -> xr.DataArray:
     """The bands of one of two dates, under their plain names."""
     have = [str(band) for band in image["band"].values]
-    plain = {
-        b: f"{b}_{when}"
-        for b in (n.removesuffix(f"_{when}") for n in have)
-        if f"{b}_{when}" in have
-    }
+    plain = {b.removesuffix(f"_{when}"): b for b in have if b.endswith(f"_{when}")}
     if when == "after" and not plain:
         plain = {b: b for b in have if f"{b}_before" in have}
     at = [have.index(name) for name in plain.values()]
@@ -243,14 +237,14 @@ def _dated(image: xr.DataArray, when: str) -> xr.DataArray:
 def _quantity(image: xr.DataArray, what: str) -> xr.DataArray:
     indices: dict[str, Callable[[xr.DataArray], xr.DataArray]]
     indices = {"ndvi": ndvi, "ndwi": ndwi, "bsi": bsi}
-    return indices[what](image) if what in indices else _band(image, what, what)
+    return indices[what](image) if what in indices else _band(image, what)
 
 
-def _band(image: xr.DataArray, band: str, name: str) -> xr.DataArray:
+def _band(image: xr.DataArray, name: str) -> xr.DataArray:
     have = [str(each) for each in image["band"].values]
     attrs = {"units": str(image.attrs.get("units", "1")), "kind": "continuous"}
-    layer = image.isel(band=have.index(band), drop=True).astype("float32")
-    return layer.rename(name).drop_attrs().assign_attrs(attrs, long_name=f"band {band}")
+    layer = image.isel(band=have.index(name), drop=True).astype("float32")
+    return layer.rename(name).drop_attrs().assign_attrs(attrs, long_name=f"band {name}")
 
 
 def _bands(image: xr.DataArray, *names: str) -> list[xr.DataArray]:
