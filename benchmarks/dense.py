@@ -68,10 +68,10 @@ def _dense(model: Any, raster: NDArray[np.float32]) -> None:
     if key not in SCHEMES:
         SCHEMES[key] = dense_map.scheme_for(model, (height, width))
     scheme = SCHEMES[key]
-    around = ((scheme.side // 2, (scheme.side - 1) // 2), (0, 0), (0, 0))
+    around = ((scheme.side // 2, (scheme.side - 1) // 2),) * 2
     for top in range(0, height, scheme.tile):
         rows = slice(top, top + scheme.tile + scheme.side - 1)
-        stack = np.pad(raster, around, "reflect")[rows]
+        stack = np.pad(raster, (*around, (0, 0)), "reflect")[rows]
         wanted = np.ones((min(scheme.tile, height - top), width), bool)
         for _ in dense_map.scores_of(scheme, stack, wanted):
             pass

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.windows import cut, reflect
+from lsm_core.windows import cut
 
 TILE = 512  # results along a side, at most
 VALUES = 70_000_000  # float32 values that the widest map of a tile may have: 280 MB
@@ -55,24 +55,23 @@ def scheme_for(model: Any, shape: tuple[int, int]) -> Scheme | None:
 def scores_of(
     scheme: Scheme, stack: NDArray[np.float32], wanted: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
-    """Scores of the wanted cells of a strip, tile by tile, as (rows, cols, scores).
+    """Scores of the wanted cells of a block, tile by tile, as (rows, cols, scores).
 
     Parameters
     ----------
-    stack : (y + side - 1, x, channel), the encoded strip with the rows that its windows need.
+    stack : (y + side - 1, x + side - 1, channel), encoded, with what their windows need.
     wanted : (y, x). Tiles without a wanted cell are not computed.
     """
     height, width = wanted.shape
-    tile, reach = scheme.tile, scheme.side // 2
+    tile, across = scheme.tile, scheme.tile + scheme.side - 1
     for top in range(0, height, tile):
         for left in range(0, width, tile):
             rows, cols = np.nonzero(wanted[top : top + tile, left : left + tile])
             if not len(rows):
                 continue
-            across = np.arange(left - reach, left - reach + tile + scheme.side - 1)
-            image = stack[top : top + tile + scheme.side - 1, reflect(across, width)]
-            short = tile + scheme.side - 1 - len(image)
-            image = np.pad(image, ((0, short), (0, 0), (0, 0)))[None]
+            image = stack[top : top + across, left : left + across]
+            short = [(0, across - length) for length in image.shape[:2]]
+            image = np.pad(image, [*short, (0, 0)])[None]
             found = np.asarray(scheme.tiles.predict_on_batch(image))[0]
             if scheme.rest is None:
                 yield rows + top, cols + left, found[rows, cols, 0]

@@ -1,11 +1,14 @@
 """Scores of places and of whole maps.
 
-A map is scored strip by strip: a strip's rows and the margin a window needs are read and encoded,
-mirrored only where the map really ends, and scored batch by batch. So every cell gets what it would
-get from a window of the whole encoded map, while neither that map nor all windows are ever held.
+A map is scored block by block (`blocks`): a block and the margin that windows need are read and
+encoded, mirrored only where the map really ends, and scored by whole tiles or batch by batch. So
+every cell gets what it would get from a window of the whole encoded map, while neither that map nor
+all windows are ever held.
 """
 
+import math
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +16,16 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lsm_core.blocks import (
+    Block,
+    Encoded,
+    Margin,
+    blocks_of,
+    encode_block,
+    margin_of,
+    places_by_block,
+    read_blocks,
+)
 from lsm_core.dense_map import BATCH as BATCH
 from lsm_core.dense_map import Scheme, ask_network, scheme_for, scores_of
 from lsm_core.encoding import Encoder, encode, one_hot_image
@@ -20,13 +33,12 @@ from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.model_store import load_model as load_model
 from lsm_core.model_store import save_model as save_model
 from lsm_core.runs import Run
-from lsm_core.study_area import is_units, layer, open_area, rows_of, shape_of
-from lsm_core.tile_map import image_scores, image_strips
-from lsm_core.windows import cut, cut_scales, reflect
+from lsm_core.study_area import is_units, open_area, shape_of
+from lsm_core.tile_map import HALO, TILE, image_scores, places_in_image, tile_of
+from lsm_core.windows import cut, cut_scales
 
 TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
 STRIP = 128  # rows encoded at once
-UNITS_A_ROW = 512  # units that count as a row of a strip
 
 Progress = Callable[[int, int], None]
 Ask = Callable[[], bool]
@@ -83,7 +95,7 @@ def predict_strips(
     encoder: Encoder,
     ds: xr.Dataset,
     *,
-    strip: int = STRIP,
+    strip: int | None = None,
     batch: int = BATCH,
     on_progress: Progress | None = None,
     should_stop: Ask | None = None,
@@ -96,30 +108,85 @@ def predict_strips(
 
     Parameters
     ----------
-    strip : rows encoded at once; a window's margin comes on top.
+    strip : rows encoded at once, where no whole tiles are scored; a window's margin comes on top.
     batch : cells a network scores at once; the last batch is filled up, so that one shape is
         compiled once.
     on_progress, should_stop : see `predict_map`; both are called after every batch.
     """
-    if encoder.form == "chip":
-        yield from image_strips(
-            model, encoder, ds, on_progress=on_progress, should_stop=should_stop
-        )
-        return
+    layout = layout_of(model, encoder, ds, strip)
     height, width = shape_of(ds)
-    scheme = scheme_of(model, encoder, (height, width))
-    strip = min(scheme.tile, height) if scheme else _tall(ds, strip)
-    for part in _strips(encoder, ds, range(0, height, strip), strip):
-        block = np.full((part.last - part.first, width), np.nan, np.float32)
-        for rows, cols, score in _strip_scores(model, encoder, ds, part, scheme, batch):
-            block[rows, cols] = score
-            if on_progress:
-                on_progress(part.first + int(rows[-1]), height)
-            if should_stop and should_stop():
-                raise Stopped(f"stopped in mapping, after row {part.first} of {height}")
+
+    def in_rows(cells: int, _: int) -> None:
         if on_progress:
-            on_progress(part.last, height)
-        yield part.first, block
+            on_progress(cells // width, height)
+
+    found = predict_blocks(
+        model, encoder, ds, layout, batch=batch, on_progress=in_rows, should_stop=should_stop
+    )
+    for first, strip_of in groupby(found, key=lambda each: each[0].first):
+        yield first, np.concatenate([score for _, score in strip_of], axis=1)
+
+
+class Layout(NamedTuple):
+    """How a map is made: its blocks, the margin of each, and how tiles are scored at once, if so.
+
+    `scheme` is that of a network on windows; `tile` cells along a side of an image's tile.
+    """
+
+    blocks: list[Block]
+    margin: Margin
+    scheme: Scheme | None = None
+    tile: int | None = None
+
+
+def layout_of(model: Any, encoder: Encoder, ds: xr.Dataset, strip: int | None = None) -> Layout:
+    """The blocks a map of `ds` is made by, the same wherever it is made.
+
+    `strip` rows a block, if not as many as suit the model; tiles of a network on windows have the
+    size that suits it.
+    """
+    if encoder.form == "chip":
+        tile = tile_of(shape_of(ds), strip or TILE)
+        margin = (HALO, HALO)
+        return Layout(blocks_of(ds, encoder, tile, margin=margin, step=tile), margin, tile=tile)
+    margin = margin_of(encoder)
+    scheme = scheme_of(model, encoder, shape_of(ds))
+    if scheme:
+        blocks = blocks_of(ds, encoder, scheme.tile, margin=margin, step=scheme.tile)
+        return Layout(blocks, margin, scheme)
+    return Layout(blocks_of(ds, encoder, strip or STRIP, margin=margin), margin)
+
+
+def predict_blocks(
+    model: Any,
+    encoder: Encoder,
+    ds: xr.Dataset,
+    layout: Layout,
+    *,
+    batch: int = BATCH,
+    on_progress: Progress | None = None,
+    should_stop: Ask | None = None,
+) -> Iterator[tuple[Block, NDArray[np.float32]]]:
+    """Blocks of a layout, or some of them, each with its scores: (rows, columns), NaN if invalid.
+
+    The next block is read and encoded while one is scored. `on_progress` gets (cells done, cells).
+    """
+    total = sum(math.prod(block.shape) for block in layout.blocks)
+    before = 0
+    for part in read_blocks(ds, encoder, layout.blocks, layout.margin):
+        found = np.full(part.block.shape, np.nan, np.float32)
+        scored, wanted, here = 0, int(part.wanted.sum()), math.prod(part.block.shape)
+        for rows, cols, score in _block_scores(model, encoder, part, layout, batch):
+            found[rows, cols] = score
+            scored += len(rows)
+            if on_progress:
+                on_progress(before + here * scored // wanted, total)
+            if should_stop and should_stop():
+                raise Stopped(f"stopped in mapping, in the rows from {part.block.first}")
+        before += here
+        if on_progress:
+            on_progress(before, total)
+        yield part.block, found
 
 
 def score_places(
@@ -139,11 +206,12 @@ def score_places(
     """
     rows, cols = _inside(ds, rows, cols)
     if encoder.form == "chip":
-        return image_scores(model, encoder, ds, rows, cols)
+        return places_in_image(model, encoder, ds, rows, cols)
     result = np.empty(len(rows), np.float32)
     batch = max(min(batch, len(rows)), 1)
-    for part, here in _strips_with(encoder, ds, rows):
-        for some, score in _scores(model, encoder, part, rows[here], cols[here], batch):
+    for part, here in _parts_with(encoder, ds, rows, cols):
+        at = rows[here] - part.block.first, cols[here] - part.block.left
+        for some, score in _scores(model, encoder, part, *at, batch):
             result[here[some]] = score
     return result
 
@@ -173,13 +241,14 @@ def inputs(
     As in `predict_strips`, no more than a strip and its margin is held.
     """
     _of_places(encoder)
-    strip = _tall(ds, strip)
-    for part in _strips(encoder, ds, range(0, shape_of(ds)[0], strip), strip):
-        rows, cols = _valid(ds, part)
-        rows += part.first
+    margin = margin_of(encoder)
+    blocks = blocks_of(ds, encoder, strip, margin=margin)
+    for part in read_blocks(ds, encoder, blocks, margin):
+        rows, cols = part.cells()
         for begin in range(0, len(rows), batch):
             r, c = rows[begin : begin + batch], cols[begin : begin + batch]
-            yield r, c, _as_input(encoder, _look(encoder, part.stack, part.row_of(r), c))
+            x = _as_input(encoder, _look(encoder, part, r, c))
+            yield r + part.block.first, c + part.block.left, x
 
 
 def gather(
@@ -203,54 +272,26 @@ def gather(
     height, width = shape_of(ds)
     if len(rows) * sum(size**2 for size in encoder.scales) > height * width:
         stack = encode(ds, encoder).to_numpy()
-        return lambda index: _as_input(encoder, _look(encoder, stack, rows[index], cols[index]))
+        whole = Encoded(Block(0, height, 0, width), np.empty((0, 0), bool), stack, 0)
+        return lambda index: _as_input(encoder, _look(encoder, whole, rows[index], cols[index]))
     seen: NDArray[Any] = np.empty((len(rows), *_seen_shape(encoder)), _dtype(encoder))
-    for part, here in _strips_with(encoder, ds, rows):
-        seen[here] = _look(encoder, part.stack, part.row_of(rows[here]), cols[here])
+    for part, here in _parts_with(encoder, ds, rows, cols):
+        at = rows[here] - part.block.first, cols[here] - part.block.left
+        seen[here] = _look(encoder, part, *at)
     return lambda index: _as_input(encoder, seen[index])
 
 
-# ------------------------------------------------------------------------------------- strips
+# ------------------------------------------------------------------------------------- blocks
 
 
-class _Strip(NamedTuple):
-    """Rows `first` to `last` of a map, encoded, with `margin` more above (and enough below)."""
-
-    first: int
-    last: int
-    margin: int
-    stack: NDArray[Any]
-
-    def row_of(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Rows of the map as rows of the stack."""
-        return rows - self.first + self.margin
-
-
-def _strips(encoder: Encoder, ds: xr.Dataset, firsts: Any, strip: int) -> Iterator[_Strip]:
-    """Encode strips; the margin is mirrored at the first and last row of the map only."""
-    height, across = shape_of(ds)[0], encoder.across
-    above, below = across // 2, (across - 1) // 2
-    for first in firsts:
-        last = min(first + strip, height)
-        needed = reflect(np.arange(first - above, last + below), height)
-        start, stop = int(needed.min()), int(needed.max()) + 1
-        encoded = encode(rows_of(ds, slice(start, stop)), encoder).to_numpy()
-        yield _Strip(first, last, above, encoded[needed - start])
-
-
-def _strips_with(
-    encoder: Encoder, ds: xr.Dataset, rows: NDArray[np.intp]
-) -> Iterator[tuple[_Strip, NDArray[np.intp]]]:
-    """The strips that hold places, each with the places' indices."""
-    strip = _tall(ds, STRIP)
-    number = rows // strip
-    for part in _strips(encoder, ds, np.unique(number) * strip, strip):
-        yield part, np.flatnonzero(number == part.first // strip)
-
-
-def _tall(ds: xr.Dataset, strip: int) -> int:
-    """Rows of a strip; units are one cell wide, so that many more go into one."""
-    return strip * UNITS_A_ROW if is_units(ds) else strip
+def _parts_with(
+    encoder: Encoder, ds: xr.Dataset, rows: NDArray[np.intp], cols: NDArray[np.intp]
+) -> Iterator[tuple[Encoded, NDArray[np.intp]]]:
+    """The blocks that hold places, encoded, each with the places' indices."""
+    margin = margin_of(encoder)
+    blocks = blocks_of(ds, encoder, STRIP, margin=margin)
+    for block, here in places_by_block(blocks, rows, cols):
+        yield encode_block(ds, encoder, block, margin), here
 
 
 def scheme_of(model: Any, encoder: Encoder, shape: tuple[int, int]) -> Scheme | None:
@@ -263,40 +304,35 @@ def scheme_of(model: Any, encoder: Encoder, shape: tuple[int, int]) -> Scheme | 
     return scheme_for(model, shape)
 
 
-def _strip_scores(
-    model: Any, encoder: Encoder, ds: xr.Dataset, part: _Strip, scheme: Scheme | None, batch: int
+def _block_scores(
+    model: Any, encoder: Encoder, part: Encoded, layout: Layout, batch: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
-    """Rows, from the strip's first, columns and scores of a strip's valid cells, piece by piece."""
-    if scheme:
-        wanted = np.asarray(layer(rows_of(ds, slice(part.first, part.last)), "valid"), dtype=bool)
-        yield from scores_of(scheme, part.stack, wanted)
+    """Rows and columns of a block and their scores, piece by piece."""
+    if layout.tile:
+        yield from image_scores(model, part, layout.tile)
         return
-    rows, cols = _valid(ds, part)
-    for some, score in _scores(model, encoder, part, rows + part.first, cols, batch):
+    if layout.scheme:
+        yield from scores_of(layout.scheme, part.stack, part.wanted)
+        return
+    rows, cols = part.cells()
+    for some, score in _scores(model, encoder, part, rows, cols, batch):
         yield rows[some], cols[some], score
-
-
-def _valid(ds: xr.Dataset, part: _Strip) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows, from the strip's first, and columns of its valid cells."""
-    rows, cols = np.nonzero(layer(rows_of(ds, slice(part.first, part.last)), "valid"))
-    return rows, cols
 
 
 def _scores(
     model: Any,
     encoder: Encoder,
-    part: _Strip,
+    part: Encoded,
     rows: NDArray[np.intp],
     cols: NDArray[np.intp],
     batch: int,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Scores of cells of a strip, batch by batch."""
+    """Scores of cells of a block, batch by batch."""
     is_table_model = hasattr(model, "predict_proba")
     step = TABLE_BATCH if is_table_model else batch
     for begin in range(0, len(rows), step):
         some = slice(begin, min(begin + step, len(rows)))
-        seen = _look(encoder, part.stack, part.row_of(rows[some]), cols[some])
-        x = _as_input(encoder, seen)
+        x = _as_input(encoder, _look(encoder, part, rows[some], cols[some]))
         if is_table_model:
             score = model.predict_proba(x)[:, 1]
         elif _is_apart(x):
@@ -310,9 +346,10 @@ def _scores(
 
 
 def _look(
-    encoder: Encoder, stack: NDArray[Any], rows: NDArray[np.intp], cols: NDArray[np.intp]
+    encoder: Encoder, part: Encoded, rows: NDArray[np.intp], cols: NDArray[np.intp]
 ) -> NDArray[Any]:
-    """Windows, or the cells' own values or classes, as encoded."""
+    """Windows of cells of a block, or the cells' own values or classes, as encoded."""
+    stack, rows, cols = part.stack, rows + part.before, cols + part.before
     if encoder.form != "window":
         return stack[rows, cols]
     if not encoder.sizes:

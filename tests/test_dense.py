@@ -7,7 +7,7 @@ from keras import layers
 
 from lsm_core import dense, models
 from lsm_core.dense_map import scheme_for, scores_of
-from lsm_core.windows import cut
+from lsm_core.windows import cut, reflect
 
 TILE = 16
 # One sum of a hundred products in another order moves float32 scores by some 1e-7.
@@ -172,11 +172,8 @@ def test_every_cell_of_a_map_is_that_of_its_own_window(name, options, shape, mon
     scheme = scheme_for(model, shape)
     assert scheme.tile <= 20
     found = np.full(shape, np.nan, np.float32)
-    stack = np.pad(raster, ((4, 3), (0, 0), (0, 0)), "reflect") if shape[0] > 4 else None
-    if stack is None:
-        from lsm_core.windows import reflect
-
-        stack = raster[reflect(np.arange(-4, shape[0] + 3), shape[0])]
+    around = [reflect(np.arange(-4, length + 3), length) for length in shape]
+    stack = raster[around[0]][:, around[1]]
     for rows, cols, score in scores_of(scheme, stack, wanted):
         assert np.isnan(found[rows, cols]).all()
         found[rows, cols] = score
@@ -189,7 +186,7 @@ def test_every_cell_of_a_map_is_that_of_its_own_window(name, options, shape, mon
 def test_tiles_without_a_wanted_cell_are_not_computed():
     model = models.build("cnn", (7, 7, 2), scse=False, seed=1)
     scheme = scheme_for(model, (64, 64))._replace(tiles=None)
-    assert list(scores_of(scheme, images(70, 64, 2), np.zeros((64, 64), bool))) == []
+    assert list(scores_of(scheme, images(70, 70, 2), np.zeros((64, 64), bool))) == []
 
 
 def test_tiles_share_an_area_out_evenly_and_are_as_large_as_memory_allows():

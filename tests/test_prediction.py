@@ -11,7 +11,7 @@ import pytest
 import rioxarray  # noqa: F401
 import xarray as xr
 
-from lsm_core import models, prediction
+from lsm_core import blocks, models, prediction
 from lsm_core.calibration import Calibrator
 from lsm_core.encoding import encode, fit_encoder, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
@@ -121,6 +121,20 @@ def test_strips_are_rows_of_the_map_from_the_whole_encoded_area(ds, form, size, 
     np.testing.assert_array_equal(whole(strips), expected_map(ds, encoder))
 
 
+@pytest.mark.parametrize(("form", "size"), [("window", 5), ("window", 8), ("onehot", 13)])
+def test_blocks_of_a_wide_area_are_columns_of_the_same_map(ds, form, size, monkeypatch):
+    encoder = encoder_of(ds, form, size)
+    for values in (1, 300):
+        monkeypatch.setattr(blocks, "VALUES", values)
+        strips = predict_strips(Ruler(), encoder, ds, strip=7, batch=50)
+        np.testing.assert_array_equal(whole(strips), expected_map(ds, encoder))
+        margin = blocks.margin_of(encoder)
+        assert len(blocks.blocks_of(ds, encoder, 7, margin=margin)) > 4
+        rows, cols = np.nonzero(ds["valid"].to_numpy())
+        score = score_places(Ruler(), encoder, ds, rows[::-7], cols[::-7])
+        np.testing.assert_array_equal(score, expected_map(ds, encoder)[rows[::-7], cols[::-7]])
+
+
 @pytest.mark.parametrize("height", [1, 2, 4])
 def test_a_map_thinner_than_the_window_is_mirrored_again_and_again(height):
     encoder = encoder_of(make_area(), "window", 13)
@@ -156,7 +170,7 @@ def test_a_strip_reads_no_more_than_its_rows_and_the_margin(ds, monkeypatch):
         read.append(part.sizes["y"])
         return encode(part, encoder)
 
-    monkeypatch.setattr(prediction, "encode", spy)
+    monkeypatch.setattr(blocks, "encode", spy)
     list(predict_strips(Ruler(), encoder_of(ds, "window", 5), ds, strip=6))
     assert read == [8, 10, 10, 7]
 
@@ -219,9 +233,10 @@ def test_what_is_seen_of_every_cell_gives_the_map(ds, form):
 
 def test_windows_are_kept_only_where_they_take_less_room_than_the_map(ds, monkeypatch):
     encoded = []
-    monkeypatch.setattr(
-        prediction, "encode", lambda d, e: encoded.append(d.sizes["y"]) or encode(d, e)
-    )
+    for room in (blocks, prediction):
+        monkeypatch.setattr(
+            room, "encode", lambda d, e: encoded.append(d.sizes["y"]) or encode(d, e)
+        )
     monkeypatch.setattr(prediction, "STRIP", 4)
     encoder = encoder_of(ds, "window", 5)
     gather(encoder, ds, [0] * 15, [0] * 15)
