@@ -149,8 +149,9 @@ def _known(source: str, target: Any) -> tuple[Any, dict[str, str], list[str]]:
     from lsm_core.runs import open_run
     from lsm_core.study_area import area_path, open_area
 
-    if area_path(source).is_dir():
-        ds = open_area(area_path(source))
+    place = area_path(source)  # a run's folder may be named in full, too
+    if place.is_dir() and not (place / "status.json").is_file():
+        ds = open_area(place)
         notes = matching.cell_size_note(ds, target)
         return matching.known_of(ds), matching.fingerprints_of(ds), notes
     try:
@@ -244,7 +245,7 @@ def tables(
     to: Annotated[Path | None, typer.Option(help="Folder for CSV files and the ROC.")] = None,
 ) -> None:
     """Landslides and area by class; VIF and regressions on each factor a run learnt from."""
-    from lsm_core import figures, transfer_report
+    from lsm_core import figures, transfer_figures, transfer_report
     from lsm_core.run_files import write_table, write_text
     from lsm_core.runs import open_run
 
@@ -259,7 +260,10 @@ def tables(
         for run in found:
             made = transfer_report.training_table(run).rename_axis("factor").reset_index()
             write_table(to / f"factors_{run.id}.csv", made)
-        write_text(to / "roc.html", figures.page_of(figures.curves_of(found, "roc"), "ROC"))
+        drawn = figures.curves_of(found, "roc")
+        write_text(to / "roc.html", figures.page_of(drawn, "ROC"))
+        areas = ", ".join(dict.fromkeys(run.area["name"] for run in found))
+        transfer_figures.save_roc(drawn, f"ROC of held-out places, {areas}", to / "roc.png")
 
 
 def _numbers(text: str, option: str) -> tuple[int | None, ...]:

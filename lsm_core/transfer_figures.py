@@ -18,6 +18,7 @@ NAMES = {
     "average_precision": "AP",
     "roc_auc": "AUC",
 }
+SMALL = {"fig_inches": (7, 3.6), "aspect": "auto", "legend_position": "right", "show_grid": True}
 MPL_DASHES = {"solid": "-", "dashed": "--", "dotdash": "-.", "dotted": ":"}
 HOWS = ("direct", "self", "inductive", "pooled", "scratch")  # each has its colour
 
@@ -52,16 +53,7 @@ def learning_curves_of(table: pd.DataFrame, metric: str = "roc_auc", title: str 
     words |= {"xlabel": "target labels", "ylabel": NAMES[metric]}
     return overlay.opts(
         logx=True, xlim=ends, legend_position="right", **words, **frame(), backend="bokeh"
-    ).opts(
-        logx=True,
-        xlim=ends,
-        legend_position="right",
-        fig_inches=(7, 3.6),
-        aspect="auto",
-        show_grid=True,
-        **words,
-        backend="matplotlib",
-    )
+    ).opts(logx=True, xlim=ends, **words, **SMALL, backend="matplotlib")
 
 
 def _line(
@@ -103,6 +95,12 @@ def _line(
 
 def _said(scale: float | None) -> str:
     return "all" if scale is None or scale != scale else f"{int(scale):,}"
+
+
+def save_roc(curves: hv.Overlay, title: str, path: Path) -> None:
+    """Curves of `figures.curves_of` as a small picture."""
+    ends = {"xlim": (0, 1), "ylim": (0, 1.02), "title": title}
+    save_png(curves.opts(**ends, **SMALL, backend="matplotlib"), path)
 
 
 def save_png(plot: hv.Overlay, path: Path, dpi: int = 80) -> None:
