@@ -205,14 +205,12 @@ def labelled(code: Any, logits: Any) -> Any:
 
 def _taken_for_real(code: Any, logits: Any) -> Any:
     """The part of `labelled` that says nothing of the class: -log P(real)."""
-    real = ops.logsumexp(logits[:, :2], axis=1)
-    return _mean(ops.logsumexp(logits, axis=1) - real, code[:, 0] < GENERATED)
+    return _mean(_minus_log_real(logits), code[:, 0] < GENERATED)
 
 
 def unlabelled(code: Any, logits: Any) -> Any:
     """-log P(real) of the unlabelled samples, P(real) being the sum over the classes."""
-    real = ops.logsumexp(logits[:, :2], axis=1)
-    return _mean(ops.logsumexp(logits, axis=1) - real, code[:, 0] == UNLABELLED)
+    return _mean(_minus_log_real(logits), code[:, 0] == UNLABELLED)
 
 
 def generated(code: Any, logits: Any) -> Any:
@@ -238,6 +236,10 @@ def slope_penalty(logits: Any) -> Any:
 def matched(wanted: Any, features: Any) -> Any:
     """Squared distance of the mean features of generated and real samples, by feature."""
     return ops.mean(ops.square(ops.mean(features, axis=0) - ops.mean(wanted, axis=0)))
+
+
+def _minus_log_real(logits: Any) -> Any:
+    return ops.logsumexp(logits, axis=1) - ops.logsumexp(logits[:, :2], axis=1)
 
 
 def _mean(value: Any, of: Any) -> Any:

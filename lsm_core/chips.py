@@ -16,6 +16,7 @@ from lsm_core.grid import grid_of
 from lsm_core.holdout import block_parts, stream
 from lsm_core.recipe import Recipe
 from lsm_core.splits import PARTS, near, random_split
+from lsm_core.study_area import shape_of
 
 MOST = 500_000  # training cells that stand for all of them where they are only looked at
 BLOCKS = 30  # fewest blocks to split by, where the recipe does not say how large they are
@@ -53,9 +54,7 @@ def draw_chips(
     chips["split"], chips["block"] = split(ds, recipe, chips, slides)
     _all_parts(chips)
     if recipe.protocol == "honest":
-        held = chips[chips["split"] == "test"]
-        close = near(held["row"], held["col"], _shape(ds), recipe.apart_chips)
-        close = close[chips["row"], chips["col"]] & (chips["split"] != "test")
+        close = _close_to("test", chips, ds, recipe.apart_chips) & (chips["split"] != "test")
         counts["chips in two parts, left out"] = int((chips["split"] == "").sum())
         counts["chips too near to a test chip, left out"] = int(
             (close & (chips["split"] != "")).sum()
@@ -79,7 +78,7 @@ def parts_of_cells(ds: xr.Dataset, chips: pd.DataFrame, size: int) -> NDArray[np
     Where chips of several parts share a cell (random chips that overlap), test wins, then
     validation.
     """
-    ground = np.full(_shape(ds), NOBODY, dtype=np.uint8)
+    ground = np.full(shape_of(ds), NOBODY, dtype=np.uint8)
     for number, name in enumerate(PARTS):
         for down, across in _squares(chips[chips["split"] == name], size):
             ground[down, across] = number
@@ -130,7 +129,7 @@ def draw_cells(ds: xr.Dataset, recipe: Recipe, chips: pd.DataFrame) -> pd.DataFr
 def _lattice(ds: xr.Dataset, recipe: Recipe) -> pd.DataFrame:
     size = recipe.chip
     stride = recipe.chips_or_usual.stride or size
-    height, width = _shape(ds)
+    height, width = shape_of(ds)
     if height < size or width < size:
         raise SampleError(
             f"the area has {height} x {width} cells, fewer than a chip of {size}: make chips "
@@ -154,7 +153,7 @@ def _by_block(
     ds: xr.Dataset, recipe: Recipe, chips: pd.DataFrame, slides: pd.DataFrame
 ) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Part ("" where a chip lies in two) and block of each chip."""
-    size, shape = recipe.chip, _shape(ds)
+    size, shape = recipe.chip, shape_of(ds)
     side = _block_side(ds, recipe)
     down, across = (max(length // side, 1) for length in shape)
 
@@ -178,18 +177,23 @@ def _clear_of_validation(
     ds: xr.Dataset, recipe: Recipe, chips: pd.DataFrame, counts: dict[str, int]
 ) -> pd.DataFrame:
     """Without the training chips nearer to a validation chip than `split.validation_apart`."""
-    check = chips[chips["split"] == "validation"]
-    close = near(check["row"], check["col"], _shape(ds), recipe.validation_apart_chips)
-    close = close[chips["row"], chips["col"]] & (chips["split"] == "train")
+    close = _close_to("validation", chips, ds, recipe.validation_apart_chips)
+    close = close & (chips["split"] == "train")
     counts["training chips too near to a validation chip, left out"] = int(close.sum())
     chips = chips[~close]
     _all_parts(chips)
     return chips
 
 
+def _close_to(part: str, chips: pd.DataFrame, ds: xr.Dataset, apart: int) -> NDArray[np.bool_]:
+    """Which chips have their centre nearer than `apart` cells to that of a chip of a part."""
+    of = chips[chips["split"] == part]
+    return near(of["row"], of["col"], shape_of(ds), apart)[chips["row"], chips["col"]]
+
+
 def _block_side(ds: xr.Dataset, recipe: Recipe) -> int:
     """Cells across a block, whole chips of them."""
-    size, (height, width) = recipe.chip, _shape(ds)
+    size, (height, width) = recipe.chip, shape_of(ds)
     if recipe.split.block is not None:
         return size * max(1, round(recipe.split.block / grid_of(ds).cell_size / size))
     enough = [
@@ -238,7 +242,7 @@ def _squares(chips: pd.DataFrame, size: int) -> list[tuple[slice, slice]]:
 
 
 def _blocks_of_cells(ds: xr.Dataset, chips: pd.DataFrame, size: int) -> NDArray[np.int64]:
-    block = np.zeros(_shape(ds), dtype=np.int64)
+    block = np.zeros(shape_of(ds), dtype=np.int64)
     for square, number in zip(_squares(chips, size), chips["block"].tolist(), strict=True):
         block[square] = number
     return block
@@ -270,7 +274,3 @@ def _frame(ds: xr.Dataset, index: NDArray[np.intp], label: NDArray) -> pd.DataFr
             "origin": np.where(label, "landslide cell", "cell without"),
         }
     )
-
-
-def _shape(ds: xr.Dataset) -> tuple[int, int]:
-    return ds.sizes["y"], ds.sizes["x"]

@@ -5,14 +5,12 @@ The network is `models.attention_unet`; which chips train is settled in `chips`;
 is under test, weigh nothing.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -20,7 +18,7 @@ from lsm_core import models, prediction, training
 from lsm_core.chips import counted
 from lsm_core.encoding import Encoder, encode
 from lsm_core.errors import Stopped
-from lsm_core.fitting import BACKWARD, COMPILING, Ask, Report, duration, kept_words, options_of
+from lsm_core.fitting import BACKWARD, Ask, Report, forecast, kept_words, note, options_of
 from lsm_core.leakage import overlap_report
 from lsm_core.objects import match_objects
 from lsm_core.recipe import Recipe
@@ -145,14 +143,14 @@ def fit_on_chips(
         )
 
     train = batches("train")
-    message = f"building {name} for {len(train.order):,} training chips"
-    report({"event": "stage", "stage": "training", "message": message})
+    note(report, f"building {name} for {len(train.order):,} training chips")
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
-    forecast = _forecast(model, train, settings.epochs, ds["landslide"].size)
-    report({"event": "stage", "stage": "training", "message": forecast})
+    mapped = 4 * ds["landslide"].size / recipe.chip**2  # a tile is read with its halo
+    learnt = BACKWARD * len(train.order)
+    note(report, forecast(model, train[0][0], epochs=settings.epochs, learnt=learnt, mapped=mapped))
     feed = training.Feed(train, batches("validation"))
     history = training.fit(model, feed, settings, report, should_stop)
-    report({"event": "stage", "stage": "training", "message": kept_words(recipe, history)})
+    note(report, kept_words(recipe, history))
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")
@@ -200,19 +198,3 @@ def overlap_of_chips(chips: pd.DataFrame, cells: pd.DataFrame, size: int) -> dic
         verdict = f"leaks: cells of {shared} landslides are in training and test"
         report |= {"shared_landslides": shared, "verdict": verdict}
     return report
-
-
-def _forecast(model: Any, chips: ChipBatches, epochs: int, cells: int) -> str:
-    """About how long and how much memory, from scoring one batch twice."""
-    x = chips[0][0]
-    model.predict_on_batch(x)  # the first one compiles
-    began = time.perf_counter()
-    model.predict_on_batch(x)
-    per_cell = (time.perf_counter() - began) / (x.size / x.shape[-1])
-    learnt = len(chips.order) * x.shape[1] ** 2
-    memory = psutil.Process().memory_info().rss / 1e9
-    return (
-        f"about {duration(COMPILING + BACKWARD * per_cell * learnt * epochs)} if all {epochs} "
-        f"epochs are needed, then {duration(4 * per_cell * cells)} for the map; about "
-        f"{1.5 * memory:.1f} GB of memory"
-    )

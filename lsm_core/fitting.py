@@ -60,7 +60,7 @@ def _possible(recipe: Recipe, report: Report) -> Recipe:
         return recipe
     left_out = device.left_out(recipe.training)
     for _, why in left_out.values():
-        report({"event": "stage", "stage": "training", "message": why})
+        note(report, why)
     instead = {name: value for name, (value, _) in left_out.items()}
     training = recipe.training.model_copy(update=instead)
     return recipe.model_copy(update={"training": training})
@@ -79,8 +79,7 @@ def _fit_places(
     name, options = recipe.model.name, options_of(recipe)
     samples = samples[samples["origin"] != UNLABELLED]
     train, check = (samples[samples["split"] == part] for part in ("train", "validation"))
-    message = f"building {name} for {len(train):,} training places"
-    report({"event": "stage", "stage": "training", "message": message})
+    note(report, f"building {name} for {len(train):,} training places")
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
     if models.card(name).framework == "keras":
         feed = training.Feed(
@@ -89,11 +88,15 @@ def _fit_places(
         )
         if models.scales_itself(model):
             models.learn_scale(model, feed.train.gather(np.arange(len(feed.train.target))))
-        cells, apart = int(ds["valid"].sum()), _samples_a_place(encoder)
-        forecast = _forecast(model, feed, recipe.training.epochs, cells, apart)
-        report({"event": "stage", "stage": "training", "message": forecast})
+        count = len(feed.train.target)
+        work = {
+            "learnt": BACKWARD * count,
+            "mapped": int(ds["valid"].sum()) * _samples_a_place(encoder),
+        }
+        x = feed.train.gather(np.arange(min(prediction.BATCH, count)))
+        note(report, forecast(model, x, epochs=recipe.training.epochs, **work))
         history = training.fit(model, feed, recipe.training, report, should_stop)
-        report({"event": "stage", "stage": "training", "message": kept_words(recipe, history)})
+        note(report, kept_words(recipe, history))
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
 
@@ -141,20 +144,30 @@ def _check_labels(recipe: Recipe) -> None:
         )
 
 
-def _forecast(model: Any, feed: training.Feed, epochs: int, cells: int, samples_a_cell: int) -> str:
-    """About how long and how much memory, from scoring one batch of the map's size."""
-    x = feed.train.gather(np.arange(min(prediction.BATCH, len(feed.train.target))))
+def forecast(
+    model: Any, x: NDArray[np.float32], *, epochs: int, learnt: float, mapped: float
+) -> str:
+    """About how long and how much memory it takes, from scoring one batch.
+
+    Parameters
+    ----------
+    x : the batch. learnt : how many samples are scored in the time that an epoch learns.
+    mapped : how many are scored for the map.
+    """
     model.predict_on_batch(x)  # the first one compiles
     began = time.perf_counter()
     model.predict_on_batch(x)
-    per_sample = (time.perf_counter() - began) / len(x)
-    learning = COMPILING + BACKWARD * per_sample * len(feed.train.target) * epochs
-    mapping = per_sample * cells * samples_a_cell
+    each = (time.perf_counter() - began) / len(x)
     memory = psutil.Process().memory_info().rss / 1e9
     return (
-        f"about {duration(learning)} if all {epochs} epochs are needed, then "
-        f"at most {duration(mapping)} for the map; about {1.5 * memory:.1f} GB of memory"
+        f"about {duration(COMPILING + each * learnt * epochs)} if all {epochs} epochs are needed, "
+        f"then at most {duration(each * mapped)} for the map; about {1.5 * memory:.1f} GB of memory"
     )
+
+
+def note(report: Report, words: str) -> None:
+    """Tell a person what training is about."""
+    report({"event": "stage", "stage": "training", "message": words})
 
 
 def kept_words(recipe: Recipe, history: list[dict[str, Any]]) -> str:

@@ -4,13 +4,11 @@ What is fitted, and against what, stands in `adversarial`; here a recipe becomes
 the news of training become pictures in the run's folder.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ from lsm_core import generated_figures, models, prediction, runs, training
 from lsm_core.adversarial import Game, generated_samples
 from lsm_core.encoding import Encoder
 from lsm_core.errors import Stopped
-from lsm_core.fitting import COMPILING, Ask, Report, duration, kept_words, options_of
+from lsm_core.fitting import Ask, Report, forecast, kept_words, note, options_of
 from lsm_core.labelling import UNLABELLED
 from lsm_core.recipe import Recipe
 
@@ -49,8 +47,8 @@ def fit_adversaries(
     name, options = recipe.model.name, options_of(recipe)
     free = samples["origin"] == UNLABELLED
     train, check = (samples[(samples["split"] == p) & ~free] for p in ("train", "validation"))
-    message = f"building {name} for {len(train):,} labelled and {free.sum():,} unlabelled places"
-    report({"event": "stage", "stage": "training", "message": message})
+    many = f"{len(train):,} labelled and {free.sum():,} unlabelled places"
+    note(report, f"building {name} for {many}")
     model = models.build(name, encoder.input_shape, seed=recipe.seed, **options)
     rng = np.random.default_rng([recipe.seed, 1])
     real = prediction.gather(encoder, ds, samples[free]["row"], samples[free]["col"])
@@ -60,8 +58,10 @@ def fit_adversaries(
         _batches(recipe, ds, encoder, train, times=times, shuffle=True),
         _batches(recipe, ds, encoder, check, times=1, shuffle=False),
     )
-    message = _forecast(game, feed, recipe.training.epochs, int(ds["valid"].sum()))
-    report({"event": "stage", "stage": "training", "message": message})
+    count, epochs = len(feed.train.target), recipe.training.epochs
+    x = feed.train.gather(np.arange(prediction.BATCH) % count)
+    work = {"learnt": count * (ALONE if game.generator is None else AGAINST)}
+    note(report, forecast(game, x, epochs=epochs, mapped=int(ds["valid"].sum()), **work))
 
     def tell(news: dict[str, Any]) -> None:
         report(news | game.losses())
@@ -69,7 +69,7 @@ def fit_adversaries(
             _picture(recipe, encoder, model, real, news["epoch"], path)
 
     history = training.fit(game, feed, recipe.training, tell, should_stop)
-    report({"event": "stage", "stage": "training", "message": kept_words(recipe, history)})
+    note(report, kept_words(recipe, history))
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")
@@ -94,23 +94,6 @@ def _batches(
         recipe.training.batch if shuffle else prediction.BATCH,
         np.random.default_rng(recipe.seed),
         shuffle=shuffle,
-    )
-
-
-def _forecast(game: Game, feed: training.Feed, epochs: int, cells: int) -> str:
-    """About how long and how much memory, from scoring one batch of the map's size."""
-    count = len(feed.train.target)
-    x = feed.train.gather(np.arange(prediction.BATCH) % count)
-    game.predict_on_batch(x)  # the first one compiles
-    began = time.perf_counter()
-    game.predict_on_batch(x)
-    per_sample = (time.perf_counter() - began) / len(x)
-    work = ALONE if game.generator is None else AGAINST
-    learning = COMPILING + work * per_sample * count * epochs
-    memory = psutil.Process().memory_info().rss / 1e9
-    return (
-        f"about {duration(learning)} if all {epochs} epochs are needed, then "
-        f"{duration(per_sample * cells)} for a map; about {1.5 * memory:.1f} GB of memory"
     )
 
 

@@ -163,10 +163,7 @@ def tune(
 def read_trials(tuned: Tuning) -> list[Trial]:
     """The finished trials in a tuning's folder, in order; none where there is no such folder."""
     path = tuned.path / "tuning.json"
-    if not path.is_file():
-        return []
-    rows = runs.read_json(path)["trials"]
-    return [Trial(**row | {"score": _number(row["score"])}) for row in rows]
+    return _trials_in(runs.read_json(path)) if path.is_file() else []
 
 
 def runs_of(tuned: Tuning, number: int) -> list[runs.Run]:
@@ -298,8 +295,7 @@ def _draw(tuned: Tuning, trials: Sequence[Trial]) -> None:
     for path in sorted(tuned.path.parent.glob(f"{_stem(tuned)}-*/tuning.json")):
         other = runs.read_json(path)
         name = f"{other['tuning']['strategy']}, seed {other['tuning']['seed']}"
-        rows = [Trial(**row | {"score": _number(row["score"])}) for row in other["trials"]]
-        tables.setdefault(name, trial_table(rows))
+        tables.setdefault(name, trial_table(_trials_in(other)))
     title = f"{tuned.recipe.title or tuned.recipe.name} on {tuned.area['name']}"
     figure = search_of(tables, plain_space(tuned.space), by=tuned.by, title=title)
     runs.write_text(tuned.path / "search.html", page_of(figure, "search"))
@@ -308,6 +304,10 @@ def _draw(tuned: Tuning, trials: Sequence[Trial]) -> None:
 
 def _plain(trial: Trial) -> dict[str, Any]:
     return trial._asdict() | {"score": None if trial.failed else trial.score}
+
+
+def _trials_in(text: Mapping[str, Any]) -> list[Trial]:
+    return [Trial(**row | {"score": _number(row["score"])}) for row in text["trials"]]
 
 
 def _number(value: float | None) -> float:
