@@ -71,9 +71,9 @@ def arrive(recipe: Recipe) -> Arrival:
     notes = [*found.notes, *_cells(source, ds)]
     if mapping:
         path, ds = _mapped(path, ds, source.area["name"], known, mapping)
-    names = recipe.input.model_copy(update={"factors": tuple(known), "classes": {}})
-    if not settings.carries:  # class limits of the recipe are the target's own affair
-        names = recipe.input.model_copy(update={"factors": tuple(known)})
+    names: dict[str, Any] = {"factors": tuple(known)}
+    if settings.carries:  # else class limits of the recipe are the target's own affair
+        names["classes"] = {}
     origin = {
         "how": settings.how,
         "source": source.id,
@@ -86,7 +86,7 @@ def arrive(recipe: Recipe) -> Arrival:
         "not_used": list(found.unused),
         "notes": notes,
     }
-    arrived = recipe.model_copy(update={"input": names})
+    arrived = recipe.model_copy(update={"input": recipe.input.model_copy(update=names)})
     return Arrival(path, ds, arrived, encoder if settings.carries else None, origin)
 
 

@@ -135,7 +135,7 @@ def confident(
     Of equal scores the first are taken.
     """
     high = np.argsort(-score, kind="stable")
-    low = high[::-1] if len(np.unique(score)) == len(score) else np.argsort(score, kind="stable")
+    low = np.argsort(score, kind="stable")
     n = min(int((score >= confidence).sum()), int((score <= _unsure(confidence)).sum()), most)
     index = np.concatenate([high[:n], low[:n]])
     return index, np.repeat([1, 0], n)
@@ -222,17 +222,15 @@ def _network(
         )
 
     if settings.how == "inductive":
-        feed = _feed(recipe, own["train"], own["validation"])
         model = direct(source, recipe.seed)
-        return model, tune(model, feed) | {"rate": rate}
+        told = tune(model, _feed(recipe, own["train"], own["validation"]))
+        return model, told | {"rate": rate}
     theirs = _parts(recipe, open_area(source.area_path), encoder, source.samples)
     check = theirs["validation"] + own["validation"]
     if settings.how == "pooled":
-        model = models.build(
-            recipe.model.name, encoder.input_shape, seed=recipe.seed, **options_of(recipe)
-        )
+        model = _new(recipe, encoder)
         if models.scales_itself(model):  # as the source's own network, by source places alone
-            seen = _feed(recipe, theirs["train"], check).train
+            (seen,) = theirs["train"]
             models.learn_scale(model, seen.gather(np.arange(len(seen.target))))
         feed = _feed(recipe, theirs["train"] + own["train"], check)
         training.fit(model, feed, recipe.training, report, should_stop)
@@ -271,10 +269,7 @@ def _estimator(
         seen = [_seen(encoder, of, places) for of, places in full]
         label = np.concatenate([places["label"] for _, places in full])
         weight = balanced(label) if recipe.training.weights == "balanced" else None
-        model = models.build(
-            recipe.model.name, encoder.input_shape, seed=recipe.seed, **options_of(recipe)
-        )
-        return fit_estimator(model, np.concatenate(seen), label, weight)
+        return fit_estimator(_new(recipe, encoder), np.concatenate(seen), label, weight)
 
     if settings.how == "pooled":
         return fitted(both), {}
@@ -301,6 +296,11 @@ def _rounds(recipe: Recipe, score: Any, learn: Any) -> list[dict[str, Any]]:
     )
 
 
+def _new(recipe: Recipe, encoder: Encoder) -> Any:
+    options = options_of(recipe)
+    return models.build(recipe.model.name, encoder.input_shape, seed=recipe.seed, **options)
+
+
 def _train(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[(samples["split"] == "train") & (samples["label"] >= 0)]
 
@@ -314,15 +314,12 @@ def _parts(
 ) -> dict[str, list[training.Batches]]:
     """Training and validation places of one area, as lists of none or one set of batches."""
     seen = samples[samples["origin"] != UNLABELLED]
-    found = {}
-    for part in ("train", "validation"):
+    found: dict[str, list[training.Batches]] = {"train": [], "validation": []}
+    for part, made in found.items():
         own = seen[seen["split"] == part]
-        shuffle = part == "train"
-        found[part] = (
-            [batches(recipe, ds, encoder, own, recipe.training.batch, shuffle=shuffle)]
-            if len(own)
-            else []
-        )
+        if len(own):
+            shuffle = part == "train"
+            made.append(batches(recipe, ds, encoder, own, recipe.training.batch, shuffle=shuffle))
     return found
 
 
@@ -345,10 +342,7 @@ def together(
     def gather(index: NDArray[np.intp]) -> NDArray[np.float32]:
         owner = np.searchsorted(ends, index, side="right")
         some = [parts[i].gather(index[owner == i] - starts[i]) for i in np.unique(owner)]
-        order = np.argsort(owner, kind="stable")
-        seen = np.empty((len(index), *some[0].shape[1:]), some[0].dtype)
-        seen[order] = np.concatenate(some)
-        return seen
+        return np.concatenate(some)[np.argsort(np.argsort(owner, kind="stable"))]
 
     weighed = [part.weight for part in parts if part.weight is not None]
     return training.Batches(

@@ -19,7 +19,6 @@ Mapping = Annotated[
     Path | None, typer.Option(help="File that says which factors and codes are the same.")
 ]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")]
-HOWS = "direct, self, inductive, pooled or scratch"
 
 
 class _Shortcut(TyperGroup):
@@ -42,7 +41,9 @@ transfer_app = typer.Typer(
 def run(
     source: Annotated[str, typer.Argument(help="A finished run: the source.", metavar="RUN")],
     area: Annotated[str, typer.Option(help="The target: a built area.")],
-    how: Annotated[str, typer.Option(help=f"{HOWS}.")] = "direct",
+    how: Annotated[
+        str, typer.Option(help="direct, self, inductive, pooled or scratch.")
+    ] = "direct",
     labels: Annotated[
         int | None, typer.Option(help="Target places with a label; all without.")
     ] = None,

@@ -239,12 +239,17 @@ def test_a_second_draft_keeps_what_is_said_already():
 
 
 def test_an_ending_that_all_columns_share_does_not_part_names():
-    have = ["relief_19b", "facing_19b", "rock_2"]
-    beside = ["gradient_upper07", "facing_upper07"]
-    assert matching.near_names("facing_upper07", have, beside) == ["facing_19b"]
+    have = ["relief_19b", "wet_19b", "rock_2"]
+    beside = ["gradient_upper07", "wet_upper07"]
+    assert matching.near_names("wet_upper07", have, beside) == ["wet_19b"]
     assert matching.near_names("gradient_upper07", have, beside) == []
+    found = against(dict.fromkeys(have, number()), source=dict.fromkeys(beside, number()))[1]
+    assert found.missing == {
+        "gradient_upper07": "",
+        "wet_upper07": " (it has wet_19b: the same? then map it)",
+    }
     units = ["slope_mean", "slope_std", "height_mean", "height_std"]
-    assert matching.near_names("slope_std", units, units)[0] == "slope_std"
+    assert [matching.near_names(name, units, units)[0] for name in units] == units
 
 
 def test_a_mapped_area_is_known_by_what_it_depends_on():
