@@ -211,9 +211,19 @@ def predict(
     zones: Annotated[
         Path | None, typer.Option(help="GeoTIFF of zones too, by the run's own limits.")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DASK_SCHEDULER_ADDRESS",
+            help="Address of a dask scheduler whose workers share this machine's folders.",
+        ),
+    ] = None,
 ) -> None:
-    """Map an area with a finished run's model."""
-    from lsm_core import prediction, runs
+    """Map an area of any size with a finished run's model.
+
+    Finished blocks are kept: a map that was stopped goes on where it was.
+    """
+    from lsm_core import large_map, runs
     from lsm_core.grid import grid_of
     from lsm_core.study_area import area_path, is_units, open_area
 
@@ -224,16 +234,15 @@ def predict(
     if units is not None or is_units(ds):
         _predict_units(run, ds, path, to, units)
         return
-    model, encoder = prediction.model_of(run)
     with bars(False) as follow:
-        strips = prediction.predict_strips(
-            model,
-            encoder,
-            ds,
+        large_map.write_large_map(
+            run,
+            path,
+            to,
+            scheduler=scheduler,
+            tell=lambda words: follow({"event": "stage", "stage": "mapping", "message": words}),
             on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
         )
-        bent = ((row, run.calibrator(block)) for row, block in strips)
-        runs.write_map(to, grid_of(ds), bent)
     print(f"map: {to}")
     if zones:
         cut = ((row, run.limits.zone(block)) for row, block in runs.read_strips(to))

@@ -1,21 +1,18 @@
 """How long a network would take on this machine, told from a few batches of it."""
 
-import math
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core import dense_map, device, experiment, models, prediction
+from lsm_core import device, experiment, map_forecast, models, prediction
 from lsm_core.errors import RecipeError
 from lsm_core.fitting import options_of
+from lsm_core.map_forecast import duration, median_seconds
 from lsm_core.recipe import Recipe
 from lsm_core.sections import Training
-from lsm_core.study_area import shape_of
 
-SECONDS = 1.0  # of timed batches, of learning and of scoring each
 # The networks of the published recipes, on 14 factors: what they see, options, batch.
 USUAL: dict[str, tuple[tuple[int, int, int], dict[str, Any], int]] = {
     "lsgh_net": ((13, 13, 1), {}, 32),
@@ -92,16 +89,12 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
 
 def _map_seconds(plan: experiment.Plan, pace: Pace, seen: tuple[int, ...], apart: int) -> float:
     """Of whole tiles where the network can be asked for them, else cell by cell."""
-    cells, shape = int(plan.ds["valid"].sum()), shape_of(plan.ds)
     model = models.build(plan.recipe.model.name, seen, seed=1, **options_of(plan.recipe))
-    scheme = prediction.scheme_of(model, plan.encoder, shape)
-    if scheme is None:
+    layout = prediction.layout_of(model, plan.encoder, plan.ds)
+    cells = int(plan.ds["valid"].sum())
+    if layout.scheme is None:
         return pace.score * apart * cells
-    tile, windows = dense_map.blank_work(scheme, seen[-1])
-    tile(), windows()  # the first ones compile
-    tiles = math.prod(math.ceil(side / scheme.tile) for side in shape)
-    kept = 0.0 if scheme.rest is None else _seconds(windows) * cells / dense_map.BATCH
-    return tiles * _seconds(tile) + kept
+    return map_forecast.scoring_seconds(model, plan.encoder, layout, cells)
 
 
 def measure(name: str, x: NDArray[np.float32], options: dict[str, Any], settings: Training) -> Pace:
@@ -122,20 +115,10 @@ def measure(name: str, x: NDArray[np.float32], options: dict[str, Any], settings
     for _ in range(2):  # the second is the first without compiling
         float(model.train_on_batch(*batch, return_dict=True)["loss"])
     start = time.perf_counter() - began
-    learn = _seconds(lambda: float(model.train_on_batch(*batch, return_dict=True)["loss"]))
+    learn = median_seconds(lambda: float(model.train_on_batch(*batch, return_dict=True)["loss"]))
     np.asarray(model.predict_on_batch(x))
-    score = _seconds(lambda: np.asarray(model.predict_on_batch(x)))
+    score = median_seconds(lambda: np.asarray(model.predict_on_batch(x)))
     return Pace(start, learn / len(batch[0]), score / len(x))
-
-
-def _seconds(act: Callable[[], Any]) -> float:
-    """Median seconds of an act, done for `SECONDS`, at least three times."""
-    laps: list[float] = []
-    while len(laps) < 3 or sum(laps) < SECONDS:
-        began = time.perf_counter()
-        act()
-        laps.append(time.perf_counter() - began)
-    return float(np.median(laps))
 
 
 def in_words(found: dict[str, Any]) -> str:
@@ -161,16 +144,3 @@ def pace_in_words(name: str, pace: Pace) -> str:
         f"{name}: about {duration(1000 * pace.learn)} an epoch of 1,000 places, "
         f"{duration(1e6 * pace.score)} for a map of a million cells"
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, as coarse as a forecast is.
-
-    >>> [duration(s) for s in (0.24, 4, 89, 400, 9000)]
-    ['0.2 s', '4 s', '89 s', '7 min', '2.5 h']
-    """
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lsm_core.grid import Grid
 
 
+CACHE = 128  # megabytes of blocks that GDAL keeps; its own choice is a twentieth of all memory
+
+
 def write_text(path: Path, text: str) -> None:
     _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
 
@@ -76,18 +79,24 @@ def write_map(
         "BIGTIFF": "IF_SAFER",
     }
     plain = path.with_name(f".{path.name}.plain")
+    overviews = "NEAREST" if classes else "AVERAGE"
     try:
-        with rasterio.open(plain, "w", **profile) as target:
-            for row, block in blocks:
-                window = rasterio.windows.Window(0, row, cols, block.shape[0])
-                target.write(block.astype(dtype), 1, window=window)
-        overviews = "NEAREST" if classes else "AVERAGE"
-        _replace(
-            path,
-            lambda part: rasterio.shutil.copy(
-                plain, part, driver="COG", compress="deflate", overview_resampling=overviews
-            ),
-        )
+        with rasterio.Env(GDAL_CACHEMAX=CACHE):
+            with rasterio.open(plain, "w", **profile) as target:
+                for row, block in blocks:
+                    window = rasterio.windows.Window(0, row, cols, block.shape[0])
+                    target.write(block.astype(dtype), 1, window=window)
+            _replace(
+                path,
+                lambda part: rasterio.shutil.copy(
+                    plain,
+                    part,
+                    driver="COG",
+                    compress="deflate",
+                    overview_resampling=overviews,
+                    BIGTIFF="IF_SAFER",
+                ),
+            )
     finally:
         plain.unlink(missing_ok=True)
 

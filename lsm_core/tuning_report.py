@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lsm_core.map_forecast import duration
+
 if TYPE_CHECKING:
     from lsm_core.search_space import Space
     from lsm_core.trials import Found, Tuning
@@ -40,8 +42,8 @@ def forecast(seconds: float, n: int) -> str:
     'the recipe as it stands took 12 s: 30 trials of that length take about 6 min'
     """
     return (
-        f"the recipe as it stands took {_duration(seconds)}: {n} trials of that length take "
-        f"about {_duration(n * seconds)}"
+        f"the recipe as it stands took {duration(seconds)}: {n} trials of that length take "
+        f"about {duration(n * seconds)}"
     )
 
 
@@ -124,9 +126,3 @@ def _places(tuned: "Tuning") -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

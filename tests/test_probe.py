@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lsm_core import device, probe
+from lsm_core import dense_map, device, map_forecast, probe
 from lsm_core.errors import RecipeError, RunError
 from lsm_core.probe import Pace
 from lsm_core.recipe import make_recipe
@@ -60,8 +60,10 @@ def test_a_map_by_tiles_takes_as_long_as_its_tiles_and_what_keeps_its_windows(
     options, sample_workspace, monkeypatch
 ):
     monkeypatch.setattr(probe, "measure", lambda *asked: Pace(5.0, 1e-3, 1e6))
-    monkeypatch.setattr(probe, "_seconds", lambda act: 7.0 if act() is not None else 0.0)
-    monkeypatch.setattr(probe.dense_map, "TILE", 100)
+    monkeypatch.setattr(
+        map_forecast, "median_seconds", lambda act, least: 7.0 if act() is not None else 0.0
+    )
+    monkeypatch.setattr(dense_map, "TILE", 100)
     recipe = make_recipe(SETTINGS | {"model": {"name": "cnn", "options": options}})
     found = probe.forecast(recipe)
     windows = 7 * found["cells"] / 256 if options["scse"] else 0
@@ -70,7 +72,7 @@ def test_a_map_by_tiles_takes_as_long_as_its_tiles_and_what_keeps_its_windows(
 
 def test_the_pace_is_that_of_the_network(monkeypatch):
     """A larger one takes longer, by a sample."""
-    monkeypatch.setattr(probe, "SECONDS", 0.1)
+    monkeypatch.setattr(map_forecast, "SECONDS", 0.1)
     x = np.random.default_rng(0).random((256, 4, 4, 6), dtype=np.float32)
     small, large = (
         probe.measure("cnn3d", x, {"maps": maps}, probe.Training(batch=64)) for maps in (1, 256)
