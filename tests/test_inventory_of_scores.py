@@ -14,6 +14,7 @@ from lsm_core.delineation_settings import Delineation
 from lsm_core.errors import RunError
 from lsm_core.grid import grid_of
 from lsm_core.holdout import blocks_of_places, hold_out
+from lsm_core.protocol import draw_places
 from lsm_core.recipe import make_recipe
 from lsm_core.sampling import landslide_places
 from lsm_core.splits import PARTS
@@ -107,7 +108,11 @@ def test_under_the_paper_protocol_nothing_is_unseen_and_places_are_weighted(samp
     found = room.detect(run, Delineation())
     assert "validation places, weighted to" in found.chosen
     plain = run.scores[run.scores["split"] == "validation"]
-    assert found.threshold >= choose_threshold(plain["label"], plain["score"], "f1").threshold
+    label, score = plain["label"].to_numpy(), plain["score"].to_numpy()
+    area, drawn = float(ds.landslide.where(ds.valid).mean()), label.mean()
+    weight = np.where(label == 1, area / drawn, (1 - area) / (1 - drawn))
+    assert found.threshold == choose_threshold(label, score, "f1", weight=weight).threshold
+    assert found.threshold > choose_threshold(label, score, "f1").threshold
 
 
 def test_held_against_by_hand(ds):
@@ -143,6 +148,22 @@ def test_a_detector_on_chips_is_unseen_in_its_test_chips(sample_workspace, ds):
     found = room.detect(run, Delineation())
     assert found.chosen == f"f1 on the {len(check):,} cells of validation chips"
     assert found.threshold == choose_threshold(check["label"], check["score"], "f1").threshold
+
+
+def test_a_network_on_chips_has_learnt_nothing_from_all_of_its_test_chips(detector, ds):
+    """Chips that touch share no cell: the window of a training chip takes none of its neighbour."""
+    form = {"form": "chip", "size": 32, "factors": [], "bands": ["red"]}
+    settings = {
+        "name": "unet",
+        "area": "sample",
+        "input": form,
+        "model": {"name": "attention_unet"},
+    }
+    recipe = make_recipe(settings)
+    places = draw_places(ds, recipe)
+    network = {"recipe": recipe, "samples": places.samples, "area": detector.area}
+    unseen = room.unseen_ground(type("Network", (), network), ds)
+    np.testing.assert_array_equal(unseen, places.test_ground & ds.valid.to_numpy())
 
 
 # --- the command ---------------------------------------------------------------------------------
