@@ -6,7 +6,8 @@ through the chain as one image, and every cell gets what it would get from its o
 the last bits of arithmetic.
 
 - Batch normalisation is folded into the convolution before it.
-- Flatten and dense become a convolution as large as what is left of a window.
+- Flatten and dense become a convolution as large as what is left of a window, a large one done
+  among frequencies (`dense_fourier`).
 - A stride, of poolings too, is done at 1, and the result dealt out into its phases, one image each
   ("fragments"): phase (i, j) holds rows i, i + s, ... of the tile, and is an ordinary image for
   what follows. At the end they are put together again.
@@ -90,11 +91,14 @@ def start_of(model: keras.Model, tile: int) -> tuple[DenseNetwork, keras.Model]:
     ------
     NotDense : no layer can be shared between windows.
     """
-    chain = _chain(model)
+    # Keras leaves marks of a part on the layers it is taken from: the network itself stays clean.
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    chain = _chain(copy)
     for end in range(len(chain), 0, -1):
         try:
             steps, stand = _steps(chain[:end], model.input_shape[1], tile)
-            rest = keras.Model(chain[end - 1].output, model.output)
+            rest = keras.Model(chain[end - 1].output, copy.output)
         except (NotDense, ValueError):  # Keras: what follows needs more than this layer's output
             continue
         if stand.window < model.input_shape[1] and stand[2:] == Stand(0, 0)[2:]:

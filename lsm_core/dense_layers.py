@@ -12,6 +12,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from lsm_core.dense_fourier import LEAST, large_convolution
+
 # What treats every value alike, so that it is used on a map as it stands.
 POINTWISE = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Activation)
 WITHOUT_EFFECT = (layers.Dropout, layers.GaussianNoise, layers.GaussianDropout)
@@ -150,12 +152,18 @@ def _dense(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
     kernel = kernel.reshape(factors, size, size, -1, layer.units)  # the order of flattening
     kernel = np.moveaxis(kernel, 0, 2).reshape(size, size, -1, layer.units)
 
+    over = large_convolution(kernel) if size >= LEAST else _plain_convolution(kernel)
+
     def convolve(x: Any) -> Any:
         if factors > 1:
             x = _factors_as_channels(x, factors)
-        return layer.activation(ops.add(ops.conv(x, kernel, 1, "valid"), bias))
+        return layer.activation(ops.add(over(x), bias))
 
     return [convolve], stand._replace(window=1, factors=1)
+
+
+def _plain_convolution(kernel: NDArray[np.float32]) -> Step:
+    return lambda x: ops.conv(x, kernel, 1, "valid")
 
 
 def _reshape(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:

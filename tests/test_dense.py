@@ -53,6 +53,7 @@ MENU = [
     ("cnn3d", (11, 11, 8), {"maps": 4}),
     ("cnn3d", (22, 22, 5), {"maps": 4}),
     ("cnn3d", (8, 8, 12), {"maps": 4, "scales": 3}),
+    ("cnn3d", (17, 17, 6), {"maps": 8}),  # dense on 7 x 7 cells of 16 channels
     ("cnn3d", (6, 6, 2), {"maps": 4}),  # fewer factors than the kernel is deep
 ]  # fmt: skip
 
@@ -153,6 +154,16 @@ def test_what_pads_its_windows_shares_nothing():
     assert scheme_for(vgg, (40, 40)) is None
     with pytest.raises(dense.NotDense, match="nothing that windows could share"):
         dense.start_of(vgg, TILE)
+
+
+@pytest.mark.parametrize("options", [{"scse": False}, {}])
+def test_a_network_has_the_same_scheme_whenever_it_is_asked(options):
+    model = shaken(models.build("lsgh_net", (8, 8, 4), seed=1, **options))
+    first, again = (scheme_for(model, (40, 40)) for _ in range(2))
+    assert (first.rest is None) == (again.rest is None) == ("scse" in options)
+    image = images(1, 47, 47, 4)
+    found = [np.asarray(scheme.tiles.predict_on_batch(image)) for scheme in (first, again)]
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize(
