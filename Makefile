@@ -50,7 +50,7 @@ bench: setup
 BACKENDS ?= jax torch
 JAX ?= jax
 TORCH ?= torch==2.13.0
-OF_NETWORKS := $(addprefix tests/test_,every_model.py training.py dropout.py attribution.py adversarial.py cnn3d.py dense.py)
+OF_NETWORKS := $(addprefix tests/test_,every_model.py training.py dropout.py attribution.py adversarial.py cnn3d.py dense.py dense_fourier.py)
 
 backends: $(BACKENDS:%=backend-%)
 

@@ -285,19 +285,28 @@ def _check_units(ds: xr.Dataset) -> None:
 
 
 def _check_landslides(ds: xr.Dataset, grid: Grid) -> None:
-    landslide, ids = ds.landslide.values, ds.landslide_id.values
-    if not np.array_equal(landslide, ids > 0):
+    landslide, ids, valid = ds["landslide"], ds["landslide_id"], ds["valid"]
+    # In one pass, chunk by chunk: an area may be larger than memory.
+    of_layers = {
+        "apart": (landslide != (ids > 0)).any(),
+        "on gaps": ((ids > 0) & ~valid).any(),
+        "none": (landslide == 0).all(),
+        "all": ((landslide == 1) | ~valid).all(),
+        "last": ids.max(),
+    }
+    told = {name: found.item() for name, found in xr.Dataset(of_layers).compute().items()}
+    if told["apart"]:
         raise AreaError("landslide must be 1 where landslide_id is above 0, and 0 elsewhere")
-    if (ids[~ds.valid.values] > 0).any():
+    if told["on gaps"]:
         raise AreaError("there are landslides on cells that are not valid: lay the inventory again")
-    if not landslide.any():
+    if told["none"]:
         raise InventoryError("the study area has no landslide cell")
-    if landslide[ds.valid.values].all():
+    if told["all"]:
         raise InventoryError("one class only: every valid cell of the study area is a landslide")
     if "place" not in ds.coords or not {"place_x", "place_y"} <= set(ds.data_vars):
         raise AreaError("the study area has no places (place, place_x, place_y): prepare it again")
     if not np.array_equal(ds.place, np.arange(1, ds.sizes["place"] + 1)) or (
-        ids.max() > ds.sizes["place"]
+        told["last"] > ds.sizes["place"]
     ):
         raise AreaError("places must be numbered 1 to n, and every landslide_id be one of them")
     rows, cols = grid.rowcol(ds.place_x.values, ds.place_y.values)
