@@ -59,8 +59,8 @@ class Encoded(NamedTuple):
 def margin_of(encoder: Encoder) -> Margin:
     """What windows need round a block; even ones reach one cell further up and left.
 
-    >>> from lsm_core.encoder import Encoder
-    >>> margin_of(Encoder(form="window", size=12, features=()))
+    >>> from types import SimpleNamespace
+    >>> margin_of(SimpleNamespace(across=12))
     (6, 5)
     """
     return encoder.across // 2, (encoder.across - 1) // 2
