@@ -161,11 +161,11 @@ def test_objects_are_matched_on_the_test_cells(unet):
     assert unet.metrics["objects"]["half"]["landslides"] == len(slides[slides > 0])
 
 
-def test_objects_at_a_threshold_that_nothing_reaches():
+def test_objects_at_a_threshold_that_is_just_reached_and_one_that_nothing_reaches():
     scores = pd.DataFrame(
         {"row": [0, 0], "col": [0, 1], "landslide_id": [4, 0], "score": [0.6, 0.7]}
     )
-    at = {"half": {"threshold": 0.5}, "f1": {"threshold": None}}
+    at = {"half": {"threshold": 0.6}, "f1": {"threshold": None}}
     judged = judge_objects(scores.assign(split="test"), (1, 3), at)
     assert (judged["half"]["found"], judged["half"]["objects"]) == (1, 1)
     assert (judged["f1"]["found"], judged["f1"]["objects"]) == (0, 0)
