@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lsm_core.windows import cut
 
 TILE = 512  # results along a side, at most
+FEW = 128  # where windows are still scored, which takes the time: a map that is stopped loses less
 VALUES = 70_000_000  # float32 values that the widest map of a tile may have: 280 MB
 BATCH = 256  # windows a network scores at once; with more, its maps leave the processor's cache
 
@@ -41,12 +42,13 @@ def scheme_for(model: Any, shape: tuple[int, int]) -> Scheme | None:
     if not hasattr(model, "input_shape"):  # several networks in one, such as adversaries
         return None
     side = model.input_shape[1]
-    tile = _tile(model, shape, dense.stride_of(model))
     try:
+        tile = _tile(model, shape, dense.stride_of(model), TILE)
         return Scheme(dense.dense_form(model, tile), None, side, tile)
     except dense.NotDense:
         pass
     try:
+        tile = _tile(model, shape, 1, min(TILE, FEW))
         return Scheme(*dense.start_of(model, tile), side, tile)
     except dense.NotDense:
         return None
@@ -116,10 +118,10 @@ def _batches(n: int) -> Iterator[slice]:
     return (slice(begin, begin + BATCH) for begin in range(0, n, BATCH))
 
 
-def _tile(model: Any, shape: tuple[int, int], stride: int) -> int:
+def _tile(model: Any, shape: tuple[int, int], stride: int, most: int) -> int:
     """As large as memory allows, and so that tiles share the area out evenly."""
     widest = max(_values(layer) for layer in model.layers)
-    most = min(TILE, max(int(math.sqrt(VALUES / widest)), 32))
+    most = min(most, max(int(math.sqrt(VALUES / widest)), 32))
     longest = max(shape)
     tile = math.ceil(longest / math.ceil(longest / most))
     return math.ceil(tile / stride) * stride

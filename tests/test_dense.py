@@ -205,5 +205,7 @@ def test_tiles_share_an_area_out_evenly_and_are_as_large_as_memory_allows():
     assert scheme_for(small, (100, 340)).tile == 340
     assert scheme_for(small, (2000, 1500)).tile == 500
     assert scheme_for(small, (101, 3)).tile == 102
+    gated = models.build("cnn", (13, 13, 2), seed=1)
+    assert scheme_for(gated, (2000, 1500)).tile == 125
     deep = models.build("cnn3d", (12, 12, 14), seed=1)
     assert 64 < scheme_for(deep, (2000, 1500)).tile < 256
