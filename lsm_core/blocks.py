@@ -90,6 +90,21 @@ def blocks_of(
     ]
 
 
+def cells_of(blocks: Iterable[Block]) -> int:
+    """Cells of blocks, valid or not.
+
+    >>> cells_of([Block(0, 2, 0, 3), Block(0, 2, 3, 4)])
+    8
+    """
+    return sum(math.prod(block.shape) for block in blocks)
+
+
+def square(stack: NDArray, top: int, left: int, side: int) -> NDArray:
+    """A square of an encoded block as a batch of one, zeros where the block has ended."""
+    part = stack[top : top + side, left : left + side]
+    return np.pad(part, [*((0, side - length) for length in part.shape[:2]), (0, 0)])[None]
+
+
 def encode_block(
     ds: xr.Dataset,
     encoder: Encoder,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import lsm_core
 from lsm_core import models, prediction
-from lsm_core.blocks import Block
+from lsm_core.blocks import Block, cells_of
 from lsm_core.errors import RunError, Stopped
 from lsm_core.runs import open_run
 from lsm_core.study_area import open_area
@@ -61,19 +61,18 @@ def scores_on(
         ) from error
     with client:
         tell(_checked(client, address, run, area))
-        total = sum(np.prod(block.shape) for block in blocks)
+        total, left = cells_of(blocks), cells_of(blocks)
         tasks = {
             client.submit(_score, str(run), str(area), tuple(block), pure=False): block
             for block in blocks
         }
-        done = 0
         try:
             for task, score in as_completed(tasks, loop=client.loop, with_results=True):
                 block = tasks.pop(task)
-                done += int(np.prod(block.shape))
+                left -= cells_of([block])
                 yield block, score
                 if on_progress:
-                    on_progress(done, int(total))
+                    on_progress(total - left, total)
                 if ask and ask():
                     raise Stopped(f"stopped in mapping, {len(tasks):,} blocks left")
         except KilledWorker as error:

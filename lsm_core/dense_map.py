@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.blocks import square
 from lsm_core.windows import cut
 
 TILE = 512  # results along a side, at most
@@ -71,9 +72,7 @@ def scores_of(
             rows, cols = np.nonzero(wanted[top : top + tile, left : left + tile])
             if not len(rows):
                 continue
-            image = stack[top : top + across, left : left + across]
-            short = [(0, across - length) for length in image.shape[:2]]
-            image = np.pad(image, [*short, (0, 0)])[None]
+            image = square(stack, top, left, across)
             found = np.asarray(scheme.tiles.predict_on_batch(image))[0]
             if scheme.rest is None:
                 yield rows + top, cols + left, found[rows, cols, 0]

@@ -16,6 +16,7 @@ from lsm_core.bivariate import class_tables
 from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, Stopped
 from lsm_core.labelling import UNLABELLED
+from lsm_core.map_forecast import duration
 from lsm_core.recipe import Recipe
 
 ADVERSARIAL = "lsm_core.semi_supervised:fit_adversaries"
@@ -179,10 +180,6 @@ def kept_words(recipe: Recipe, history: list[dict[str, Any]]) -> str:
     watched = recipe.training.watch.replace("_", " ")
     why = "the last: no early stopping" if last else f"the best by validation {watched}"
     return f"weights of epoch {number} of {len(history)} are kept, {why}"
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 def batches(

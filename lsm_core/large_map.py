@@ -14,19 +14,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core import cluster, prediction
-from lsm_core.blocks import Block
+from lsm_core.blocks import Block, cells_of
 from lsm_core.catalog import fingerprint
 from lsm_core.errors import RunError
 from lsm_core.grid import grid_of
-from lsm_core.map_forecast import cells_of, forecast
+from lsm_core.map_forecast import forecast
 from lsm_core.prediction import Ask, Layout, Progress
-from lsm_core.runs import Run, write_json, write_map
+from lsm_core.runs import Run, alone, write_json, write_map
 from lsm_core.study_area import open_area
 
 
@@ -103,11 +102,12 @@ def write_large_map(
 
 
 def _of(run: Run, area: Path, ds: xr.Dataset, layout: Layout) -> dict[str, Any]:
-    """What kept blocks depend on: model, area, and how the map is cut."""
+    """What kept blocks depend on: model, calibration, area, and how the map is cut."""
     return {
         "run": run.id,
         "model": fingerprint(run.path / "model"),
         "encoder": run.encoder,
+        "calibration": run.calibrator.to_json(),
         "area": str(area),
         "sources": ds.attrs.get("fingerprints", ""),
         "built": (area / "area.zarr" / "zarr.json").stat().st_mtime_ns,
@@ -126,14 +126,8 @@ def _kept_blocks(to: Path, made_of: dict[str, Any], tell: Callable[[str], None])
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{to} cannot be written ({error}): is the folder there?") from error
-    lock = filelock.FileLock(to.with_name(f".{to.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunError(
-            f"another process is making {to}: wait for it, or choose another name"
-        ) from error
-    try:
+    busy = f"another process is making {to}: wait for it, or choose another name"
+    with alone(to.with_name(f".{to.name}.lock"), busy):
         known = folder / "made_of.json"
         if not known.exists() or json.loads(known.read_text()) != made_of:
             old = len(list(folder.glob("*.npy")))
@@ -142,12 +136,11 @@ def _kept_blocks(to: Path, made_of: dict[str, Any], tell: Callable[[str], None])
             shutil.rmtree(folder)
             folder.mkdir()
             write_json(known, made_of)
-        yield folder
-    finally:
-        if folder.exists() and not list(folder.glob("*.npy")):
-            shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+        try:
+            yield folder
+        finally:
+            if folder.exists() and not list(folder.glob("*.npy")):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file(folder: Path, block: Block) -> Path:

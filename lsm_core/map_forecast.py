@@ -1,7 +1,7 @@
 """How long a map will take and how much memory it needs, told before it is begun."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import psutil
 import xarray as xr
 
 from lsm_core import dense_map, prediction
-from lsm_core.blocks import Block
+from lsm_core.blocks import cells_of
 from lsm_core.encoding import Encoder
 from lsm_core.prediction import Layout
 from lsm_core.study_area import shape_of
@@ -86,11 +86,6 @@ def median_seconds(act: Callable[[], Any], *, least: int = 3) -> float:
         act()
         laps.append(perf_counter() - began)
     return float(np.median(laps))
-
-
-def cells_of(blocks: Iterable[Block]) -> int:
-    """Cells of blocks, valid or not."""
-    return sum(math.prod(block.shape) for block in blocks)
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,6 @@ every cell gets what it would get from a window of the whole encoded map, while 
 all windows are ever held.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from lsm_core.blocks import (
     Encoded,
     Margin,
     blocks_of,
+    cells_of,
     encode_block,
     margin_of,
     places_by_block,
@@ -171,11 +171,11 @@ def predict_blocks(
 
     The next block is read and encoded while one is scored. `on_progress` gets (cells done, cells).
     """
-    total = sum(math.prod(block.shape) for block in layout.blocks)
+    total = cells_of(layout.blocks)
     before = 0
     for part in read_blocks(ds, encoder, layout.blocks, layout.margin):
         found = np.full(part.block.shape, np.nan, np.float32)
-        scored, wanted, here = 0, int(part.wanted.sum()), math.prod(part.block.shape)
+        scored, wanted, here = 0, int(part.wanted.sum()), part.wanted.size
         for rows, cols, score in _block_scores(model, encoder, part, layout, batch):
             found[rows, cols] = score
             scored += len(rows)
@@ -221,16 +221,9 @@ def score_inputs(model: Any, x: NDArray[np.float32], *, batch: int = BATCH) -> N
 
     Of windows at several scales that are samples of their own, the mean of their scores.
     """
-    if _is_apart(x):
-        return _mean_of_scales(x, lambda each: score_inputs(model, each, batch=batch))
-    table = hasattr(model, "predict_proba")
-    step = TABLE_BATCH if table else max(min(batch, len(x)), 1)
-    score = np.empty(len(x), np.float32)
-    for begin in range(0, len(x), step):
-        some = x[begin : begin + step]
-        found = model.predict_proba(some)[:, 1] if table else ask_network(model, some, step)
-        score[begin : begin + step] = found
-    return score
+    step = max(min(_step(model, batch), len(x)), 1)
+    some = (x[begin : begin + step] for begin in range(0, len(x), step))
+    return np.concatenate([np.empty(0, np.float32), *(_score(model, each, step) for each in some)])
 
 
 def inputs(
@@ -328,18 +321,24 @@ def _scores(
     batch: int,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Scores of cells of a block, batch by batch."""
-    is_table_model = hasattr(model, "predict_proba")
-    step = TABLE_BATCH if is_table_model else batch
+    step = _step(model, batch)
     for begin in range(0, len(rows), step):
         some = slice(begin, min(begin + step, len(rows)))
         x = _as_input(encoder, _look(encoder, part, rows[some], cols[some]))
-        if is_table_model:
-            score = model.predict_proba(x)[:, 1]
-        elif _is_apart(x):
-            score = _mean_of_scales(x, lambda each: ask_network(model, each, step))
-        else:
-            score = ask_network(model, x, step)
-        yield some, score.astype(np.float32, copy=False)
+        yield some, _score(model, x, step)
+
+
+def _step(model: Any, batch: int) -> int:
+    return TABLE_BATCH if hasattr(model, "predict_proba") else batch
+
+
+def _score(model: Any, x: NDArray[np.float32], batch: int) -> NDArray[np.float32]:
+    """Scores of at most `batch` samples; of scales that are samples of their own, their mean."""
+    if x.ndim == 5:  # (place, scale, row, column, channel)
+        return np.mean([_score(model, x[:, i], batch) for i in range(x.shape[1])], axis=0)
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(x)[:, 1].astype(np.float32, copy=False)
+    return ask_network(model, x, batch)
 
 
 # --------------------------------------------------------------------------- what a model sees
@@ -367,18 +366,6 @@ def _as_input(encoder: Encoder, seen: NDArray[Any]) -> NDArray[np.float32]:
 
 def _seen_shape(encoder: Encoder) -> tuple[int, ...]:
     return encoder.seen_shape if encoder.form == "window" else (len(encoder.channels),)
-
-
-def _is_apart(x: NDArray[Any]) -> bool:
-    """Windows of several scales, each a sample: (place, scale, row, column, channel)."""
-    return x.ndim == 5
-
-
-def _mean_of_scales(
-    x: NDArray[np.float32], score: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Scores of places, each the mean over its scales; one scale is scored after the other."""
-    return np.mean([score(x[:, scale]) for scale in range(x.shape[1])], axis=0)
 
 
 def _of_places(encoder: Encoder) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
 
 
 CACHE = 128  # megabytes of blocks that GDAL keeps; its own choice is a twentieth of all memory
+
+
+@contextmanager
+def alone(lock: Path, busy: str) -> "Iterator[None]":
+    """Hold a lock file, which goes afterwards; RunError, in the words `busy`, if another does."""
+    import filelock
+
+    held = filelock.FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise RunError(busy) from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is held: afterwards it may be another's
+        held.release()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,6 +23,7 @@ from lsm_core import own_code, side_by_side, zoning
 from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
+from lsm_core.run_files import alone as alone
 from lsm_core.run_files import read_json, read_table, write_json
 from lsm_core.run_files import read_strips as read_strips
 from lsm_core.run_files import write_bytes as write_bytes

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core.blocks import Encoded, blocks_of, encode_block, places_by_block
+from lsm_core.blocks import Encoded, blocks_of, encode_block, places_by_block, square
 from lsm_core.encoding import Encoder
 from lsm_core.study_area import cells_at, shape_of
 
@@ -45,10 +45,8 @@ def image_scores(
         rows, cols = np.nonzero(part.wanted[:, left : left + tile])
         if not len(rows):
             continue
-        image = part.stack[:across, left : left + across]
         # What lies beyond the halo of the last cells is seen by none of them.
-        short = [(0, across - length) for length in image.shape[:2]]
-        score = np.asarray(model.predict_on_batch(np.pad(image, [*short, (0, 0)])[None]))
+        score = np.asarray(model.predict_on_batch(square(part.stack, 0, left, across)))
         yield rows, cols + left, score[0, HALO + rows, HALO + cols, 0]
 
 

@@ -10,12 +10,11 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import filelock
 import numpy as np
 import pandas as pd
 
@@ -328,17 +327,7 @@ def _folder_name(tuned: Tuning) -> str:
     return f"{_stem(tuned)}-{tuned.strategy}-seed{tuned.seed}"
 
 
-@contextmanager
-def _alone(tuned: Tuning) -> Iterator[None]:
+def _alone(tuned: Tuning) -> AbstractContextManager[None]:
     tuned.path.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(tuned.path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunError(
-            f"another process searches in {tuned.path}: wait for it, or end it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = f"another process searches in {tuned.path}: wait for it, or end it"
+    return runs.alone(tuned.path / ".lock", busy)

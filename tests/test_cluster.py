@@ -7,31 +7,26 @@ import sys
 
 import numpy as np
 import pytest
+from small_runs import read_map, small_run
 
 from lsm_core import blocks, cluster, large_map
 from lsm_core.errors import RunError, Stopped
-from lsm_core.experiment import run_experiment
-from lsm_core.recipe import make_recipe
-from lsm_core.runs import open_run
 from lsm_core.study_area import area_path
 
 distributed = pytest.importorskip("distributed")
 
 NETWORK = {
-    "name": "net",
-    "area": "sample",
     "model": {"name": "cnn", "options": {"scse": False}},
     "split": {"block": 6000.0, "apart": 7},
     "input": {"form": "window", "size": 7},
     "training": {"epochs": 1},
-    "map": False,
 }
 SMALL = "from lsm_core import blocks, dense_map; blocks.VALUES, dense_map.TILE = 30_000, 40"
 
 
 @pytest.fixture(scope="module")
 def run(sample_workspace, tmp_path_factory):
-    return open_run(run_experiment(make_recipe(NETWORK), tmp_path_factory.mktemp("runs")).path)
+    return small_run(tmp_path_factory.mktemp("runs"), **NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +69,7 @@ large_map.write_large_map(runs.open_run({str(run.path)!r}), {str(area_path("samp
                           Path({str(to)!r}), tell=print)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return read(to), done.stdout
-
-
-def read(path):
-    import rasterio
-
-    with rasterio.open(path) as source:
-        return source.read(1)
+    return read_map(to), done.stdout
 
 
 def test_the_map_is_that_of_one_process_though_a_worker_dies(run, expected, address, tmp_path):
@@ -102,7 +90,7 @@ def test_the_map_is_that_of_one_process_though_a_worker_dies(run, expected, addr
         tell=told.append,
         on_progress=kill_one,
     )
-    np.testing.assert_array_equal(read(to), expected[0])
+    np.testing.assert_array_equal(read_map(to), expected[0])
     assert killed
     assert told == [f"2 workers at {address}"]
 

@@ -7,30 +7,23 @@ import time
 
 import numpy as np
 import pytest
-import rasterio
+from small_runs import read_map, small_run
 
 from lsm_core import blocks, large_map, prediction
 from lsm_core.errors import RunError, Stopped
-from lsm_core.experiment import run_experiment
 from lsm_core.map_forecast import Forecast, forecast, scoring_seconds
-from lsm_core.recipe import make_recipe
-from lsm_core.runs import open_run
 from lsm_core.study_area import area_path, open_area, shape_of
 
 FOREST = {
-    "name": "forest",
-    "area": "sample",
     "model": {"name": "random_forest", "options": {"n_estimators": 5}},
-    "split": {"block": 6000.0},
     "input": {"form": "table"},
-    "map": False,
 }
 SMALL = "from lsm_core import blocks, prediction; blocks.VALUES, prediction.STRIP = 72_000, 40"
 
 
 @pytest.fixture(scope="module")
 def run(sample_workspace, tmp_path_factory):
-    return open_run(run_experiment(make_recipe(FOREST), tmp_path_factory.mktemp("runs")).path)
+    return small_run(tmp_path_factory.mktemp("runs"), **FOREST)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +38,6 @@ def small(monkeypatch):
     monkeypatch.setattr(prediction, "STRIP", 40)
 
 
-def read(path):
-    with rasterio.open(path) as source:
-        assert source.profile["tiled"]
-        return source.read(1)
-
-
 def test_the_map_is_that_of_the_model_however_it_is_cut(run, expected, tmp_path, small):
     told, moved = [], []
     with pytest.raises(RunError, match="is the folder there"):
@@ -62,7 +49,7 @@ def test_the_map_is_that_of_the_model_however_it_is_cut(run, expected, tmp_path,
         tell=told.append,
         on_progress=lambda *at: moved.append(at),
     )
-    np.testing.assert_array_equal(read(to), expected)
+    np.testing.assert_array_equal(read_map(to), expected)
     assert [path.name for path in to.parent.iterdir()] == ["a.tif"]
     assert moved == sorted(moved)
     assert moved[-1] == (expected.size, expected.size)
@@ -89,20 +76,20 @@ def test_a_map_that_was_stopped_goes_on_where_it_was(run, expected, tmp_path, sm
     assert told[0] == "4 of 15 blocks are there from before"
     assert len(read_again) == 11
     assert moved[0][0] > 4 / 20 * expected.size
-    np.testing.assert_array_equal(read(to), expected)
+    np.testing.assert_array_equal(read_map(to), expected)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
 def test_blocks_of_another_model_are_not_taken(run, expected, tmp_path, small):
     to, area = tmp_path / "a.tif", area_path("sample")
-    other = run_experiment(make_recipe(FOREST | {"seed": 5}), tmp_path / "runs")
+    other = small_run(tmp_path / "runs", **FOREST, seed=5)
     asked = iter([False] * 4 + [True])
     with pytest.raises(Stopped):
         large_map.write_large_map(other, area, to, should_stop=lambda: next(asked))
     told = []
     large_map.write_large_map(run, area, to, tell=told.append)
     assert told[0] == "4 blocks of another model or area were there: they are thrown away"
-    np.testing.assert_array_equal(read(to), expected)
+    np.testing.assert_array_equal(read_map(to), expected)
 
 
 def test_a_map_that_was_killed_goes_on_too(run, expected, tmp_path):
@@ -130,7 +117,7 @@ large_map.write_large_map(runs.open_run({str(run.path)!r}), {str(area_path("samp
         assert not to.exists()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"{there} of 15 blocks are there from before" in done.stdout
-    np.testing.assert_array_equal(read(to), expected)
+    np.testing.assert_array_equal(read_map(to), expected)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
