@@ -2,10 +2,10 @@
 
 import panel as pn
 
-from lsm_app.pages import compare, heatmap, training
-from lsm_app.session import Session, frame
+from lsm_app.frame import frame
+from lsm_app.session import Session
 
-PAGES = {"Compare": compare.page, "Heatmap": heatmap.page, "Training": training.page}
+PAGES = {"Compare": "compare", "Heatmap": "heatmap", "Training": "training"}  # name to module
 
 if pn.state.curdoc:
     pn.extension()

@@ -22,8 +22,9 @@ from holoviews.streams import RangeXY, Tap
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from lsm_app.ground import Ground, ground_of
 from lsm_app.layout import note
-from lsm_app.session import Ground, ground_of, said
+from lsm_app.session import said
 from lsm_core import figures
 from lsm_core.errors import LsmError, RunError
 from lsm_core.explanation_figures import LAYERS, layer_image, layer_limits, layers_of

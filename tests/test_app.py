@@ -1,5 +1,6 @@
 """The dashboard without a browser: readers, choices, pages that build, one request served."""
 
+import importlib
 import socket
 import threading
 import time
@@ -14,7 +15,9 @@ import xarray as xr
 from bokeh.plotting import figure
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import map_view, session
+from lsm_app import frame, main, map_view, session
+from lsm_app.following import Follower, known_runs
+from lsm_app.ground import _halvings, _lit, ground_of, open_area
 from lsm_app.pages import compare, heatmap, training
 from lsm_core import runs
 from lsm_core.sampling import gaussian_heatmap
@@ -101,16 +104,16 @@ def test_each_thread_has_its_own_handle(workspace):
 
 def test_a_halving_is_the_mean_of_four_and_keeps_every_cell():
     light = np.arange(600 * 515).reshape(600, 515).astype(np.uint8)
-    fine, coarse = session._halvings(light)
+    fine, coarse = _halvings(light)
     assert coarse.shape == (300, 258)
     assert coarse[7, 3] == fine[14:16, 6:8].mean(dtype=float) // 1
 
 
 def test_the_hillshade_has_no_seams(workspace, monkeypatch):
-    ds = session.open_area(workspace / "areas" / "valley")
-    whole = session._lit(ds["elevation"])
-    monkeypatch.setattr(session, "STRIP", 7)
-    assert np.array_equal(session._lit(ds["elevation"]), whole)
+    ds = open_area(workspace / "areas" / "valley")
+    whole = _lit(ds["elevation"])
+    monkeypatch.setattr("lsm_app.ground.STRIP", 7)
+    assert np.array_equal(_lit(ds["elevation"]), whole)
 
 
 def test_shared_readers_are_read_once_and_the_oldest_go(monkeypatch):
@@ -125,13 +128,13 @@ def test_shared_readers_are_read_once_and_the_oldest_go(monkeypatch):
 
 
 def test_at_first_the_newest_and_what_was_judged_on_its_places(workspace):
-    done = [run for run, state in session.known_runs() if state == "done"]
+    done = [run for run, state in known_runs() if state == "done"]
     names = [session_run.split("-")[0] for session_run in compare.chosen([], done, set())]
     assert names == ["lsgh", "cnn"]
 
 
 def test_a_finished_run_joins_those_judged_on_its_places_only(workspace):
-    done = [run for run, state in session.known_runs() if state == "done"]
+    done = [run for run, state in known_runs() if state == "done"]
     ids = {run.recipe.name: run.id for run in done}
     fresh = {ids["cnn"], ids["other"]}
     assert compare.chosen([ids["lsgh"], "gone"], done, fresh) == [ids["lsgh"], ids["cnn"]]
@@ -168,7 +171,7 @@ def test_maps_of_one_area_and_only_those_share_their_axes(workspace, tmp_path):
 
 
 def test_the_legend_says_where_not_all_landslides_are_drawn(workspace, monkeypatch):
-    ground = session.ground_of(workspace / "areas" / "valley")
+    ground = ground_of(workspace / "areas" / "valley")
     monkeypatch.setattr(map_view, "MOST_PLACES", 15)
     assert len(map_view._thinned(ground)[0]) == 14
     assert "one of every 3 landslides" in texts(map_view.linked_maps([run_named("cnn")]))
@@ -201,7 +204,7 @@ def test_maps_of_other_numbers_of_classes_have_their_own_colours(workspace):
 
 
 def test_a_live_run_is_followed_line_by_line(tmp_path):
-    follower = session.Follower(tmp_path)
+    follower = Follower(tmp_path)
     runs.add_progress(tmp_path, {"event": "stage", "stage": "sampling", "message": "drawing"})
     assert follower.look().words == "drawing"
     epoch = {"event": "epoch", "epoch": 3, "epochs": 12, "loss": 0.25, "val_loss": 0.5}
@@ -256,7 +259,7 @@ def test_newest_works_again_after_an_error():
 
 def test_recoloured_distances_are_the_heatmap(workspace):
     """What the slider shows is the core's heat, to a step of the colours."""
-    ground, widest = session.ground_of(workspace / "areas" / "valley"), 600.0
+    ground, widest = ground_of(workspace / "areas" / "valley"), 600.0
     levels = np.flipud(heatmap.distances(ground, widest)).astype(float)
     for radius in (105.0, 195.0, 600.0):
         heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, radius).values
@@ -277,7 +280,7 @@ def test_a_level_has_the_colour_of_its_heat():
 
 
 def test_warm_cells_are_counted_in_fifths(workspace):
-    ground = session.ground_of(workspace / "areas" / "valley")
+    ground = ground_of(workspace / "areas" / "valley")
     warmth = heatmap.warmth_of(ground, 90.0, 0.3)
     heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, 90.0).values
     assert warmth.warm == (heat > 0).sum() == warmth.table["cells"].sum()
@@ -288,7 +291,7 @@ def test_warm_cells_are_counted_in_fifths(workspace):
 
 
 def test_fifths_are_closed_on_the_left(workspace, monkeypatch):
-    ground = session.ground_of(workspace / "areas" / "valley")
+    ground = ground_of(workspace / "areas" / "valley")
     heat = np.zeros(GRID.shape, "float32")
     heat[0, :5] = 0.1, 0.2, 0.4, 0.6, 0.8
     made = xr.DataArray(heat, dims=("y", "x"))
@@ -313,7 +316,10 @@ def test_an_area_that_is_not_there_is_said(workspace):
 # ------------------------------------------------------------------------------------ pages
 
 
-PAGES = {"Compare": compare.page, "Heatmap": heatmap.page, "Training": training.page}
+PAGES = {
+    name: importlib.import_module(f"lsm_app.pages.{module}").page
+    for name, module in main.PAGES.items()
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -347,10 +353,10 @@ def test_the_stop_button_stops_the_run(workspace, tmp_path, monkeypatch):
 
 def test_the_menu_changes_the_page(workspace):
     visitor = session.Session()
-    frame = session.frame(PAGES, visitor)
-    frame.sidebar[0].active = 2
+    whole = frame.frame(main.PAGES, visitor)
+    whole.sidebar[0].active = 2
     assert visitor.page == "Training"
-    assert "Follow the runs" in texts(frame.main[-1])
+    assert "Follow the runs" in texts(whole.main[-1])
 
 
 def test_one_request_is_served(workspace):

@@ -11,7 +11,7 @@ import pytest
 import shapely
 import xarray as xr
 
-from lsm_app import session
+from lsm_app.ground import ground_of
 from lsm_app.pages import compare
 from lsm_app.why import Why
 from lsm_core import runs
@@ -88,7 +88,7 @@ def test_runs_on_units_are_drawn_as_points_and_have_no_ground(tmp_path, monkeypa
     ).rio.write_crs(32643)
     path = save_area(ds, area_path("table"))
     with pytest.raises(AreaError, match="table is made of units"):
-        session.ground_of(path)
+        ground_of(path)
     recipe = make_recipe({"name": "rf", "model": {"name": "random_forest"}, "area": "table"})
     run = runs.Run(runs.create_run(recipe, {"name": "table", "path": str(path)}, tmp_path / "runs"))
     table = score_table(ds, slope / 60, np.ones(n), pd.DataFrame({"row": [0], "split": ["test"]}))

@@ -15,9 +15,10 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app.following import Follower, known_runs
 from lsm_app.layout import beside, heading, note, or_words, tabs
 from lsm_app.map_view import linked_maps
-from lsm_app.session import Follower, Newest, Session, html_table, known_runs, poll, purpose, said
+from lsm_app.session import Newest, Session, html_table, poll, purpose, said
 from lsm_app.why import Why
 from lsm_core import figures, unit_figures
 from lsm_core.errors import LsmError

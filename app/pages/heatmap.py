@@ -21,8 +21,9 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from lsm_app.ground import Ground, built_areas, ground_of
 from lsm_app.map_view import shade_window
-from lsm_app.session import Ground, Newest, Session, built_areas, ground_of, purpose, said
+from lsm_app.session import Newest, Session, purpose, said
 from lsm_core.errors import LsmError
 from lsm_core.figures import map_frame
 from lsm_core.grid import Grid

@@ -7,7 +7,8 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from lsm_app.session import Follower, Session, html_table, known_runs, poll, purpose, said
+from lsm_app.following import Follower, known_runs
+from lsm_app.session import Session, html_table, poll, purpose, said
 from lsm_core import jobs
 from lsm_core.errors import LsmError
 from lsm_core.figures import history_of

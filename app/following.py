@@ -1,0 +1,68 @@
+"""Runs of the workspace and how far each has come, read on from the last look."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lsm_core.runs import Run, list_runs, read_progress
+
+
+@dataclass
+class Follower:
+    """One run's progress, read on from where the last look ended."""
+
+    path: Path
+    offset: int = 0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    last: dict[str, Any] = field(default_factory=dict)
+
+    def look(self) -> "Follower":
+        """Read the lines written since; returns itself."""
+        events, self.offset = read_progress(self.path, self.offset)
+        self.epochs += [event for event in events if event["event"] == "epoch"]
+        self.last = events[-1] if events else self.last
+        return self
+
+    @property
+    def percent(self) -> int:
+        """Of the training, or of the map, that is done; -1 where nobody can say."""
+        done, total = self.last.get("done"), self.last.get("total")
+        if self.last.get("event") in ("epoch", "batch"):
+            done, total = self.last.get("epoch"), self.last.get("epochs")
+        return round(100 * done / total) if done is not None and total else -1
+
+    @property
+    def words(self) -> str:
+        """Where the run stands: stage, epoch, losses, score and time left, as far as known."""
+        if self.last.get("event") == "map":
+            return f"mapping: row block {self.last['done']} of {self.last['total']}"
+        if self.last.get("event") == "stage":
+            return str(self.last.get("message") or self.last.get("stage"))
+        if not self.epochs:
+            return "starting"
+        epoch = self.epochs[-1]
+        said = [f"epoch {epoch['epoch']} of at most {epoch['epochs']}"]
+        names = {"loss": "loss", "val_loss": "validation loss", "val_average_precision": "AP"}
+        said += [f"{name} {epoch[k]:.3f}" for k, name in names.items() if epoch.get(k) is not None]
+        if epoch.get("eta") is not None:
+            said.append(f"{in_words(epoch['eta'])} left at most")
+        return ", ".join(said)
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> in_words(8), in_words(130), in_words(7300)
+    ('8 s', '2 min 10 s', '2 h 1 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def known_runs() -> list[tuple[Run, str]]:
+    """Runs of the workspace with their states, newest first."""
+    return [(run, run.state) for run in reversed(list_runs())]

@@ -1,0 +1,65 @@
+"""The application round the pages: a menu beside them, each built when it is first looked at."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from lsm_app.session import ICONS, KEPT, Session, said, served
+from lsm_core.errors import LsmError
+
+BROKEN = "This page could not be built: an error of the program, written to the server's log."
+
+
+def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
+    """The application: pages by name, with the module of each, beside a menu.
+
+    A page is imported and built when it is first looked at, so that the first one is soon there.
+    """
+    items = [{"label": name, "icon": ICONS[name]} for name in pages]
+    menu = pmui.MenuList(items=items, dense=False, sizing_mode="stretch_width")
+    main = pn.Column(sizing_mode="stretch_width")
+    built: dict[str, Any] = {}
+
+    def show(*_: Any) -> None:
+        menu.active = list(pages).index(session.page)
+        try:
+            if session.page not in built:
+                module = importlib.import_module(f"lsm_app.pages.{pages[session.page]}")
+                built[session.page] = module.page(session)
+            main[:] = [built[session.page]]
+            session.shown += 1
+        except LsmError as error:
+            main[:] = [said(error)]
+        except Exception:
+            main[:] = [pmui.Alert(object=BROKEN, severity="error")]
+            raise
+
+    def choose(event: Any) -> None:
+        if event.new is not None:
+            session.page = list(pages)[event.new[0] if isinstance(event.new, tuple) else event.new]
+
+    if pn.state.location:
+        pn.state.location.sync(session, KEPT)
+    session.param.watch(show, "page")
+    menu.param.watch(choose, "active")
+    if served():
+        main[:] = [pmui.LoadingSpinner(value=True, size=40, margin=40)]
+        pn.state.onload(show)  # the frame is seen before the page is built
+    else:
+        show()
+    telephone = "Mobi" in pn.state.headers.get("User-Agent", "")
+    whole = pmui.Page(
+        title="Landslide susceptibility workbench",
+        sidebar=[menu],
+        main=[main],
+        sidebar_width=190,
+        sidebar_open=not telephone,
+        theme_toggle=False,
+        busy_indicator="linear",
+    )
+    if telephone:  # there the menu covers the page: shut it after a choice
+        session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
+    return whole
