@@ -136,6 +136,7 @@ def resume(path: Path) -> None:
     from lsm_core.runs import set_status
 
     quiet_networks()
+    jobs.stand_in_line(path)
     try:
         plan = experiment.plan_run(settle_queued(path))
     except Stopped:

@@ -62,13 +62,15 @@ class Delineation(Section):
     `simplify`: metres that an outline may be moved.
     """
 
-    threshold: float | Literal["f1", "youden", "half", "cost", "share"] = "f1"
+    threshold: float | Literal["f1", "youden", "half", "cost", "share"] = Field(
+        "f1", description="score from which a cell counts, or the rule that picks it"
+    )
     smooth: int = Field(1, ge=1, description="cells across, an odd number; 1: not at all")
-    masks: tuple[Removal, ...] = ()
-    connect: Literal[4, 8] = 8
-    join: float = Field(0.0, ge=0)
-    min_area: float = Field(0.0, ge=0)
-    simplify: float = Field(0.0, ge=0)
+    masks: tuple[Removal, ...] = Field((), description="ground where nothing is a landslide")
+    connect: Literal[4, 8] = Field(8, description="neighbours that touch; 8: by a corner too")
+    join: float = Field(0.0, ge=0, description="metres between objects of one landslide")
+    min_area: float = Field(0.0, ge=0, description="of a landslide, m2")
+    simplify: float = Field(0.0, ge=0, description="metres that an outline may be moved")
 
     @model_validator(mode="after")
     def _odd(self) -> "Delineation":
@@ -87,11 +89,15 @@ class FromScores(Delineation):
     with the same test places: what detected ones are to be held against.
     """
 
-    run: str | None = None
-    recipe: str | None = None
+    run: str | None = Field(None, description="finished run of detection")
+    recipe: str | None = Field(None, description="recipe of detection that is run first")
     changes: dict[str, Any] = Field({}, description="of the recipe, as key: value")
-    ground: Literal["unseen", "all"] = "unseen"
-    labels: Literal["detected", "mapped"] = "detected"
+    ground: Literal["unseen", "all"] = Field(
+        "unseen", description="where landslides are learnt from and tested"
+    )
+    labels: Literal["detected", "mapped"] = Field(
+        "detected", description="landslides learnt from and tested"
+    )
     overlap: float = Field(0.5, gt=0, le=1, description="share of cells by which landslides match")
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ import filelock
 
 from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import Recipe
+from lsm_core.run_files import read_json, write_json
 from lsm_core.run_status import end_run, find_run
 from lsm_core.runs import (
     Run,
@@ -31,22 +32,39 @@ from lsm_core.runs import (
 )
 from lsm_core.study_area import area_path, workspace
 
+LOOK = 0.2  # seconds between looks whether it is a run's turn
 
-def start(recipe: Recipe, into: Path) -> Run:
+
+def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) -> Run:
     """Queue a run in `into` and start its process; returns at once.
+
+    Parameters
+    ----------
+    mark : stands in the folder's name, of repeats (`repeats.mark`).
+    on : one of `devices()`; the first of them without.
 
     Raises
     ------
-    RunError : the recipe names no study area.
+    RunError : the recipe names no study area, or there is no such device.
     """
+    if on is not None and on not in devices():
+        raise RunError(f"no device {on!r} here: there is {' and '.join(devices())}")
     if recipe.area is None:
         raise RunError("the recipe names no study area: give one with --area")
     area = {"name": Path(recipe.area).name, "path": str(area_path(recipe.area).resolve())}
-    path = create_run(recipe, area, Path(into))
+    path = create_run(recipe, area, Path(into), mark)
+    on = on or devices()[0]
+    write_json(path / "job.json", {"device": on})
     command = [sys.executable, "-m", "lsm_core.cli", "resume", str(path)]
     with open(path / "log.txt", "ab") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ
+            | {"CUDA_VISIBLE_DEVICES": on.removeprefix("gpu") if on != "cpu" else "-1"},
         )
     set_status(path, "queued", "waiting for its turn", pid=process.pid)
     # Somebody must wait for a child that ended, or it stays in the process table as a zombie.
@@ -64,6 +82,22 @@ def status(run: Run | Path | str) -> dict[str, Any]:
 def stop(run: Run | Path | str) -> str:
     """End a run within two seconds: see `run_status.end_run`. Returns the state it is left in."""
     return end_run(run.path if isinstance(run, Run) else find_run(run))
+
+
+def queue(folder: Path | None = None) -> list[Run]:
+    """Runs that are running or queued, in the order in which they get a device."""
+    alive = [(run, run.state) for run in list_runs(folder)]
+    ahead = [run for run, state in alive if state == "running"]
+    return ahead + [run for run, state in alive if state == "queued"]
+
+
+def stand_in_line(path: Path) -> None:
+    """Wait until a queued run is the next of its device.
+
+    It waits here with little in memory: what a run needs is read once it is the next.
+    """
+    while _older_waiting(path):
+        time.sleep(LOOK)
 
 
 @contextmanager
@@ -95,7 +129,7 @@ def turn(
         if not waited:
             on_wait()  # once
             waited = True
-        time.sleep(0.2)
+        time.sleep(LOOK)
     try:
         yield
     finally:
@@ -104,16 +138,29 @@ def turn(
 
 def device() -> str:
     """The slot a run takes: the first visible GPU, or the processor."""
+    return devices()[0]
+
+
+def devices() -> list[str]:
+    """What a run can be started on: visible GPUs, as "gpu0" and so on, then the processor."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible in ("", "-1") or not Path("/proc/driver/nvidia/gpus").exists():
-        return "cpu"
-    return f"gpu{(visible or '0').split(',')[0]}"
+    folder = Path("/proc/driver/nvidia/gpus")
+    if visible in ("", "-1") or not folder.exists():
+        return ["cpu"]
+    names = visible.split(",") if visible else map(str, range(len(list(folder.iterdir())) or 1))
+    return [*(f"gpu{name.strip()}" for name in names), "cpu"]
+
+
+def device_of(run: Run) -> str | None:
+    """The device that a run was started for; None of one that was started in the foreground."""
+    path = run.path / "job.json"
+    return str(read_json(path)["device"]) if path.is_file() else None
 
 
 def _older_waiting(path: Path) -> bool:
     for other in list_runs(path.parent):
         if other.path == path.resolve():
             return False
-        if other.state == "queued":
+        if other.state == "queued" and device_of(other) in (None, device()):
             return True
     return False

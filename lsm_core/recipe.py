@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lsm_core.delineation_settings import FromScores
 from lsm_core.errors import RecipeError
@@ -38,24 +38,36 @@ from lsm_core.sections import near
 
 
 class Recipe(Section):
-    name: str
-    title: str = ""
-    area: str | None = None
-    protocol: Protocol = "honest"
-    size: str = "bench"
-    seed: int = 1
-    split: Split = Split()
-    samples: Samples = Samples()
-    chips: Chips | None = None
-    input: Input = Input()
-    selection: Selection | None = None
-    model: Model
-    training: Training = Training()
-    transfer: Transfer | None = None
-    calibration: Literal["none", "isotonic", "platt"] = "none"
-    zoning: Zoning = Zoning()
-    inventory: FromScores | None = None  # in place of the mapped landslides
-    map: bool = True  # false: judged on its places alone, which is quicker for repeats and trials
+    """One run: what is learnt where, from which places, and how it is judged."""
+
+    name: str = Field(description="of the recipe; run folders begin with it")
+    title: str = Field("", description="in tables and figures; the name without")
+    area: str | None = Field(None, description="built study area")
+    protocol: Protocol = Field(
+        "honest", description="honest: blocks held out, kept apart; paper: at random, as published"
+    )
+    size: str = Field(
+        "bench", description="of the sizes the recipe has: bench is quick, paper full"
+    )
+    seed: int = Field(1, description="of negatives, first weights and order; the split has its own")
+    split: Split = Field(Split(), description="who is tested")
+    samples: Samples = Field(Samples(), description="places learnt from")
+    chips: Chips | None = Field(None, description="places by chips, squares of cells")
+    input: Input = Field(Input(), description="what a model is shown of a place")
+    selection: Selection | None = Field(None, description="factors chosen on training places")
+    model: Model = Field(description="what is trained")
+    training: Training = Field(Training(), description="how it is learnt")
+    transfer: Transfer | None = Field(None, description="what is taken over from another area")
+    calibration: Literal["none", "isotonic", "platt"] = Field(
+        "none", description="of scores to probabilities, on validation places"
+    )
+    zoning: Zoning = Field(Zoning(), description="how the map is cut into zones")
+    inventory: FromScores | None = Field(
+        None, description="landslides from a detector's scores in place of the mapped ones"
+    )
+    map: bool = Field(
+        True, description="false: judged on its places alone, quicker for repeats and trials"
+    )
 
     @property
     def window(self) -> int:

@@ -39,8 +39,10 @@ class Split(Section):
     tested in one of them.
     """
 
-    method: str | None = None
-    seed: int = 1
+    method: str | None = Field(
+        None, description="who is tested, see above; null: the protocol's usual one"
+    )
+    seed: int = Field(1, description="decides who is tested; the same in runs to be compared")
     test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
     validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
     block: float | None = Field(None, gt=0, description="side of a block, metres")
@@ -53,8 +55,8 @@ class Split(Section):
     column: str | None = Field(None, description="place_<field>, or a categorical factor")
     hold: tuple[str | int | float, ...] = Field((), description="values of the column to test")
     cutoff: float | str | None = Field(None, description="last date that trains (date)")
-    folds: int | None = Field(None, ge=2)
-    fold: int = Field(1, ge=1)
+    folds: int | None = Field(None, ge=2, description="parts, each of which is tested once")
+    fold: int = Field(1, ge=1, description="number of the part that is tested, from 1")
 
     @field_validator("cutoff", mode="before")
     @classmethod
@@ -97,16 +99,20 @@ class Samples(Section):
     s/2; `heatmap.shuffled` gives the soft samples' heat to places that know no landslide.
     """
 
-    negatives: str | dict[str, Any] = "random"
-    negatives_per_landslide: float = Field(1.0, gt=0)
+    negatives: str | dict[str, Any] = Field(
+        "random", description="strategy that draws places without a landslide"
+    )
+    negatives_per_landslide: float = Field(1.0, gt=0, description="places drawn so, a landslide")
     cells: int = Field(1, ge=1, description="of each training landslide that are learnt from")
     labelled: int | None = Field(None, ge=4, description="training places with a label; null: all")
     unlabelled: float = Field(0.0, ge=0, description="places without one, per labelled landslide")
-    unlabelled_from: Literal["non-landslide", "anywhere"] = "non-landslide"
+    unlabelled_from: Literal["non-landslide", "anywhere"] = Field(
+        "non-landslide", description="ground that unlabelled places are drawn from"
+    )
     units: Literal["all", "sampled"] = Field(
         "all", description="of units: train on all without a landslide, or on so many as above"
     )
-    heatmap: Heatmap | None = None
+    heatmap: Heatmap | None = Field(None, description="soft samples round landslides")
     smoothing: float = Field(0.0, ge=0, lt=1, description="of training targets, towards 1/2")
 
 
@@ -128,7 +134,7 @@ class Chips(Section):
 class Breaks(Section):
     """How class limits are found among training cells; `natural` is short for {method: natural}."""
 
-    method: Method
+    method: Method = Field(description="how limits are found")
     k: int = Field(10, ge=2, description="classes")
 
     @model_validator(mode="before")
@@ -151,17 +157,23 @@ class Input(Section):
     training cells.
     """
 
-    form: Form = "table"
+    form: Form = Field("table", description="what is shown of a place, see above")
     size: int = Field(13, ge=1, description="window, or smallest side of a one-hot image, cells")
     sizes: tuple[int, ...] = Field((), description="of windows at several scales, cells")
-    combine: Literal["channels", "samples"] = "channels"
-    factors: tuple[str, ...] | None = None
+    combine: Literal["channels", "samples"] = Field(
+        "channels", description="how windows of several sizes are put together"
+    )
+    factors: tuple[str, ...] | None = Field(None, description="names, in order; null: all")
     bands: tuple[str, ...] = Field((), description="of the area's image, or indices like ndvi")
-    preset: str | None = None
-    classes: dict[str, Breaks | tuple[float, ...]] = {}
-    breaks: Breaks | None = None
-    quantiles: int = Field(10, ge=2)
-    codes: Literal["onehot", "scaled"] = "onehot"
+    preset: str | None = Field(None, description="published class limits, by recipe")
+    classes: dict[str, Breaks | tuple[float, ...]] = Field(
+        {}, description="by factor: inner limits, or a method"
+    )
+    breaks: Breaks | None = Field(None, description="method of factors without limits of their own")
+    quantiles: int = Field(10, ge=2, description="classes, where nothing else says the limits")
+    codes: Literal["onehot", "scaled"] = Field(
+        "onehot", description="categories in windows: a channel each, or one from 0 to 1"
+    )
     surroundings: int | None = Field(
         None, ge=2, description="of a table: cells across windows whose mean and spread are added"
     )
@@ -228,8 +240,10 @@ class Selection(Section):
 
 
 class Model(Section):
-    name: str
-    options: dict[str, Any] = {}
+    """What is trained, and the options of its builder."""
+
+    name: str = Field(description="of the menu, or a function of your own")
+    options: dict[str, Any] = Field({}, description="of the model's builder")
 
 
 class Training(Section):
@@ -239,10 +253,10 @@ class Training(Section):
     (null) a network trains all epochs and its last weights are kept, else those of its best epoch.
     """
 
-    epochs: int = Field(200, ge=1)
-    batch: int = Field(32, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    optimizer: Literal["adam", "sgd"] = "adam"
+    epochs: int = Field(200, ge=1, description="times all places are learnt from, at most")
+    batch: int = Field(32, ge=1, description="places learnt from at once")
+    learning_rate: float = Field(1e-3, gt=0, description="length of a step")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="how a step is taken")
     patience: int | None = Field(50, ge=1, description="epochs without a better accuracy; or null")
     loss: str = Field("mse", description="or binary_crossentropy, focal, a function of your own")
     alpha: float = Field(0.5, ge=0, le=1, description="of focal loss: weight of landslides")
@@ -254,7 +268,9 @@ class Training(Section):
         "float32", description="mixed on a GPU; a processor stays at float32"
     )
     jit: bool = Field(False, description="compile each step by XLA; slower on a processor")
-    weights: Literal["none", "balanced"] = "none"
+    weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: both classes count the same"
+    )
 
 
 class Transfer(Section):
@@ -269,13 +285,15 @@ class Transfer(Section):
     """
 
     source: str | None = Field(None, description="name or folder of a finished run")
-    how: Literal["direct", "self", "inductive", "scratch", "pooled"]
+    how: Literal["direct", "self", "inductive", "scratch", "pooled"] = Field(
+        description="what is taken over, see above"
+    )
     labels: int | None = Field(None, ge=0, description="target places with a label; null: all")
     check: float = Field(0.2, gt=0, lt=1, description="share of them for early stopping")
     region: bool = Field(False, description="labels of one region, nearest to a landslide drawn")
     mapping: str | None = Field(None, description="file: which factors and codes are the same")
-    freeze: int = 0
-    rate: float | None = Field(None, gt=0)
+    freeze: int = Field(0, description="first layers kept; -1: all but the last")
+    rate: float | None = Field(None, gt=0, description="of fine-tuning; null: the training rate")
     norms: Literal["still", "learning"] = Field("still", description="batch norm of free layers")
     rounds: int = Field(3, ge=1, description="of self-training")
     confidence: float = Field(0.9, gt=0.5, lt=1, description="of a label the model gives itself")
@@ -320,11 +338,13 @@ class Zoning(Section):
     the last two bring their own.
     """
 
-    method: Literal["natural", "equal", "quantile", "target", "manual"] = "natural"
-    k: int = Field(5, ge=2, le=9)
-    shares: tuple[float, ...] = ()
-    of: Literal["landslides", "area"] = "landslides"
-    breaks: tuple[float, ...] = ()
+    method: Literal["natural", "equal", "quantile", "target", "manual"] = Field(
+        "natural", description="how limits are found, see above"
+    )
+    k: int = Field(5, ge=2, le=9, description="zones")
+    shares: tuple[float, ...] = Field((), description="of target: a share a zone, lowest first")
+    of: Literal["landslides", "area"] = Field("landslides", description="what the shares are of")
+    breaks: tuple[float, ...] = Field((), description="of manual: all limits, from 0 to 1")
 
     @model_validator(mode="before")
     @classmethod

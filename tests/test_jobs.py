@@ -9,7 +9,7 @@ import pytest
 from forests import forest
 
 from lsm_core import jobs, runs
-from lsm_core.errors import Stopped
+from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import make_recipe
 
 FOREST = forest(n_estimators=20)
@@ -34,7 +34,8 @@ def wait(run, *states, seconds=90):
 
 def test_a_job_runs_by_itself_and_the_next_waits_its_turn(sample_workspace, tmp_path):
     first = jobs.start(make_recipe(FOREST), tmp_path)
-    second = jobs.start(make_recipe(FOREST), tmp_path)
+    second = jobs.start(make_recipe(FOREST), tmp_path, mark="seed2", on="cpu")
+    assert "-seed2-" in second.id
     assert first.state in ("queued", "running")
     wait(first, "done")
     wait(second, "done")
@@ -102,6 +103,53 @@ def test_who_waits_is_told_once(tmp_path, monkeypatch):
         ):
             pass
     assert told == ["second"]
+
+
+def queued(folder, name, device=None):
+    path = runs.create_run(make_recipe(FOREST), {"name": "x", "path": "x"}, folder, name)
+    if device:
+        runs.write_json(path / "job.json", {"device": device})
+    return path
+
+
+def test_the_queue_is_in_the_order_of_turns(tmp_path):
+    first, second, third = (queued(tmp_path, name) for name in "abc")
+    runs.set_status(second, "running")
+    runs.set_status(queued(tmp_path, "d"), "done")
+    assert [run.path for run in jobs.queue(tmp_path)] == [second, first, third]
+
+
+def test_nobody_waits_for_a_run_of_another_device(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # this one is for the processor
+    queued(tmp_path, "a", "gpu0")
+    path = queued(tmp_path, "b", "cpu")
+    began = time.monotonic()
+    jobs.stand_in_line(path)
+    assert time.monotonic() - began < 1
+    assert jobs._older_waiting(queued(tmp_path, "c", "cpu"))
+
+
+def test_a_run_stands_in_line_until_the_older_ones_went(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "LOOK", 0.01)
+    older, path = queued(tmp_path, "a"), queued(tmp_path, "b")
+    waited = []
+    sleep = lambda seconds: waited.append(seconds) or runs.set_status(older, "done")  # noqa: E731
+    monkeypatch.setattr(jobs.time, "sleep", sleep)
+    jobs.stand_in_line(path)
+    assert waited == [0.01]
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RunError, match="no device 'gpu7' here: there is cpu"):
+        jobs.start(make_recipe(FOREST), tmp_path, on="gpu7")
+
+
+def test_gpus_come_first_and_the_processor_is_always_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    monkeypatch.setattr(jobs.Path, "exists", lambda path: True)
+    assert jobs.devices() == ["gpu1", "gpu3", "cpu"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert jobs.devices() == ["cpu"]
 
 
 def test_a_finished_run_is_not_stopped(tmp_path):

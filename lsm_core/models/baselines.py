@@ -33,7 +33,13 @@ def random_forest(
     n_jobs: int = 2,
     seed: int | None = None,
 ) -> RandomForestClassifier:
-    """A random forest (Breiman 2001), unfitted. Options as in scikit-learn; `n_jobs` are threads.
+    """A random forest (Breiman 2001), unfitted. Options as in scikit-learn.
+
+    Parameters
+    ----------
+    n_estimators : trees. min_samples_leaf : places in a leaf, at least.
+    max_features : factors looked at for a cut: sqrt, log2, a share, or null for all.
+    max_depth : cuts from root to leaf, at most; null: as many as there are. n_jobs : threads.
 
     The scores do not depend on `n_jobs`, but for the last bit of their double precision.
     """
@@ -68,8 +74,14 @@ def random_forest_heat(
 ) -> HeatForest:
     """A random forest on the heat of its places, unfitted: a control of what heat does to networks.
 
-    Options as of `random_forest`. Of hard labels alone it makes the same forest but for ties: the
-    squared error of 0 and 1 is half their Gini impurity.
+    Of hard labels alone it makes the same forest as `random_forest` but for ties: the squared error
+    of 0 and 1 is half their Gini impurity.
+
+    Parameters
+    ----------
+    n_estimators : trees. min_samples_leaf : places in a leaf, at least.
+    max_features : factors looked at for a cut: sqrt, log2, a share, or null for all.
+    max_depth : cuts from root to leaf, at most; null: as many as there are. n_jobs : threads.
     """
     return HeatForest(
         n_estimators=n_estimators,
@@ -98,6 +110,12 @@ def random_forest_grid(
     ROC curve, on average over the folds, is fitted again on all places. By itself the search cuts
     `folds` at random with the shares of both classes; a run judges by the folds of its protocol
     (see `forest_search`).
+
+    Parameters
+    ----------
+    n_estimators : trees. max_features : factors looked at for a cut: sqrt, log2, shares, null.
+    min_samples_leaf : places in a leaf, at least. max_depth : cuts from root to leaf, or null.
+    folds : parts of the training places to judge by. n_jobs : threads.
     """
     grid = {
         "n_estimators": n_estimators,
@@ -113,10 +131,14 @@ def random_forest_grid(
 def logistic_regression(
     input_shape: tuple[int, ...], *, C: float = 1.0, max_iter: int = 1000, seed: int | None = None
 ) -> Pipeline:
-    """Logistic regression on standardised values, unfitted; `C` is the inverse L2 penalty.
+    """Logistic regression on standardised values, unfitted.
 
     Means and deviations are part of the pipeline, so they are learnt from the training places and
     from nothing else.
+
+    Parameters
+    ----------
+    C : inverse L2 penalty. max_iter : steps of the solver, at most.
     """
     regression = LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
     return make_pipeline(StandardScaler(), regression)
@@ -136,6 +158,11 @@ def gradient_boosting(
 
     Options as in scikit-learn. It never stops early: that would cut places off the training part at
     random, whatever the split.
+
+    Parameters
+    ----------
+    max_iter : trees. learning_rate : what a tree adds is shrunk so. max_leaf_nodes : leaves a tree.
+    min_samples_leaf : places in a leaf, at least. l2_regularization : penalty on leaves.
     """
     return HistGradientBoostingClassifier(
         max_iter=max_iter,

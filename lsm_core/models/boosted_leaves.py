@@ -117,8 +117,13 @@ def gbdt_lr(
 ) -> LeafRegression:
     """Boosted trees and a logistic regression on their leaves, unfitted.
 
-    Options as in scikit-learn: the first four are the trees', `C` (inverse L2 penalty) and
-    `max_iter` the regression's. The seed decides between cuts that are equally good.
+    Options as in scikit-learn. The seed decides between cuts that are equally good.
+
+    Parameters
+    ----------
+    n_estimators : trees. learning_rate : what a tree adds is shrunk so.
+    max_depth : cuts from root to leaf, at most. min_samples_leaf : places in a leaf, at least.
+    C : inverse L2 penalty of the regression. max_iter : steps of its solver, at most.
     """
     boosting = GradientBoostingClassifier(
         n_estimators=n_estimators,

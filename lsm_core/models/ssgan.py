@@ -97,7 +97,12 @@ def build(
 def discriminator_alone(
     input_shape: tuple[int, ...], *, width: int = 32, seed: int | None = None
 ) -> Adversaries:
-    """What the paper compares with: the same discriminator with two outputs and no generator."""
+    """What the paper compares with: the same discriminator with two outputs and no generator.
+
+    Parameters
+    ----------
+    width : channels of the first convolution.
+    """
     seeds = count(seed) if seed is not None else None
     return Adversaries(_discriminator(input_shape, 2, width, seeds, "ssgan_discriminator"), None)
 
