@@ -132,7 +132,7 @@ def run(
 @app.command(hidden=True)
 def resume(path: Path) -> None:
     """Carry out a queued run; how a job starts."""
-    from lsm_core import experiment
+    from lsm_core import experiment, jobs
     from lsm_core.runs import set_status
 
     quiet_networks()
