@@ -4,7 +4,7 @@ Nothing is computed here that a run folder, or a table made from run folders, do
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
@@ -12,7 +12,7 @@ import holoviews.plotting.bokeh  # without it there is no backend to style for
 import numpy as np
 import pandas as pd
 
-from lsm_core.errors import RunError
+from lsm_core.errors import RunError, SampleError
 from lsm_core.plot_style import frame, labels_of, line_style, listed, title_of
 from lsm_core.runs import Run
 
@@ -118,9 +118,23 @@ def leakage_of(run: Run, *others: Run) -> hv.Overlay:
     RunError : the run stored no distances (an older one).
     """
     overlap = run.metrics["overlap"]
+    if not (overlap.get("distances") or {}).get("map"):
+        raise RunError(f"{run.id} stored no distances to draw: run it again with this version")
+    return nearness_of(
+        overlap, f"{listed(r.title for r in (run, *others))}, {run.recipe.protocol} protocol"
+    )
+
+
+def nearness_of(overlap: Mapping[str, Any], title: str) -> hv.Overlay:
+    """The same of a leakage meter that no run has stored (`leakage.overlap_report` with an area).
+
+    Raises
+    ------
+    SampleError : the report holds no distances of the map.
+    """
     found = overlap.get("distances")
     if not found or found.get("map") is None:
-        raise RunError(f"{run.id} stored no distances to draw: run it again with this version")
+        raise SampleError("the leakage meter was read without an area: it has no distances to draw")
     edges = np.asarray(found["edges"])
     unit = overlap.get("unit", "cells")
     x, y = f"distance to the nearest training place ({unit})", "no farther away (%)"
@@ -135,9 +149,12 @@ def leakage_of(run: Run, *others: Run) -> hv.Overlay:
         reach = _dotted([(window, 0), (window, 100)], x, y, f"window of {window} cells")
         lines.append(reach)
     verdict = overlap["verdict"].replace("; ", ";\n")
-    title = f"{listed(r.title for r in (run, *others))}, {run.recipe.protocol} protocol\n{verdict}"
     return hv.Overlay(lines).opts(
-        title=title, legend_position="bottom_right", ylim=(0, 102), **frame(), backend="bokeh"
+        title=f"{title}\n{verdict}",
+        legend_position="bottom_right",
+        ylim=(0, 102),
+        **frame(),
+        backend="bokeh",
     )
 
 

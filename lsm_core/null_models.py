@@ -17,6 +17,7 @@ from lsm_core.metrics import average_precision, roc_auc
 from lsm_core.study_area import factor_table, factors, metres_per_unit
 
 CLOSE = 0.02  # AUC within which a model is no better than a null model
+TOO_EASY, MUCH = 0.75, 0.1  # AUC of slope alone: high in itself, and above that of random places
 HALF = 100.0  # metres at which the score of nearness is one half
 
 
@@ -32,6 +33,33 @@ def slope_score(ds: xr.Dataset, places: pd.DataFrame) -> NDArray[np.float64] | N
     if slope.notna().sum() == 0:
         return None
     return np.clip(slope.fillna(slope.median()).to_numpy() / 90, 0, 1)
+
+
+def slope_auc(ds: xr.Dataset, places: pd.DataFrame) -> float | None:
+    """AUC of slope alone on the places with a hard label, whatever their part.
+
+    Of training places it says how easy the places without a landslide are to tell: where they were
+    drawn on flat ground, a model learns to find flat ground. None without a factor named slope.
+    """
+    hard = places[places["label"] >= 0]
+    score = slope_score(ds, hard)
+    return None if score is None else float(roc_auc(hard["label"], score))
+
+
+def easy_negatives(chosen: float, at_random: float) -> str | None:
+    """What it means that slope alone tells training places better than random ones; None: fine.
+
+    >>> easy_negatives(0.71, 0.68) is None
+    True
+    >>> easy_negatives(0.95, 0.68)
+    'too easy: slope alone tells these places with AUC 0.950, but 0.680 on the random places ...'
+    """
+    if chosen < max(TOO_EASY, at_random + MUCH):
+        return None
+    return (
+        f"too easy: slope alone tells these places with AUC {chosen:.3f}, but {at_random:.3f} on "
+        "the random places of the test: a model may learn little but flat ground"
+    )
 
 
 def nearness_score(

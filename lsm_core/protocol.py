@@ -371,6 +371,8 @@ def _soft(
         ids=slides["landslide_id"],
         per_interval=round(heatmap.per_interval * len(slides)),
         rng=stream(recipe.seed, "soft samples"),
+        intervals=heatmap.intervals,
+        take=heatmap.take,
     )
     if heatmap.shuffled:
         soft = shuffled_heat(ds, soft, stream(recipe.seed, "shuffled heat"), allowed=allowed)

@@ -85,11 +85,24 @@ class Split(Section):
 
 
 class Heatmap(Section):
-    """Gaussian heatmap samples: the middle intervals of [0, 1], as many drawn from each."""
+    """Gaussian heatmap samples: equal intervals of [0, 1], as many places drawn from each taken."""
 
     diameter: float = Field(13, gt=0, description="of a landslide's circle, cells")
     per_interval: float = Field(0.3, gt=0, description="samples per interval and landslide")
+    intervals: int = Field(5, ge=2, le=20, description="equal intervals that [0, 1] is cut into")
+    take: tuple[int, ...] = Field((1, 2, 3), description="those drawn from; 0 is the coolest")
     shuffled: bool = Field(False, description="a control: the same heat, dealt to random places")
+
+    @model_validator(mode="after")
+    def _intervals_are_there(self) -> "Heatmap":
+        if not self.take or not set(self.take) <= set(range(self.intervals)):
+            raise ValueError(
+                f"samples.heatmap.take is {self.take}: name some of the intervals 0 to "
+                f"{self.intervals - 1}"
+            )
+        if len(set(self.take)) < len(self.take):
+            raise ValueError(f"samples.heatmap.take names an interval twice: {self.take}")
+        return self
 
 
 class Samples(Section):
@@ -164,6 +177,9 @@ class Input(Section):
         "channels", description="how windows of several sizes are put together"
     )
     factors: tuple[str, ...] | None = Field(None, description="names, in order; null: all")
+    left_out: dict[str, str] = Field(
+        {}, description="factors somebody decided against, and why; for readers of the recipe"
+    )
     bands: tuple[str, ...] = Field((), description="of the area's image, or indices like ndvi")
     preset: str | None = Field(None, description="published class limits, by recipe")
     classes: dict[str, Breaks | tuple[float, ...]] = Field(
@@ -192,6 +208,9 @@ class Input(Section):
     def _scales_make_sense(self) -> "Input":
         if self.sizes and self.form != "window":
             raise ValueError(f"input.sizes are of windows, not of {self.form}: set input.form")
+        both = [name for name in self.left_out if name in (self.factors or ())]
+        if both:
+            raise ValueError(f"input.left_out says why {both[0]} is out, but input.factors has it")
         if self.surroundings and self.form != "table":
             raise ValueError(f"input.surroundings are columns of a table, not of {self.form}")
         if self.form == "chip" and self.size % CHIP_STEP:

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lsm_core.null_models import nearness_score, null_models, null_warnings, slope_score
+from lsm_core.null_models import (
+    easy_negatives,
+    nearness_score,
+    null_models,
+    null_warnings,
+    slope_auc,
+    slope_score,
+)
 
 
 def area(name="slope"):
@@ -63,3 +70,16 @@ def test_words_where_a_null_model_does_as_well():
     ]
     assert len(null_warnings(0.72, nulls)) == 2
     assert "trivial" in null_warnings(0.72, nulls)[0]
+
+
+def test_slope_alone_on_the_training_places_whatever_their_part():
+    ds = area()
+    samples = places(ds, [(0, 12, 1), (0, 18, 1), (0, 13, 0), (0, 2, 0), (9, 0, -1)], "train")
+    assert slope_auc(ds, samples) == 0.75
+    assert slope_auc(area("height"), samples) is None
+
+
+def test_negatives_are_too_easy_only_where_slope_tells_them_better_than_random_ones():
+    assert easy_negatives(0.80, 0.78) is None  # a steep inventory: random places are as easy
+    assert easy_negatives(0.60, 0.40) is None
+    assert easy_negatives(0.80, 0.70).startswith("too easy")

@@ -84,6 +84,16 @@ def test_soft_samples_train_and_know_their_training_parent():
     assert per_interval.tolist() == [round(0.3 * len(train))] * 3
 
 
+@pytest.mark.parametrize("kind", ["honest", "paper"])
+def test_soft_samples_come_from_the_intervals_the_recipe_takes(kind):
+    ds = area()
+    heat = HEAT["heatmap"] | {"intervals": 4, "take": [2]}
+    samples = draw_places(ds, recipe(f"protocol={kind}", samples={"heatmap": heat})).samples
+    soft = samples[samples["label"] == -1]
+    assert set(soft["origin"]) == {"heat 0.5-0.75"}
+    assert soft["target"].between(0.5, 0.75, inclusive="left").all()
+
+
 def test_cold_negatives_under_honest_and_as_drawn_under_paper():
     ds = area()
 

@@ -110,3 +110,18 @@ def test_zoning_brings_its_own_number_of_zones():
         assert Recipe.model_validate(made.model_dump(mode="json")) == made
     with pytest.raises(RecipeError, match="calibration"):
         make_recipe({"name": "a", "model": {"name": "cnn"}}, ["calibration=beta"])
+
+
+def test_factors_left_out_bear_their_reason_and_are_not_among_the_factors():
+    reasons = {"input": {"factors": ["slope"], "left_out": {"relief": "says what slope says"}}}
+    base = {"name": "r", "model": {"name": "random_forest"}}
+    assert make_recipe(base | reasons).input.left_out == {"relief": "says what slope says"}
+    with pytest.raises(RecipeError, match="left_out says why slope is out"):
+        make_recipe(base | {"input": {"factors": ["slope"], "left_out": {"slope": "why not"}}})
+
+
+@pytest.mark.parametrize("take", [[], [5], [-1], [1, 1]])
+def test_intervals_of_heat_that_are_not_there_are_refused(take):
+    base = {"name": "r", "model": {"name": "random_forest"}}
+    with pytest.raises(RecipeError, match=r"samples\.heatmap.*take"):
+        make_recipe(base | {"samples": {"heatmap": {"take": take}}})
