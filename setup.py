@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-SHIPPED = ("areas", "recipes", "data_catalog.yaml")
+SHIPPED = ("areas", "recipes", "publication", "data_catalog.yaml")
 
 
 class BuildWithShipped(build_py):

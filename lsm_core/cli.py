@@ -13,6 +13,7 @@ from lsm_core.detect_commands import detect
 from lsm_core.doctor_commands import doctor
 from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.factor_commands import factors
+from lsm_core.figure_commands import export, figures
 from lsm_core.foreground import quiet_networks, recipe_of, settle, settle_queued, tell, work
 from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import runs_app
@@ -35,6 +36,8 @@ app.add_typer(runs_app, name="runs", invoke_without_command=True)
 app.add_typer(transfer_app, name="transfer")
 app.command()(factors)
 app.command()(study)
+app.command()(figures)
+app.command()(export)
 app.command()(sample)
 app.command()(tune)
 app.command()(explain)

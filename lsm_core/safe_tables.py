@@ -1,0 +1,101 @@
+"""Tables that leave the house: CSV that no spreadsheet runs as a formula, LaTeX with its rules."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # a spreadsheet may run what begins so
+
+
+def csv_of(table: pd.DataFrame) -> str:
+    """A table as CSV. A text that a spreadsheet may take for a formula gets an apostrophe before.
+
+    Numbers stay numbers, negative ones too.
+
+    >>> csv_of(pd.DataFrame({"name": ["=1+1", "slide"], "x": [-1.5, 2.0]})).splitlines()
+    ['name,x', "'=1+1,-1.5", 'slide,2.0']
+    """
+    safe = table.rename(columns=_safe)
+    for name in safe.columns:
+        if not (
+            pd.api.types.is_numeric_dtype(safe[name]) or pd.api.types.is_bool_dtype(safe[name])
+        ):
+            safe[name] = safe[name].map(_safe)
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def latex_of(
+    table: pd.DataFrame,
+    caption: str = "",
+    *,
+    digits: int = 3,
+    bold: Mapping[str, str] | None = None,
+) -> str:
+    """A table as LaTeX with booktabs rules, everything escaped that LaTeX would read.
+
+    Parameters
+    ----------
+    digits : of numbers that are not whole. bold : "max" or "min" by column: its best number.
+
+    >>> print(latex_of(pd.DataFrame({"run": ["A_1 & 5%"], "AUC": [0.7]})))
+    \\begin{tabular}{lr}
+    \\toprule
+    run & AUC \\\\
+    \\midrule
+    A\\_1 \\& 5\\% & 0.700 \\\\
+    \\bottomrule
+    \\end{tabular}
+    <BLANKLINE>
+    """
+    shown = pd.DataFrame({str(name): _written(table[name], digits) for name in table})
+    for name, best in (bold or {}).items():
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        winner = numbers == (numbers.max() if best == "max" else numbers.min())
+        marked = "\\textbf{" + shown[name] + "}"
+        shown[name] = shown[name].where(~winner, marked)
+    sides = ["r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in table]
+    heads = " & ".join(_escaped(str(name)) for name in table)
+    rows = [" & ".join(row) + " \\\\" for row in shown.to_numpy().tolist()]
+    body = [
+        f"\\begin{{tabular}}{{{''.join(sides)}}}", "\\toprule", heads + " \\\\", "\\midrule",
+        *rows, "\\bottomrule", "\\end{tabular}",
+    ]  # fmt: skip
+    if caption:
+        body = ["\\begin{table}", f"\\caption{{{_escaped(caption)}}}", "\\centering", *body]
+        body.append("\\end{table}")
+    return "\n".join(body) + "\n"
+
+
+def _safe(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(STARTS):
+        return "'" + value
+    return value
+
+
+def _written(values: pd.Series, digits: int) -> pd.Series:
+    return values.map(lambda value: _word(value, digits)).astype(object)
+
+
+def _word(value: Any, digits: int) -> str:
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return "--"
+    if isinstance(value, float):
+        return f"{value:.{digits}f}" if value != round(value) or abs(value) <= 1 else f"{value:.0f}"
+    return _escaped(str(value))
+
+
+def _escaped(text: str) -> str:
+    """What LaTeX would read as a command, as letters.
+
+    >>> _escaped("~50% of a_b \\\\ {c}")
+    '\\\\textasciitilde{}50\\\\% of a\\\\_b \\\\textbackslash{} \\\\{c\\\\}'
+    """
+    special: Sequence[tuple[str, str]] = (
+        ("\\", "\0"), ("{", "\\{"), ("}", "\\}"), ("\0", "\\textbackslash{}"),
+        ("~", "\\textasciitilde{}"), ("^", "\\textasciicircum{}"),
+        *((sign, "\\" + sign) for sign in "&%$#_"),
+    )  # fmt: skip
+    for sign, written in special:
+        text = text.replace(sign, written)
+    return text

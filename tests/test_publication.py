@@ -1,0 +1,415 @@
+"""Printed figures: size, letters, geometry, the numbers drawn, and that they can be made again."""
+
+import json
+import re
+import zlib
+
+import matplotlib
+import numpy as np
+import pyproj
+import pytest
+import yaml
+from matplotlib import colormaps
+from matplotlib.testing.compare import compare_images
+from PIL import Image
+from rasterio.crs import CRS
+from test_figures import GRID, make_area, make_run
+from typer.testing import CliRunner
+
+from lsm_core import cli, print_factors, print_maps, print_panels, publication
+from lsm_core import map_furniture as furniture
+from lsm_core.catalog import shipped
+from lsm_core.errors import RecipeError, RunError
+from lsm_core.print_style import (
+    Look,
+    check_letters,
+    fonts_with,
+    languages,
+    make_look,
+    missing_letters,
+    name_of,
+    styled,
+    words_of,
+)
+from lsm_core.runs import open_run
+
+BASELINE = shipped("data_catalog.yaml").parent / "tests" / "baseline"
+BOUNDS = (339000.0, 3819000.0, 362600.0, 3847200.0)
+QUIET = Look(landslides="none", relief=0, graticule=False, inset=False)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    root = tmp_path_factory.mktemp("print")
+    area = make_area(root)
+    for i, name in enumerate(("cnn", "lsgh")):
+        make_run(area, root / "runs", name, seed=i)
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(workspace):
+    return [open_run(path.parent) for path in sorted((workspace / "runs").glob("*/status.json"))]
+
+
+def drawn(name, runs, look):
+    with styled(look):
+        return publication.draw(name, runs, look)
+
+
+# --------------------------------------------------------------------------------------- words
+
+
+def test_no_language_lacks_a_term():
+    words = yaml.safe_load((shipped("publication") / "terms.yaml").read_text(encoding="utf-8"))
+    assert set(languages()) >= {"en", "zh", "es", "fr", "it", "de"}
+    for code, terms in words.items():
+        assert set(terms) == set(words["en"]), code
+        for key, text in words["en"].items():
+            assert isinstance(terms[key], str), (code, key)
+            assert terms[key].strip(), (code, key)
+            assert re.findall(r"{\w+}", terms[key]) == re.findall(r"{\w+}", text), (code, key)
+
+
+def test_a_factor_without_an_entry_keeps_its_name():
+    assert name_of("slope", words_of("fr")) == "Pente"
+    assert name_of("my_own_index", words_of("fr")) == "my own index"
+
+
+def test_a_font_that_lacks_letters_is_told_and_nothing_is_written(runs, tmp_path):
+    look = make_look({"language": "zh", "fonts": "DejaVu Sans"})
+    with pytest.raises(RecipeError, match=r"DejaVu Sans lacks the letters .*[一-鿿]"):
+        publication.write_figure("density", runs, look, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_letters_are_looked_for_in_every_font():
+    assert missing_letters("Übersicht °′", ["DejaVu Sans"]) == ""
+    assert missing_letters("滑坡 a", ["DejaVu Sans", "DejaVu Serif"]) == "滑坡"
+    assert "DejaVu Sans" in fonts_with("∂Ω", most=50)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"width_mm": 5}, "width-mm"),
+        ({"language": "tlh"}, "labels are in en, zh"),
+        ({"fonts": "Helvetika Neu"}, "no font 'Helvetika Neu'"),
+        ({"colours": "jet"}, "colours"),
+        ({"style": "/nowhere/own.mplstyle"}, "no style file"),
+    ],
+)
+def test_a_mistake_in_the_options_is_one_sentence(given, words):
+    with pytest.raises(RecipeError, match=words):
+        styled(make_look(given)).__enter__()
+
+
+# --------------------------------------------------------------------------------- size, letters
+
+
+@pytest.mark.parametrize(("width", "dpi"), [(90, 300), (190, 150)])
+def test_files_are_as_wide_as_asked_in_millimetres(runs, tmp_path, width, dpi):
+    look = make_look({"width_mm": width, "height_mm": 80, "dpi": dpi})
+    publication.write_figure("roc", runs, look, tmp_path, ["png", "tiff", "svg", "pdf"])
+    for ending in ("png", "tiff"):
+        with Image.open(tmp_path / f"roc.{ending}") as image:
+            assert image.size == (int(width / 25.4 * dpi), int(80 / 25.4 * dpi))
+            assert float(image.info["dpi"][0]) == pytest.approx(dpi, abs=1)
+    points = float(re.search(r'width="([\d.]+)pt"', (tmp_path / "roc.svg").read_text())[1])
+    assert points == pytest.approx(width / 25.4 * 72, abs=0.01)
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", (tmp_path / "roc.pdf").read_bytes())
+    assert float(box[1]) == pytest.approx(width / 25.4 * 72, abs=0.01)
+
+
+def test_text_is_text_in_svg_and_pdf(runs, tmp_path):
+    look = make_look({"language": "de", "fonts": "DejaVu Serif"})
+    publication.write_figure("density", runs, look, tmp_path, ["svg", "pdf"])
+    svg = (tmp_path / "density.svg").read_text(encoding="utf-8")
+    assert re.search(r"<text[^>]*>Suszeptibilitätsklasse</text>", svg)
+    assert "DejaVu Serif" in svg
+    pdf = (tmp_path / "density.pdf").read_bytes()
+    assert b"/Subtype /Type3" not in pdf
+    assert b"/FontFile2" in pdf  # TrueType, embedded
+    assert "Rutschungsdichte" in _text_of(pdf)
+
+
+def _text_of(pdf):
+    """What the text operators of a PDF show, without the kerning between letters."""
+    found = []
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.S):
+        try:
+            plain = zlib.decompress(stream).decode("latin-1")
+        except zlib.error:
+            continue
+        for show in re.findall(r"(\[.*?\] TJ|\((?:[^()\\]|\\.)*\) Tj)", plain, re.S):
+            found.append("".join(re.findall(r"\(((?:[^()\\]|\\.)*)\)", show)))
+    return " ".join(found).replace("\0", "")  # two bytes a letter
+
+
+def test_a_style_file_of_ones_own_is_taken(runs, tmp_path):
+    (tmp_path / "own.mplstyle").write_text("axes.facecolor: ffeecc\nfont.size: 30\n")
+    look = make_look({"style": str(tmp_path / "own.mplstyle"), "size": 7})
+    axes = drawn("roc", runs, look).axes[0]
+    assert matplotlib.colors.to_hex(axes.get_facecolor()) == "#ffeecc"
+    assert axes.xaxis.label.get_size() == 7  # an option wins
+    assert matplotlib.rcParams["axes.facecolor"] == "white"  # as it was, outside
+
+
+# ---------------------------------------------------------------------------------- the ground
+
+
+@pytest.mark.parametrize(
+    ("epsg", "bounds"),
+    [
+        (32643, BOUNDS),
+        (3857, (1.0e6, 8.39e6, 1.04e6, 8.43e6)),  # at 60 degrees Mercator is twice too long
+        (2274, (1.8e6, 6.0e5, 1.9e6, 7.0e5)),  # Tennessee, US feet
+    ],
+)
+def test_the_scale_bar_is_as_long_as_it_says(epsg, bounds):
+    crs = CRS.from_epsg(epsg)
+    bar = furniture.scale_bar(crs, bounds)
+    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    to = pyproj.Transformer.from_crs(epsg, 4326, always_xy=True)
+    (lon0, lat0), (lon1, lat1) = (
+        to.transform(x - bar.units / 2, y),
+        to.transform(x + bar.units / 2, y),
+    )
+    length = pyproj.Geod(ellps="WGS84").inv(lon0, lat0, lon1, lat1)[2]
+    assert length == pytest.approx(bar.metres, rel=0.001)
+    assert str(bar.metres)[0] in "125"
+
+
+def test_the_drawn_bar_has_that_length_on_paper(runs):
+    """Its outline, in mm of the sheet, against the map's own scale."""
+    look = Look(width_mm=90)
+    figure = drawn("susceptibility", runs[:1], look)
+    sheet = next(a for a in figure.axes if a.get_label() == "sheet")
+    outline = next(p for p in sheet.patches if p.get_gid() == "scale bar")
+    named = [t.get_text() for t in sheet.texts if re.fullmatch(r"[\d.]+ k?m", t.get_text())]
+    value, unit = named[0].split()
+    metres = float(value) * (1000 if unit == "km" else 1)
+    left, right = figure.axes[0].get_xlim()
+    map_mm = figure.axes[0].get_position().width * 90
+    on_ground = outline.get_width() / map_mm * (right - left) / 0.99989  # UTM's scale there
+    assert on_ground == pytest.approx(metres, rel=0.01)
+
+
+def test_the_arrow_points_to_true_north():
+    """West of a zone's meridian the grid leans: convergence is -(73.4 - 75) sin(latitude)."""
+    turned = furniture.north_of(CRS.from_epsg(32643), BOUNDS)
+    lon, lat = pyproj.Transformer.from_crs(32643, 4326, always_xy=True).transform(350800, 3833100)
+    assert turned == pytest.approx(-(lon - 75) * np.sin(np.radians(lat)), abs=0.01)
+    assert turned > 0.5
+
+
+@pytest.mark.parametrize("width", [60, 90, 140, 190])
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("shape", [0.4, 1.0, 3.0])
+def test_maps_keep_their_shape_and_nothing_leaves_the_sheet(width, n, shape):
+    look = Look(width_mm=width)
+    plan = print_maps.plan_of((0, 0, 10_000 * shape, 10_000), n, look)
+    for box in (*plan.maps, plan.inset, plan.legend, plan.scale):
+        assert box.left >= 0
+        assert box.bottom >= 0
+        assert box.width > 0
+        assert box.left + box.width <= width + 0.01
+        assert box.bottom + box.height <= plan.height + 0.01
+    for box in plan.maps:
+        assert box.width / box.height == pytest.approx(shape)
+    places = {(round(box.left), round(box.bottom)) for box in plan.maps}
+    assert len(places) == n
+    assert plan.height <= 240
+
+
+def test_a_map_shows_its_numbers_in_their_place(runs):
+    """Without relief every cell has the colour of its value, at its coordinates; NaN is clear."""
+    look = QUIET.model_copy(update={"dpi": 300})
+    figure = drawn("susceptibility", runs[:1], look)
+    image = figure.axes[0].images[0]
+    import rasterio
+
+    with rasterio.open(runs[0].map_path) as source:
+        values, bounds = source.read(1), source.bounds
+    left, right, bottom, top = image.get_extent()
+    assert (left, bottom, right, top) == pytest.approx(tuple(bounds))
+    rgba = np.asarray(image.get_array())
+    assert rgba.shape[:2] == values.shape  # no finer than the raster, no coarser than the paper
+    here = np.isfinite(values)
+    assert (rgba[..., 3] > 0).tolist() == here.tolist()
+    expected = (colormaps["viridis"](values[here]) * 255).round()
+    assert np.abs(rgba[here].astype(int) - expected).max() <= 1
+
+
+def test_a_raster_is_read_no_finer_than_the_paper_shows(runs):
+    look = QUIET.model_copy(update={"width_mm": 30, "dpi": 50})
+    image = drawn("zones", runs[:1], look).axes[0].images[0]
+    assert max(np.asarray(image.get_array()).shape) < min(GRID.shape)
+
+
+def test_landslides_lie_at_their_places(workspace, runs):
+    figure = drawn("zones", runs[:1], Look(inset=False, graticule=False))
+    dots = figure.axes[0].lines[0]
+    places = print_maps._places(runs[0])
+    np.testing.assert_allclose(dots.get_xdata(), places[0])
+    np.testing.assert_allclose(dots.get_ydata(), places[1])
+    outlined = drawn("zones", runs[:1], Look(inset=False, graticule=False, landslides="polygons"))
+    assert not outlined.axes[0].collections  # this inventory has points only: dots again
+    assert len(outlined.axes[0].lines[0].get_xdata()) == len(places[0])
+
+
+def test_round_degrees_lie_inside():
+    assert furniture.ticks_between(73.25, 73.52) == pytest.approx(
+        [73.25, 73.3333, 73.4166, 73.5], abs=1e-3
+    )
+    for low, high in ((-3.2, 4.1), (10.001, 10.02), (-179, 179)):
+        ticks = furniture.ticks_between(low, high)
+        assert 0 < len(ticks) <= 4 or high - low < 0.02
+        assert all(low <= tick <= high for tick in ticks)
+
+
+# ------------------------------------------------------------------------------------- numbers
+
+
+def test_curves_are_those_of_the_run(runs):
+    figure = drawn("curves", runs, Look(width_mm=190))
+    precision_recall, roc = figure.axes[:2]
+    for i, run in enumerate(runs):
+        line = roc.lines[i]
+        area = np.trapezoid(line.get_ydata(), line.get_xdata())
+        assert area == pytest.approx(run.metrics["roc_auc"], abs=1e-6)
+        assert f"AUC {run.metrics['roc_auc']:.3f}" in line.get_label()
+        step = precision_recall.lines[i]
+        recall, precision = step.get_xdata(), step.get_ydata()
+        average = np.sum(np.diff(recall) * precision[1:])
+        assert average == pytest.approx(run.metrics["average_precision"], abs=1e-6)
+
+
+def test_density_bars_and_table_say_what_the_run_says(runs):
+    look = Look(breaks="equal 0.2", where="test blocks", language="es")
+    figure = drawn("density", runs, look)
+    table = runs[1].density_table
+    own = table[(table["breaks"] == "equal 0.2") & (table["where"] == "test blocks")]
+    heights = [bar.get_height() for bar in figure.axes[1].containers[1]]
+    assert heights == pytest.approx(own.sort_values("zone")["density"].tolist())
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "Muy baja"
+    printed = drawn("density_table", runs, look)
+    texts = [t.get_text() for t in printed.axes[0].texts]
+    assert f"{own['cells'].iloc[0]:,}" in texts
+
+
+def test_classes_that_a_run_has_not_are_told(runs):
+    with pytest.raises(
+        RunError, match=r"no zoning table by 'quantile'.*it has .*natural / whole map"
+    ):
+        print_panels.density_rows(runs, Look(breaks="quantile"))
+
+
+def test_importance_is_what_the_run_was_explained_by(workspace, runs, tmp_path):
+    rows = [
+        {"factor": "slope", "ap_drop": 0.2, "ap_low": 0.15, "ap_high": 0.22},
+        {"factor": "twi", "ap_drop": 0.05, "ap_low": 0.04, "ap_high": 0.06},
+    ]
+    path = runs[0].path / "explanation.json"
+    path.write_text(json.dumps({"importance": rows}))
+    try:
+        axes = drawn("importance", runs[:1], Look(language="it")).axes[0]
+    finally:
+        path.unlink()
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.05, 0.2])
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["TWI", "Pendenza"]
+    assert axes.get_xlabel() == "Calo della precisione media"
+
+
+def test_correlation_asks_for_training_places(runs):
+    with pytest.raises((RunError, Exception), match=r"samples\.parquet|encoder"):
+        print_factors.correlation_table(runs[0])
+
+
+def test_of_different_grids_no_figure_is_made(runs, tmp_path, workspace):
+    from lsm_core.grid import Grid
+
+    aside = Grid(GRID.shape, GRID.transform.translation(900, 0) * GRID.transform, GRID.crs)
+    area = make_area(tmp_path, "aside", aside)
+    other = make_run(area, tmp_path / "runs", "aside", grid=aside)
+    with pytest.raises(RunError, match="different areas or grids"):
+        print_maps.map_figure([runs[0], other], "zones", Look())
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("name", ["zones", "density"])
+def test_figures_look_as_they_did(runs, tmp_path, name):
+    """Against a small stored picture; LSM_BASELINE=1 writes it anew."""
+    import os
+
+    look = make_look({"width_mm": 60, "dpi": 60, "relief": 0.3, "size": 6})
+    made = publication.write_figure(name, runs[:1], look, tmp_path)[0]
+    kept = BASELINE / f"{name}.png"
+    if os.environ.get("LSM_BASELINE"):
+        kept.write_bytes(made.read_bytes())
+    assert compare_images(str(kept), str(made), tol=8) is None
+
+
+# ----------------------------------------------------------------------------------- made again
+
+
+def test_a_figure_is_made_again_byte_for_byte(runs, tmp_path):
+    look = make_look({"width_mm": 70, "dpi": 100, "landslides": "none"})
+    files = publication.write_figure("zones", runs, look, tmp_path, ["png", "svg", "pdf", "tiff"])
+    before = {path.name: path.read_bytes() for path in files}
+    again = publication.rebuild(tmp_path / "zones.json", tmp_path / "again")
+    assert {path.name: path.read_bytes() for path in again} == before
+    told = json.loads((tmp_path / "zones.json").read_text())
+    run = told["runs"][0]
+    assert (run["protocol"], run["seed"], run["split_seed"]) == ("honest", 1, 1)
+    assert run["grid"]["shape"] == [90, 70]
+    assert set(run["data"]) == {"zones.tif"}
+    assert told["options"]["width_mm"] == 70
+    assert {"matplotlib", "cartopy", "python"} <= set(told["versions"])
+    assert told["files"]["zones.pdf"] == publication.sha256(tmp_path / "zones.pdf")
+
+
+def test_data_that_changed_is_told(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "moved", seed=5)
+    publication.write_figure("roc", [run], Look(dpi=60), tmp_path)
+    (run.path / "metrics.json").write_text((run.path / "metrics.json").read_text() + "\n")
+    with pytest.raises(RunError, match=r"other data: .*metrics\.json changed since"):
+        publication.rebuild(tmp_path / "roc.json")
+    assert publication.rebuild(tmp_path / "roc.json", changes={"width_mm": 60}, anyway=True)
+    with Image.open(tmp_path / "roc.png") as image:
+        assert image.width == int(60 / 25.4 * 60)
+
+
+def test_a_file_that_is_no_figure_of_ours_is_told(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(RunError, match="not the JSON that `lsm figures` writes"):
+        publication.rebuild(tmp_path / "x.json")
+
+
+def test_the_command_draws_tells_what_is_left_out_and_rebuilds(runs, tmp_path):
+    names = [str(run.path) for run in runs]
+    call = CliRunner().invoke(
+        cli.app,
+        ["figures", *names, "--to", str(tmp_path), "--figure", "roc", "--figure", "histogram",
+         "--width-mm", "60", "--dpi", "72", "--format", "svg", "--language", "fr"],
+    )  # fmt: skip
+    assert call.exit_code == 0, call.output
+    assert "Taux de faux positifs" in (tmp_path / "roc.svg").read_text()
+    before = (tmp_path / "roc.svg").read_bytes()
+    (tmp_path / "roc.svg").unlink()
+    call = CliRunner().invoke(cli.app, ["figures", "--rebuild", str(tmp_path / "roc.json")])
+    assert call.exit_code == 0, call.output
+    assert (tmp_path / "roc.svg").read_bytes() == before
+    call = CliRunner().invoke(cli.app, ["figures", *names])
+    assert isinstance(call.exception, RecipeError)
+
+
+def test_check_letters_sees_titles(runs):
+    look = Look()
+    with styled(look):
+        figure = publication.draw("roc", runs, look)
+        figure.axes[0].set_title("山")
+        with pytest.raises(RecipeError, match="山"):
+            check_letters(figure, look)
