@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lsm_core.runs import Run, list_runs, read_progress
+from lsm_app.session import remember
+from lsm_core.errors import LsmError
+from lsm_core.runs import ALIVE, Run, read_progress, runs_folder
+
+MOST_RUNS = 2000  # runs kept in memory by name and state
+MOST_LOADED = 24  # runs kept in memory with their numbers, about 2 MB each
 
 
 @dataclass
@@ -64,5 +69,50 @@ def in_words(seconds: float) -> str:
 
 
 def known_runs() -> list[tuple[Run, str]]:
-    """Runs of the workspace with their states, newest first."""
-    return [(run, run.state) for run in reversed(list_runs())]
+    """Runs of the workspace with their states, newest first.
+
+    A run is read once for all visitors, and anew when its status was written anew. These objects
+    are for what is short; ask `loaded` for one whose numbers are wanted.
+    """
+    found = [_known(path) for path in runs_folder().glob("*/status.json")]
+    known = sorted((run for run in found if run), key=lambda run: (run[2], run[0].id), reverse=True)
+    return [(run, run.state if state in ALIVE else state) for run, state, _ in known]
+
+
+def _known(path: Path) -> tuple[Run, str, str] | None:
+    """A run, its state and when it was made, as its status says; None of what is not a run."""
+    try:
+        key = ("run", str(path), path.stat().st_mtime_ns)
+        return remember(key, lambda: _read(path.parent), "runs", MOST_RUNS)
+    except OSError:  # deleted between two looks
+        return None
+
+
+def _read(folder: Path) -> tuple[Run, str, str] | None:
+    if not (folder / "recipe.json").is_file():
+        return None
+    run = Run(folder.resolve())
+    status = run.status
+    return run, status["state"], status["created"]
+
+
+def loaded(run: Run) -> Run:
+    """The same run, its numbers read once for all visitors; the last few are kept in memory."""
+    changed = [_changed(run.path / name) for name in ("metrics.json", "scores.parquet")]
+    return remember(
+        ("loaded", str(run.path), *changed), lambda: Run(run.path), "loaded", MOST_LOADED
+    )
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def places_of(run: Run) -> str | None:
+    """The fingerprint of a run's test places; None of a folder that somebody emptied by hand."""
+    path = run.path / "metrics.json"
+    try:
+        key = ("places", str(path), path.stat().st_mtime_ns)
+        return remember(key, lambda: str(Run(run.path).metrics["test_places"]), "runs", MOST_RUNS)
+    except (LsmError, OSError):
+        return None

@@ -6,10 +6,15 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+import param
+from bokeh.themes import Theme
 
 from lsm_app.session import ICONS, KEPT, Session, said, served
 from lsm_core.errors import LsmError
 
+# Named here, the look of a plot stays as the core's figures made it: else the browser paints it anew
+# and tells the server of every axis.
+PLOTS = ("Plot", "Figure", "Axis", "Grid", "Legend", "Title", "ColorBar", "BaseColorBar")
 BROKEN = "This page could not be built: an error of the program, written to the server's log."
 
 
@@ -41,6 +46,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         if event.new is not None:
             session.page = list(pages)[event.new[0] if isinstance(event.new, tuple) else event.new]
 
+    if pn.state.curdoc:
+        pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in PLOTS}})
     if pn.state.location:
         pn.state.location.sync(session, KEPT)
     session.param.watch(show, "page")
@@ -58,8 +65,10 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         sidebar_width=190,
         sidebar_open=not telephone,
         theme_toggle=False,
-        busy_indicator="linear",
+        busy_indicator=None,  # it would show that anybody's session is busy
     )
+    with param.edit_constant(whole):
+        whole.busy = False  # no longer follows the server's, which is all sessions'
     if telephone:  # there the menu covers the page: shut it after a choice
         session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
     return whole

@@ -1,14 +1,18 @@
 """How the parts of a page lie: headings, notes, plots beside each other, tabs filled late."""
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
 import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
+from panel.io.state import set_curdoc
 
-from lsm_app.session import said
+from lsm_app.session import said, served
 from lsm_core.errors import LsmError
 
 ONE = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
@@ -54,3 +58,59 @@ def tabs(parts: Mapping[str, Callable[[], Any]]) -> pn.Tabs:
     whole.param.watch(fill, "active")
     fill()
     return whole
+
+
+BROKEN = "This part could not be made: an error of the program, written to the server's log."
+LONGEST = 60.0  # seconds the server may take to put one part on the page
+
+
+class InTurn:
+    """Parts of a page made one after the other, so that the first is seen while the rest is made.
+
+    Served, a part is made in a thread of the visitor's own and then put on the page by the server,
+    which answers others between two parts. Else all are made at once. A new call ends an older one.
+    """
+
+    def __init__(self, box: pn.Column) -> None:
+        self.box = box
+        self._calls = 0
+
+    def __call__(self, parts: Sequence[Callable[[], Any]]) -> None:
+        """Clear the box and fill it; a part that is None only did something."""
+        self._calls += 1
+        if served():
+            self.box[:] = [
+                pmui.LinearProgress(variant="indeterminate", sizing_mode="stretch_width")
+            ]
+            told = (pn.state.curdoc, self._calls, parts)
+            threading.Thread(target=self._work, args=told, daemon=True).start()
+            return
+        self.box.clear()
+        for make in parts:
+            self._put(or_words(make), self._calls, False, threading.Event())
+
+    def _work(self, doc: Any, call: int, parts: Sequence[Callable[[], Any]]) -> None:
+        with set_curdoc(doc):
+            for i, make in enumerate(parts):
+                if call != self._calls or not served():  # something newer, or the visitor has gone
+                    return
+                try:
+                    part = or_words(make)
+                except Exception:
+                    logging.getLogger(__name__).exception("a part of the page")
+                    part = pmui.Alert(object=BROKEN, severity="error")
+                there = threading.Event()
+                pn.state.execute(
+                    partial(self._put, part, call, i + 1 < len(parts), there), schedule=True
+                )
+                there.wait(LONGEST)
+
+    def _put(self, part: Any, call: int, more: bool, there: threading.Event) -> None:
+        """The part takes the place of the bar that says that more comes, or stands before it."""
+        try:
+            if call == self._calls:
+                kept = [one for one in self.box if not isinstance(one, pmui.LinearProgress)]
+                bar = [one for one in self.box if one not in kept] if more else []
+                self.box[:] = [*kept, *([] if part is None else [part]), *bar]
+        finally:
+            there.set()

@@ -13,6 +13,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.io.callbacks import PeriodicCallback
 
 from lsm_core.errors import LsmError
 
@@ -35,10 +36,24 @@ class Session(param.Parameterized):
 
     page = param.Selector(default="Compare", objects=list(ICONS))
     area = param.String(default="", doc="name of a built study area")
+    look = param.String(default="Map", doc="part of the study area page that is looked at")
+    factor = param.String(default="", doc="layer of the study area on its map")
+    at = param.String(default="", doc="the cell whose values are told: [x, y]")
     runs = param.List(default=[], item_type=str, doc="ids of the runs compared")
     run = param.String(default="", doc="id of the run whose training is looked at")
+    recipe = param.String(default="lsgh_net", doc="what a new run starts from: see `recipes`")
+    changes = param.List(default=[], item_type=str, doc="to that recipe, as key=value")
+    part = param.String(default="", doc="of the training page: New run, Runs or Search")
     shown = param.Integer(default=0, doc="how often a page was put on the screen")
     radius = param.Number(default=0.0, bounds=(0, None), doc="of the heat, metres; 0: not chosen")
+    soft = param.Boolean(default=True, doc="whether soft samples are drawn from heat")
+    heat = param.Dict(default={}, doc="settings of samples.heatmap, but for its diameter")
+    sizes = param.List(default=[13], item_type=int, doc="of windows, cells across")
+    negatives = param.Dict(default={"strategy": "random"}, doc="settings of samples.negatives")
+    ratio = param.Number(default=1.0, bounds=(0, None), doc="negatives per landslide")
+    protocol = param.Selector(default="honest", objects=["honest", "paper"])
+    split = param.Dict(default={}, doc="settings of split; none: the usual ones")
+    layers = param.List(default=["heat", "landslides", "windows"], doc="on the map of places")
 
 
 KEPT = [name for name in Session.param if name not in ("name", "shown")]  # in the address
@@ -47,20 +62,35 @@ KEPT = [name for name in Session.param if name not in ("name", "shown")]  # in t
 # ------------------------------------------------------------------------------- shared readers
 
 _lock = threading.Lock()
+_turns: dict[Any, threading.Lock] = {}  # of what is being made now
 
 
-def remember(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """`make()`, or what it gave last time for this key; shared by all visitors, the oldest go."""
+def remember(
+    key: tuple[Any, ...], make: Callable[[], Any], shelf: str = "", most: int | None = None
+) -> Any:
+    """`make()`, or what it gave last time for this key; shared by all visitors, the oldest go.
+
+    Of visitors who ask at once for the same, one makes it and the others wait. A `shelf` keeps
+    `most` things (`MOST_KEPT`) of its own, so that what is light does not drive out what is heavy.
+    """
     with _lock:
-        kept: OrderedDict[tuple[Any, ...], Any] = pn.state.cache.setdefault("lsm", OrderedDict())
+        kept: OrderedDict[tuple[Any, ...], Any] = pn.state.cache.setdefault(
+            f"lsm {shelf}", OrderedDict()
+        )
         if key in kept:
             kept.move_to_end(key)
             return kept[key]
-    value = make()
-    with _lock:
-        kept[key] = value
-        while len(kept) > MOST_KEPT:
-            kept.popitem(last=False)
+        turn = _turns.setdefault((shelf, key), threading.Lock())
+    with turn:
+        with _lock:
+            if key in kept:
+                return kept[key]
+        value = make()
+        with _lock:
+            kept[key] = value
+            _turns.pop((shelf, key), None)
+            while len(kept) > (most or MOST_KEPT):
+                kept.popitem(last=False)
     return value
 
 
@@ -126,8 +156,11 @@ def poll(session: Session, look: Callable[[], None], period: int = 1000) -> None
 
     def begin(_: Any) -> None:
         look()
-        if not begun:
-            begun.append(pn.state.add_periodic_callback(look, period=period))
+        if not begun:  # in the background: a busy session shows in the pages of all others
+            again = PeriodicCallback(callback=look, period=period, background=True)
+            begun.append(again)
+            again.start()
+            pn.state.on_session_destroyed(lambda _: again.stop())
 
     if served():
         session.param.watch(begin, "shown")

@@ -5,7 +5,7 @@ sentence that says why.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from typing import Any
@@ -15,8 +15,8 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from lsm_app.following import Follower, known_runs
-from lsm_app.layout import beside, heading, note, or_words, tabs
+from lsm_app.following import Follower, known_runs, loaded, places_of
+from lsm_app.layout import InTurn, beside, heading, note, or_words, tabs
 from lsm_app.map_view import linked_maps
 from lsm_app.session import Newest, Session, html_table, poll, purpose, said
 from lsm_app.why import Why
@@ -103,12 +103,12 @@ def page(session: Session) -> pn.Column:
 
     def draw(*_: Any) -> None:
         choice.value = list(session.runs)
-        picked = [run for run, _ in known_runs() if run.id in session.runs]
+        picked = [loaded(run) for run, _ in known_runs() if run.id in session.runs]
         picked.sort(key=lambda run: session.runs.index(run.id))
-        content[:] = [] if picked else [nothing_yet(bool(choice.options))]
-        for part in comparison(picked, turn) if picked else ():
-            content.append(part)  # the scores are read while the maps are drawn
+        nothing = partial(nothing_yet, bool(choice.options))
+        in_turn(comparison(picked, turn) if picked else [nothing])
 
+    in_turn = InTurn(content)
     newest = Newest(draw)
     session.param.watch(newest, "runs")
     choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
@@ -139,19 +139,12 @@ def chosen(wanted: Sequence[str], done: Sequence[Run], fresh: set[str]) -> list[
     kept = [i for i in wanted if i in by_id]
     if not kept:
         return [run.id for run in _alike(done[0], done)][:AT_FIRST] if done else []
-    alike = {run.id for run in _alike(by_id[kept[0]], done)}
+    alike = {run.id for run in _alike(by_id[kept[0]], done)} if fresh else set()
     return kept + [run.id for run in done if run.id in fresh & alike and run.id not in kept]
 
 
 def _alike(first: Run, runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if _places(run) == _places(first) or run is first]
-
-
-def _places(run: Run) -> str | None:
-    try:
-        return str(run.metrics["test_places"])
-    except LsmError:  # a folder somebody emptied by hand is like no other run
-        return None
+    return [run for run in runs if run is first or places_of(run) == places_of(first)]
 
 
 # ------------------------------------------------------------------------------------ live strip
@@ -193,7 +186,7 @@ def nothing_yet(some: bool) -> pmui.Alert:
 # ------------------------------------------------------------------------------------ comparison
 
 
-def comparison(runs: Sequence[Run], turn: threading.Lock) -> Iterator[Any]:
+def comparison(runs: Sequence[Run], turn: threading.Lock) -> list[Callable[[], Any]]:
     """All there is to see of these runs: one block, or one for each if they do not compare.
 
     Of runs under both protocols, which never share a table, the gap may be asked for.
@@ -201,27 +194,28 @@ def comparison(runs: Sequence[Run], turn: threading.Lock) -> Iterator[Any]:
     try:
         compare(list(runs))
     except LsmError as error:
-        yield said(error)
+        parts: list[Callable[[], Any]] = [partial(said, error)]
         if len({run.recipe.protocol for run in runs}) > 1:
-            yield protocols(runs)
+            parts.append(partial(protocols, runs))
         for run in runs:
-            yield heading(run.id)
-            yield from _block([run], turn)
-        return
-    yield from _block(runs, turn)
+            parts += [partial(heading, run.id), *_block([run], turn)]
+        return parts
+    return _block(runs, turn)
 
 
-def _block(runs: Sequence[Run], turn: threading.Lock) -> Iterator[Any]:
-    parts = [
-        ("Scores", lambda: score_table(runs)),
-        ("Leakage", lambda: leakage(runs)),
-        ("Maps", lambda: maps(runs, Why(turn))),
-        ("Curves", lambda: curves(runs)),
-        ("Spread and classes", lambda: classes(runs)),
-    ]
-    for title, make in parts:
-        yield heading(title)
-        yield or_words(make)
+def _block(runs: Sequence[Run], turn: threading.Lock) -> list[Callable[[], Any]]:
+    parts = {
+        "Scores": lambda: score_table(runs),
+        "Leakage": lambda: leakage(runs),
+        "Maps": lambda: maps(runs, Why(turn)),
+        "Curves": lambda: curves(runs),
+        "Spread and classes": lambda: classes(runs),
+    }
+    return [partial(_titled, title, make) for title, make in parts.items()]
+
+
+def _titled(title: str, make: Callable[[], Any]) -> pn.Column:
+    return pn.Column(heading(title), or_words(make), sizing_mode="stretch_width")
 
 
 def maps(runs: Sequence[Run], why: Why) -> Any:
