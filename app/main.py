@@ -5,7 +5,7 @@ import panel as pn
 from lsm_app.frame import frame
 from lsm_app.session import Session
 
-PAGES = {"Compare": "compare", "Heatmap": "heatmap", "Training": "training"}  # name to module
+PAGES = {"Compare": "compare", "Sampling": "sampling", "Training": "training"}  # name to module
 
 if pn.state.curdoc:
     pn.extension()

@@ -1,6 +1,6 @@
 """What one visitor has chosen, what visitors share, and the small parts every page is made of.
 
-The choice lives in the address (`?page=Heatmap&area=...`), so that a view can be kept and sent.
+The choice lives in the address (`?page=Sampling&area=...`), so that a view can be kept and sent.
 Shared readers hold only what never changes once written, and only the last few of it.
 """
 

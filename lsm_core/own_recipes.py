@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lsm_core.errors import RecipeError
-from lsm_core.recipe import Recipe, make_recipe, read_settings, save_recipe
+from lsm_core.recipe import Recipe, load_recipe, make_recipe, save_recipe
 from lsm_core.workspace import workspace
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
@@ -23,6 +23,18 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 def own_recipes() -> dict[str, Path]:
     """Recipes kept in the workspace, by name."""
     return {path.stem: path for path in sorted((workspace() / "recipes").glob("*.yaml"))}
+
+
+def replaced(recipe: Recipe, chosen: Mapping[str, Any]) -> Recipe:
+    """The recipe with some settings replaced: dotted keys and their values, as in `keep_recipe`.
+
+    Raises
+    ------
+    RecipeError : a setting that does not exist or does not go with the others.
+    """
+    texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
+    name = str(chosen.get("name", recipe.name))
+    return make_recipe(recipe.model_dump(mode="json"), texts, where=name)
 
 
 def keep_recipe(name: str, base: Path, chosen: Mapping[str, Any]) -> tuple[Recipe, Path]:
@@ -45,11 +57,9 @@ def keep_recipe(name: str, base: Path, chosen: Mapping[str, Any]) -> tuple[Recip
             f"a recipe cannot be called {name!r}: give it small letters, digits, - and _, such as "
             "my_study"
         )
-    settings = read_settings(base)
-    own_title = {} if settings.get("name") == name else {"title": name}
-    changes = {"name": name} | own_title | dict(chosen)
-    texts = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    recipe = make_recipe(settings, texts, where=name)
+    begun = load_recipe(base)
+    own_title = {} if begun.name == name else {"title": name}
+    recipe = replaced(begun, {"name": name} | own_title | dict(chosen))
     path = workspace() / "recipes" / f"{name}.yaml"
     part = path.with_name(f".{name}.{uuid.uuid4().hex[:8]}")
     try:

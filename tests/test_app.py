@@ -11,16 +11,14 @@ import numpy as np
 import panel as pn
 import pytest
 import rasterio
-import xarray as xr
 from bokeh.plotting import figure
 from test_figures import GRID, make_area, make_run
 
 from lsm_app import frame, main, map_view, session
 from lsm_app.following import Follower, known_runs
 from lsm_app.ground import _halvings, _lit, ground_of, open_area
-from lsm_app.pages import compare, heatmap, training
+from lsm_app.pages import compare, training
 from lsm_core import runs
-from lsm_core.sampling import gaussian_heatmap
 
 pn.extension()
 
@@ -254,65 +252,6 @@ def test_newest_works_again_after_an_error():
             newest()
 
 
-# ------------------------------------------------------------------------------------- heat
-
-
-def test_recoloured_distances_are_the_heatmap(workspace):
-    """What the slider shows is the core's heat, to a step of the colours."""
-    ground, widest = ground_of(workspace / "areas" / "valley"), 600.0
-    levels = np.flipud(heatmap.distances(ground, widest)).astype(float)
-    for radius in (105.0, 195.0, 600.0):
-        heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, radius).values
-        shown = 10.0 ** -((levels * widest / (heatmap.LEVELS - 1) / radius) ** 2)
-        shown[shown < 0.0999] = 0
-        edge = np.abs(levels * widest / (heatmap.LEVELS - 1) - radius) < 1
-        assert np.abs(shown - heat)[~edge].max() < 0.02
-        assert edge.mean() < 0.02
-        colours = heatmap.palette(radius, widest)
-        clear = colours.index(heatmap.CLEAR) if heatmap.CLEAR in colours else len(colours)
-        assert clear == int(radius / widest * (heatmap.LEVELS - 1)) + 1
-
-
-def test_a_level_has_the_colour_of_its_heat():
-    colours = heatmap.palette(300.0, 600.0)
-    assert colours[0] == heatmap.COLOURS[255]
-    assert colours[256] == heatmap.COLOURS[round(255 * 10 ** -((256 * 600 / 1023 / 300) ** 2))]
-
-
-def test_warm_cells_are_counted_in_fifths(workspace):
-    ground = ground_of(workspace / "areas" / "valley")
-    warmth = heatmap.warmth_of(ground, 90.0, 0.3)
-    heat = gaussian_heatmap(np.column_stack([ground.x, ground.y]), GRID, 90.0).values
-    assert warmth.warm == (heat > 0).sum() == warmth.table["cells"].sum()
-    top = heat >= np.float32(0.8)
-    assert warmth.table["cells"][4] == top.sum()
-    assert warmth.table["without landslide"][4] == (top & ground.free).sum() < top.sum()
-    assert warmth.table["samples drawn"].tolist() == [0, 12, 12, 12, 0]
-
-
-def test_fifths_are_closed_on_the_left(workspace, monkeypatch):
-    ground = ground_of(workspace / "areas" / "valley")
-    heat = np.zeros(GRID.shape, "float32")
-    heat[0, :5] = 0.1, 0.2, 0.4, 0.6, 0.8
-    made = xr.DataArray(heat, dims=("y", "x"))
-    monkeypatch.setattr(heatmap, "gaussian_heatmap", lambda *_: made)
-    assert heatmap.warmth_of(ground, 90.0, 0.3).table["cells"].tolist() == [1] * 5
-
-
-def test_the_heat_page_follows_its_session(workspace):
-    visitor = session.Session(area="valley", radius=195.0)
-    page = heatmap.page(visitor)
-    assert "diameter **13 cells** of 30 m" in texts(page)
-    nineteen = next(b for b in page.select() if getattr(b, "label", "") == "19 cells")
-    nineteen.clicks += 1
-    assert visitor.radius == 285
-    assert "diameter **19 cells**" in texts(page)
-
-
-def test_an_area_that_is_not_there_is_said(workspace):
-    assert "no study area in" in texts(heatmap.page(session.Session(area="atlantis")))
-
-
 # ------------------------------------------------------------------------------------ pages
 
 
@@ -354,7 +293,7 @@ def test_the_stop_button_stops_the_run(workspace, tmp_path, monkeypatch):
 def test_the_menu_changes_the_page(workspace):
     visitor = session.Session()
     whole = frame.frame(main.PAGES, visitor)
-    whole.sidebar[0].active = 2
+    whole.sidebar[0].active = list(main.PAGES).index("Training")
     assert visitor.page == "Training"
     assert "Follow the runs" in texts(whole.main[-1])
 

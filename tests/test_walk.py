@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from test_figures import finish_run, make_area, make_run
 
-from lsm_app import session
-from lsm_app.pages import heatmap
+from lsm_app import heat_view, session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = {"127.0.0.1", "localhost"}
@@ -40,7 +39,7 @@ MAPS = f"""{MODELS}.filter(m => m.type === 'Figure')
   .map(m => [m.x_range.start, m.x_range.end])"""
 CELLS = f"""{MODELS}.filter(m => m.type === 'GlyphRenderer' && m.glyph.type === 'Image')
   .map(m => [m.data_source.data.dw[0], m.data_source.data.dh[0]])"""
-CLEAR = f"""{MODELS}.filter(m => m.palette && m.palette.length === {heatmap.LEVELS})
+CLEAR = f"""{MODELS}.filter(m => m.palette && m.palette.length === {heat_view.LEVELS})
   .map(m => m.palette.filter(colour => String(colour).startsWith('rgba')).length)"""
 TELEPHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36"
 
@@ -164,12 +163,12 @@ def _wait(page, of, until):
 
 
 def test_the_radius_recolours_the_heat_and_a_failure_is_said(browser, address, workspace):
-    with looking(browser, f"{address}?page=Heatmap&area=valley&radius=195") as page:
+    with looking(browser, f"{address}?page=Sampling&area=valley&radius=195") as page:
         page.get_by_text("soft samples.", exact=False).wait_for()
         _wait(page, CLEAR, "mappers => mappers.length === 1")
         page.locator("input[type=range]").first.press("ArrowRight")
         page.get_by_text("14 cells", exact=True).wait_for()
-        expected = heatmap.palette(210.0, 600.0).count(heatmap.CLEAR)
+        expected = heat_view.palette(210.0, 600.0).count(heat_view.CLEAR)
         assert page.evaluate(CLEAR) == [expected]
         page.wait_for_function("location.search.includes('radius=210')")
         page.get_by_text("Training", exact=True).click()
@@ -181,7 +180,7 @@ def test_a_telephone_shows_the_page_and_not_the_menu(browser, address):
     screen = {"viewport": {"width": 390, "height": 844}, "user_agent": TELEPHONE}
     with looking(browser, f"{address}?page=Training", **screen) as page:
         page.get_by_text("All runs, newest first").wait_for()
-        assert page.get_by_text("Heatmap", exact=True).count() == 0
+        assert page.get_by_text("Sampling", exact=True).count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -190,7 +189,7 @@ def test_screenshots(browser, workspace):
     folder = Path(os.environ["LSM_SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
     with served(os.environ.get("LSM_WORKSPACE", workspace)) as address:
-        for name, height in {"Compare": 1500, "Heatmap": 800, "Training": 800}.items():
+        for name, height in {"Compare": 1500, "Sampling": 1100, "Training": 800}.items():
             screen = {"viewport": {"width": 1280, "height": height}}
             with looking(browser, f"{address}?page={name}", **screen) as page:
                 page.locator(".bk-Canvas").first.wait_for()

@@ -1,0 +1,110 @@
+"""Where a page keeps what was chosen: as a recipe of the workspace, which begins with another."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from lsm_app.layout import heading, note
+from lsm_app.session import Session, remember, said
+from lsm_core.catalog import did_you_mean, shipped
+from lsm_core.errors import LsmError, RecipeError
+from lsm_core.own_recipes import keep_recipe, own_recipes
+from lsm_core.recipe import Recipe, load_recipe
+
+KEEP = (
+    "A kept recipe holds every setting: what is chosen on this page, and all else from the recipe "
+    "it begins with. The Training page lists it; `lsm run` takes its file. Keep under the same "
+    "name on the pages Factors and Sampling, and one recipe holds both."
+)
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe: of the workspace, else one that comes with the program."""
+    found = own_recipes().get(name) or shipped("recipes") / f"{name}.yaml"
+    if name not in (*own_recipes(), *_shipped()):
+        known = [*own_recipes(), *_shipped()]
+        raise RecipeError(f"there is no recipe {name!r}: {did_you_mean(name, known)}")
+    return found
+
+
+def recipes_of_places() -> dict[str, str]:
+    """Words to name: recipes whose places are cells, those of the workspace first."""
+    own = {f"{name} (kept here)": name for name in own_recipes()}
+    return own | {title: name for name, title in _shipped().items() if name not in own.values()}
+
+
+def _shipped() -> dict[str, str]:
+    """Name to words of the recipes that come with the program and whose places are cells."""
+    return remember(("recipes of places",), _read_shipped)
+
+
+def _read_shipped() -> dict[str, str]:
+    found = {}
+    for path in sorted(shipped("recipes").glob("*.yaml")):
+        recipe = load_recipe(path)
+        if not (recipe.by_chips or recipe.transfer or recipe.inventory):
+            found[path.stem] = f"{recipe.title or recipe.name} ({path.stem})"
+    return found
+
+
+class RecipeBox:
+    """Which recipe to begin with, under what name to keep it, and the button that does.
+
+    `chosen` gives the page's settings by dotted keys; `session.recipe` is the recipe begun with.
+    """
+
+    def __init__(self, session: Session, chosen: Callable[[Recipe], dict[str, Any]]) -> None:
+        self.session, self.chosen = session, chosen
+        self.base = pmui.Select(label="Recipe to begin with", width=300)
+        self.name = pmui.TextInput(label="Keep as", width=200)
+        self.button = pmui.Button(label="Keep as a recipe", variant="contained")
+        self.words = pn.Column(sizing_mode="stretch_width")
+        self._fill()
+        self.base.param.watch(self._begin, "value")
+        self.watcher = session.param.watch(self._fill, "recipe")
+        self.button.on_click(self.keep)
+        row = pn.FlexBox(self.base, self.name, self.button, align_items="center", gap="12px")
+        self.view = pn.Column(
+            heading("Keep these choices"), row, self.words, note(KEEP), sizing_mode="stretch_width"
+        )
+
+    def recipe(self) -> Recipe:
+        """The recipe begun with, as it is."""
+        return load_recipe(recipe_path(self.session.recipe))
+
+    def keep(self, *_: Any) -> None:
+        """Write the recipe; say where it lies, or why not."""
+        try:
+            base = recipe_path(self.session.recipe)
+            recipe, path = keep_recipe(self.name.value.strip(), base, self.chosen(self.recipe()))
+        except LsmError as error:
+            self.words[:] = [said(error)]
+            return
+        self.session.recipe = recipe.name
+        self._fill()
+        self.words[:] = [_kept(recipe, path)]
+
+    def close(self) -> None:
+        """Follow the session no longer."""
+        self.session.param.unwatch(self.watcher)
+
+    def _fill(self, *_: Any) -> None:
+        name = self.session.recipe
+        self.base.options = recipes_of_places()
+        if name in self.base.options.values():
+            self.base.value = name
+        self.name.value = name if name in own_recipes() else f"my_{name}"
+
+    def _begin(self, event: Any) -> None:
+        if event.new:
+            self.session.recipe = event.new
+
+
+def _kept(recipe: Recipe, path: Path) -> pmui.Alert:
+    words = f"Kept as **{escape(recipe.name)}** in {escape(str(path))}. "
+    words += f"It is under the {recipe.protocol} protocol, model {escape(recipe.model.name)}."
+    return pmui.Alert(object=words, severity="success", margin=(5, 10))
