@@ -21,7 +21,6 @@ MOST_KEPT = 6  # shared readers kept in memory
 ICONS = {  # of the pages, in the menu's order
     "Study area": "terrain",
     "Factors": "tune",
-    "Heatmap": "blur_on",
     "Sampling": "blur_on",
     "Training": "model_training",
     "Compare": "compare_arrows",

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from test_figures import GRID, make_area
 
-from lsm_app import heat_view, places_view
+from lsm_app import drawn_places, heat_view, places_view
 from lsm_app.ground import ground_of
 from lsm_app.pages import sampling
 from lsm_app.places_view import PlacesLayer
@@ -150,7 +150,7 @@ def test_the_map_shows_the_places_a_run_would_have(workspace, ground):
     session = visitor()
     ds = open_area(area_path("valley"))
     base = load_recipe(sampling.recipe_path("lsgh_net"))
-    recipe = sampling.recipe_under(session, base, 30.0, "paper")
+    recipe = drawn_places.recipe_under(session, base, 30.0, "paper")
     samples, test_ground, _ = draw_places(ds, recipe)
     plot = heat_view.heat_figure(ground, heat_view.colour_mapper(90.0, 600.0), 600.0)
     layer = PlacesLayer(plot, ground, [3, 0, 0])
@@ -259,14 +259,16 @@ def test_what_is_chosen_is_kept_as_a_recipe(workspace):
     assert (kept.input.form, kept.input.sizes, kept.window) == ("window", (3, 5), 5)
     assert (kept.protocol, kept.method, kept.split.seed) == ("paper", "stratified", 4)
     assert session.recipe == "my_places"
-    shown = sampling.recipe_under(session, load_recipe(own_recipes()["my_places"]), 30.0, "paper")
+    shown = drawn_places.recipe_under(
+        session, load_recipe(own_recipes()["my_places"]), 30.0, "paper"
+    )
     assert shown == replaced(kept, {"name": "my_places"})  # what is looked at is what would run
 
 
 def test_recipes_of_tables_keep_their_form(workspace):
     session = visitor(recipe="random_forest", soft=False)
     base = load_recipe(sampling.recipe_path("random_forest"))
-    made = replaced(base, sampling.chosen(session, base, 30.0))
+    made = replaced(base, drawn_places.chosen(session, base, 30.0))
     assert (made.input.form, made.window, made.samples.heatmap) == ("table", 1, None)
 
 
