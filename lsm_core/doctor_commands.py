@@ -64,7 +64,7 @@ def _expected(
 
     if area or recipe:
         names = [recipe] if recipe else PUBLISHED
-        return [probe.forecast(recipe_of(name, area, changes)) for name in names]
+        return [probe.expected(recipe_of(name, area, changes)) for name in names]
     return [
         {"model": name, "words": probe.pace_in_words(name, pace)} | pace._asdict()
         for name, pace in probe.usual_paces().items()

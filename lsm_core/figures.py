@@ -309,6 +309,27 @@ def learning_of(
     )
 
 
+def validation_of(events: Sequence[Mapping[str, Any]], title: str = "") -> hv.Overlay | None:
+    """Precision by recall on the validation places: of the last epoch, and of the best by AP.
+
+    `events` of a `progress.jsonl`; None where no epoch tells its precision. Both curves are told at
+    21 recalls: a sketch for who looks on.
+    """
+    told = [e for e in events if e.get("event") == "epoch" and e.get("val_precision")]
+    if not told:
+        return None
+    best = max(told, key=lambda event: event["val_average_precision"])
+    lines = []
+    for i, (event, name) in enumerate(((best, "best"), (told[-1], "last"))):
+        precision = event["val_precision"]
+        recall = np.linspace(0, 1, len(precision))
+        label = f"{name}: epoch {event['epoch']}, AP {event['val_average_precision']:.3f}"
+        line = hv.Curve((recall, precision), "recall", "precision", label=label)
+        lines.append(line.opts(**line_style(i), interpolation="steps-pre", backend="bokeh"))
+    ends = {"xlim": (0, 1), "ylim": (0, 1.02), "legend_position": "top", "height": 300}
+    return hv.Overlay(lines).opts(title=title, **(frame() | ends), backend="bokeh")
+
+
 # ---------------------------------------------------------------------------------------- pages
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import filelock
 
+from lsm_core.device import processors
 from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import Recipe
 from lsm_core.run_files import read_json, write_json
@@ -149,6 +150,23 @@ def devices() -> list[str]:
         return ["cpu"]
     names = visible.split(",") if visible else map(str, range(len(list(folder.iterdir())) or 1))
     return [*(f"gpu{name.strip()}" for name in names), "cpu"]
+
+
+def device_in_words(name: str) -> str:
+    """One of `devices()` for people; no library is loaded to tell.
+
+    >>> device_in_words("cpu").startswith("processor (CPU), ")
+    True
+    """
+    if name == "cpu":
+        return f"processor (CPU), {processors()} cores"
+    told = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    number = name.removeprefix("gpu")
+    if not number.isdigit() or int(number) >= len(told):
+        return f"GPU {number}"
+    lines = told[int(number)].read_text(encoding="utf-8").splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("Model"))
+    return f"GPU {number}: {next(models, 'NVIDIA')}"
 
 
 def device_of(run: Run) -> str | None:

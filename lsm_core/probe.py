@@ -4,6 +4,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from lsm_core import device, experiment, map_forecast, models, prediction
@@ -11,7 +12,9 @@ from lsm_core.errors import RecipeError
 from lsm_core.fitting import options_of
 from lsm_core.map_forecast import duration, median_seconds
 from lsm_core.recipe import Recipe
+from lsm_core.report import plan_in_words
 from lsm_core.sections import Training
+from lsm_core.study_area import is_units
 
 # The networks of the published recipes, on 14 factors: what they see, options, batch.
 USUAL: dict[str, tuple[tuple[int, int, int], dict[str, Any], int]] = {
@@ -42,7 +45,29 @@ def usual_paces() -> dict[str, Pace]:
     return paces
 
 
-def forecast(recipe: Recipe) -> dict[str, Any]:
+def expected(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe would train on and about how long it would take, in `words`.
+
+    Of a network that learns from places the words of `forecast` stand behind; of any other model
+    nothing is timed. Errors as of `forecast`, but none for such a model.
+    """
+    card = models.card(recipe.model.name)
+    plan = experiment.plan_run(recipe)
+    told = plan_in_words(recipe, plan.counts, units=is_units(plan.ds)).splitlines()
+    found: dict[str, Any] = {"recipe": recipe.name, "model": card.name}
+    if card.framework == "keras" and not card.trainer:
+        found = forecast(recipe, plan)
+    elif card.framework == "keras":
+        found["words"] = f"{card.title} is trained in a way of its own: its first epoch tells"
+    else:
+        found["words"] = f"{card.title} is fitted in one go, in seconds or minutes"
+    held = psutil.Process().memory_info().rss / 1e9
+    found["gigabytes"] = 1.5 * held
+    found["words"] = f"{'; '.join(told)}; {found['words']}; about {1.5 * held:.1f} GB of memory."
+    return found
+
+
+def forecast(recipe: Recipe, plan: experiment.Plan | None = None) -> dict[str, Any]:
     """How long a recipe would take on its area: its places are drawn, its network is tried out.
 
     Returns
@@ -60,7 +85,7 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
     if card.framework != "keras" or card.trainer:
         why = "is no network" if card.framework != "keras" else "is trained in a way of its own"
         raise RecipeError(f"{card.name} {why}: only networks that learn from places can be tried")
-    plan = experiment.plan_run(recipe)
+    plan = plan or experiment.plan_run(recipe)
     settings, split = recipe.training, plan.samples["split"].value_counts()
     checked = int(split.get("validation", 0))
     train = plan.samples[plan.samples["split"] == "train"]

@@ -293,7 +293,8 @@ def _in_words(error: ValidationError) -> str:
         return f"{place} is not a setting; {near(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{place} is missing"
-    got = f" (got {first['input']!r})" if place else ""
+    whole = isinstance(first["input"], Mapping)  # a section that does not go together
+    got = f" (got {first['input']!r})" if place and not whole else ""
     return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}"
 
 

@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from lsm_core import own_code
 from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
-from lsm_core.metrics import average_precision
+from lsm_core.metrics import average_precision, pr_curve
 
 Gather = Callable[[NDArray[np.intp]], NDArray[Any]]
 Report = Callable[[dict[str, Any]], None]
 Ask = Callable[[], bool]
 
 NEWS_EVERY = 0.25  # seconds between two pieces of news within an epoch
+RECALLS = np.linspace(0, 1, 21)  # at which the precision of an epoch is told
 TINY = 1e-7  # keeps a logarithm finite, as Keras does
 
 
@@ -143,7 +144,8 @@ def fit(
     settings : epochs, batch, learning_rate, optimizer ("adam" or "sgd"), patience, loss ("mse",
         "binary_crossentropy" or "focal"). The size of a batch is in the feed already.
     on_progress : gets {"event": "epoch", epoch, epochs, loss, val_loss, val_accuracy,
-        val_average_precision, seconds (of the epoch), eta (seconds, at most)} after each epoch, and
+        val_average_precision, val_precision (at recall `RECALLS`), seconds (of the epoch), eta
+        (seconds, at most)} after each epoch, and
         {"event": "batch", epoch, epochs, batch, batches, loss, eta} at most four times a second.
     should_stop : is asked after every batch. A stop ends training there; the epoch under way is
         not counted. Before the first epoch is over, the weights are those reached.
@@ -179,13 +181,14 @@ def fit(
     try:
         while len(history) < settings.epochs and waited < patience:
             result = _epoch(model, feed, settings, watch, number=len(history) + 1)
+            curve = result.pop("val_precision", None)  # for who looks on, not for the record
             history.append(result)
             rank = _rank(result, settings)
             waited = 0 if rank[0] > best_rank[0] else waited + 1
             if rank > best_rank or settings.patience is None:
                 kept, number = model.get_weights(), result["epoch"]
             best_rank = max(rank, best_rank)
-            watch.tell_epoch(result)
+            watch.tell_epoch(result | {"val_precision": curve})
     except Stopped:
         pass  # the caller knows: it was its own `should_stop`
     if kept is not None:
@@ -220,9 +223,7 @@ def _epoch(
     return {"epoch": number, "loss": total / seen, **checked, "seconds": time.monotonic() - started}
 
 
-def _validate(
-    model: Any, batches: Batches, settings: Settings, watch: "_Watch"
-) -> dict[str, float]:
+def _validate(model: Any, batches: Batches, settings: Settings, watch: "_Watch") -> dict[str, Any]:
     """Loss on targets, accuracy and average precision on hard labels, from one pass."""
     scores = []
     for i in range(len(batches)):
@@ -239,7 +240,16 @@ def _validate(
         "val_loss": loss,
         "val_accuracy": float(np.mean((score[hard] >= 0.5) == (label[hard] == 1))),
         "val_average_precision": average_precision(label[hard], score[hard]),
+        "val_precision": _precision_by_recall(label[hard], score[hard]),
     }
+
+
+def _precision_by_recall(label: NDArray[Any], score: NDArray[np.float64]) -> list[float]:
+    """Precision at the highest threshold that reaches each of `RECALLS`."""
+    curve = pr_curve(label, score)
+    # recall 0 is reached by no place at all, of which precision says nothing
+    first = np.maximum(np.searchsorted(curve.recall, RECALLS - TINY), 1)
+    return [round(float(value), 4) for value in curve.precision[first]]
 
 
 def _squared(target: NDArray[Any], score: NDArray[np.float64]) -> float:

@@ -272,11 +272,20 @@ def test_news_of_epochs_hold_everything_a_screen_shows():
     epochs = [n for n in news if n["event"] == "epoch"]
     assert [n["epoch"] for n in epochs] == [1, 2]
     names = {"event", "epoch", "epochs", "loss", "val_loss", "val_accuracy"}
-    names |= {"val_average_precision", "seconds", "eta"}
+    names |= {"val_average_precision", "val_precision", "seconds", "eta"}
     assert set(epochs[0]) == names
     assert epochs[0]["eta"] > 0
     assert epochs[1]["eta"] == 0
-    assert set(history[0]) == names - {"event", "epochs", "eta"} | {"kept"}
+    assert set(history[0]) == names - {"event", "epochs", "eta", "val_precision"} | {"kept"}
+    assert len(epochs[0]["val_precision"]) == len(training.RECALLS)
+
+
+def test_the_precision_of_an_epoch_is_that_of_the_curve():
+    label, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
+    found = training._precision_by_recall(label, score)
+    # half of the landslides are found at 0.9, which is right; all at 0.7, of three two are right
+    assert found[:11] == [1.0] * 11
+    assert found[11:] == [0.6667] * 10
 
 
 def test_news_of_batches_come_at_most_four_times_a_second(monkeypatch):
