@@ -335,7 +335,8 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
         raise RunError("the dashboard is not installed: reinstall lsm-workbench")
     folder = Path(spec.origin).parent
     command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
-    command += ["--address", "127.0.0.1", "--num-threads", "4", "--log-level", "warning", *more]
+    command += ["--address", "127.0.0.1", "--num-threads", "4", "--log-level", "warning"]
+    command += ["--plugins", "lsm_app.exports_route", *more]  # the way to large files
     print(f"the page: http://localhost:{port}/{folder.name}", flush=True)
     return command
 

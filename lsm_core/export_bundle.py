@@ -13,6 +13,8 @@ files; only GeoPackages hold the time they were written.
 """
 
 import json
+import re
+import secrets
 import shlex
 import shutil
 import tempfile
@@ -27,11 +29,12 @@ from lsm_core import publication
 from lsm_core.errors import LsmError, RunError
 from lsm_core.grid import grid_of
 from lsm_core.plot_style import labels_of
-from lsm_core.print_style import Look
+from lsm_core.print_style import Look, arguments_of
 from lsm_core.run_files import write_json, write_shapes, write_text
 from lsm_core.runs import Run, compare, versions
 from lsm_core.safe_tables import csv_of, latex_of
 from lsm_core.study_area import inventory, open_area
+from lsm_core.workspace import workspace
 
 PARTS = ("figures", "maps", "vectors", "tables", "model")
 USUAL = PARTS[:4]
@@ -45,6 +48,7 @@ HIGHER = (
     *("accuracy", "precision", "recall", "specificity", "sensitivity", "f1", "kappa", "miou"),
     *("ap", "auc"),
 )
+MOST_KEPT = 20  # exports in the workspace
 DRAWS = 300  # bootstrap samples of the intervals in the tables
 WORDY = 60  # letters from which a column of words is left out of LaTeX
 
@@ -97,7 +101,7 @@ def write_bundle(
         if "tables" in parts:
             tell("tables")
             _tables(runs, root / "tables", leave_out)
-        command = command_of(runs, to.name, look, parts, figures, formats)
+        command = command_of(arguments_for(runs, to.name, look, parts, figures, formats))
         write_text(root / "README.txt", _readme(runs, root, command, left_out))
         write_json(root / "versions.json", versions())
         write_json(root / "manifest.json", {n: publication.sha256(p) for n, p in _files(root)})
@@ -105,30 +109,25 @@ def write_bundle(
         return _zipped(root, to)
 
 
-def command_of(
+def arguments_for(
     runs: Sequence[Run],
-    name: str,
+    to: Path | str,
     look: Look,
     parts: Sequence[str] | None,
     figures: Sequence[str] | None,
     formats: Sequence[str],
-) -> str:
-    """The command that builds such a zip again."""
-    words = ["lsm", "export", *[run.id for run in runs], "--to", name]
+) -> list[str]:
+    """The words after `lsm` that make such a zip; runs by their ids."""
+    words = ["export", *[run.id for run in runs], "--to", str(to)]
     for option, values in (("--part", parts), ("--figure", figures), ("--format", formats)):
         for value in values or ():
             words += [option, value]
-    plain = Look().model_dump()
-    options = {"width_mm", "height_mm", "dpi", "size", "language", "colours", "landslides"}
-    for key, value in look.model_dump().items():
-        if key in options and value != plain[key]:
-            words += [
-                f"--{key.replace('_', '-')}",
-                f"{value:g}" if key.endswith("mm") else str(value),
-            ]
-    if look.fonts != plain["fonts"]:
-        words += ["--font", ", ".join(look.fonts)]
-    return shlex.join(words)
+    return [*words, *arguments_of(look)]
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """The same for a terminal."""
+    return shlex.join(["lsm", *arguments])
 
 
 def _checked(runs: Sequence[Run], to: Path, parts: Sequence[str] | None) -> tuple[str, ...]:
@@ -324,6 +323,26 @@ def _zipped(root: Path, to: Path) -> int:
     finally:
         part.unlink(missing_ok=True)
     return to.stat().st_size
+
+
+def new_place(name: str) -> Path:
+    """A zip's place in the workspace, `exports/RANDOM/NAME.zip`, that nobody guesses.
+
+    The folder is made; of older ones the last `MOST_KEPT` stay.
+    """
+    folder = exports_folder()
+    place = folder / secrets.token_hex(16)
+    place.mkdir(parents=True)
+    older = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    for old in older[:-MOST_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "export"
+    return place / f"{stem}.zip"
+
+
+def exports_folder() -> Path:
+    """Where exports that were asked for on the screen lie: `exports` in the workspace."""
+    return workspace() / "exports"
 
 
 def read_manifest(path: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ Size = Annotated[float | None, typer.Option(help="Of letters, points.")]
 Language = Annotated[str | None, typer.Option(help="Of labels: en, zh, es, fr, it, de.")]
 Colours = Annotated[str | None, typer.Option(help="viridis, cividis, inferno, magma, plasma.")]
 Landslides = Annotated[str | None, typer.Option(help="On maps: points, polygons or none.")]
+Relief = Annotated[float | None, typer.Option(help="Of maps: how dark shadows are, 0 to 1.")]
 Style = Annotated[Path | None, typer.Option(help="A Matplotlib style file in place of ours.")]
 Context = Annotated[Path | None, typer.Option(help="Lines or polygons to draw in the inset.")]
 Breaks = Annotated[str | None, typer.Option(help="Of the classes: natural, equal 0.2.")]
@@ -45,6 +46,7 @@ def figures(
     language: Language = None,
     colours: Colours = None,
     landslides: Landslides = None,
+    relief: Relief = None,
     style: Style = None,
     context: Context = None,
     breaks: Breaks = None,
@@ -65,8 +67,8 @@ def figures(
     """
     given = {
         "width_mm": width_mm, "height_mm": height_mm, "dpi": dpi, "fonts": font, "size": size,
-        "language": language, "colours": colours, "landslides": landslides, "breaks": breaks,
-        "where": where, "inset": inset, "graticule": graticule, "titles": titles,
+        "language": language, "colours": colours, "landslides": landslides, "relief": relief,
+        "breaks": breaks, "where": where, "inset": inset, "graticule": graticule, "titles": titles,
         "style": str(style) if style else None, "context": str(context) if context else None,
     }  # fmt: skip
     if rebuild is not None:
@@ -123,6 +125,14 @@ def export(
     language: Language = None,
     colours: Colours = None,
     landslides: Landslides = None,
+    relief: Relief = None,
+    breaks: Breaks = None,
+    where: Where = None,
+    inset: Flag = None,
+    graticule: Flag = None,
+    titles: Flag = None,
+    style: Style = None,
+    context: Context = None,
 ) -> None:
     """Figures, maps (COG), inventory, samples and scores, tables and provenance in one zip.
 
@@ -135,7 +145,9 @@ def export(
 
     given = {
         "width_mm": width_mm, "height_mm": height_mm, "dpi": dpi, "fonts": font, "size": size,
-        "language": language, "colours": colours, "landslides": landslides,
+        "language": language, "colours": colours, "landslides": landslides, "relief": relief,
+        "breaks": breaks, "where": where, "inset": inset, "graticule": graticule, "titles": titles,
+        "style": str(style) if style else None, "context": str(context) if context else None,
     }  # fmt: skip
     look, runs = make_look(given), [open_run(name) for name in names]
     size_of = export_bundle.write_bundle(

@@ -93,6 +93,25 @@ def make_look(given: Mapping[str, Any]) -> Look:
     return look
 
 
+def arguments_of(look: Look) -> list[str]:
+    """Options of `lsm figures` and `lsm export` that give this look; none for what is usual.
+
+    >>> arguments_of(Look(width_mm=190, inset=False))
+    ['--width-mm', '190', '--no-inset']
+    """
+    usual, found = Look(), list[str]()
+    for name, value in look:
+        if value == getattr(usual, name) or value is None:
+            continue
+        option = "font" if name == "fonts" else name.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{'' if value else 'no-'}{option}")
+            continue
+        word = ", ".join(value) if isinstance(value, tuple) else f"{value}"
+        found += [f"--{option}", f"{value:g}" if isinstance(value, float) else word]
+    return found
+
+
 # --------------------------------------------------------------------------------------- words
 
 
