@@ -31,6 +31,7 @@ KINDS = {  # what may be shown, in the order of the boxes
     "ground": "ground of the test",
     "windows": "windows",
 }
+MANY = 1000  # landslides, of which each is drawn small
 MOST_POINTS = 12_000  # of one kind and part on the map
 GROUND_CELLS = 200_000
 RESIZE = """
@@ -45,6 +46,7 @@ class PlacesLayer:
 
     def __init__(self, plot: figure, ground: Ground, windows: list[int]) -> None:
         self.grid = ground.grid
+        self.size = 4 if len(ground.x) > MANY else 6
         self.drawn: dict[str, list[GlyphRenderer]] = {kind: [] for kind in KINDS}
         self.drawn["heat"] = plot.select({"name": "heat"})
         self.sources: dict[tuple[str, str], ColumnDataSource] = {}
@@ -73,7 +75,7 @@ class PlacesLayer:
                     look = {"fill_color": colour, "line_color": "black", "line_width": 0.5}
                 own = look | ({"line_color": colour} if kind == "negatives" else {})
                 self.drawn[kind].append(
-                    plot.scatter("x", "y", source=source, marker=marker, size=6, **own)
+                    plot.scatter("x", "y", source=source, marker=marker, size=self.size, **own)
                 )
 
     def show(self, samples: pd.DataFrame, test_ground: NDArray[np.bool_] | None) -> None:

@@ -36,6 +36,7 @@ from lsm_core.recipe import Heatmap, load_recipe
 from lsm_core.study_area import area_path, workspace
 
 WINDOWS = 3  # at most, of different sizes
+MAP_WIDTH = 640  # pixels, with its axis and bar
 LARGEST = 41  # cells across a window
 PURPOSE = (
     "Choose which places a model learns from and which it is tested on. Drag the radius, the "
@@ -127,8 +128,11 @@ class Sampling:
             ("Split", split_controls(session, ds)),
             sizing_mode="stretch_width",
         )
-        left = pn.Column(self._shown(), self.plot, self.legend, self.counts)
-        side = pn.Column(controls, self.verdict, styles={"flex": "1 1 320px", "max-width": "460px"})
+        left = pn.Column(self.plot, self.legend, self.counts, max_width=MAP_WIDTH)
+        side = pn.Column(
+            self._shown(), controls, self.verdict,
+            styles={"flex": "1 1 320px", "max-width": "440px"},
+        )  # fmt: skip
         self.view = pn.Column(
             pn.FlexBox(left, side, gap="16px", sizing_mode="stretch_width"),
             heading("What leaks, and what is too easy"),
