@@ -5,8 +5,13 @@ import panel as pn
 from lsm_app.frame import frame
 from lsm_app.session import Session
 
-PAGES = {"Compare": "compare", "Sampling": "sampling", "Training": "training"}  # name to module
+PAGES = {  # name to module
+    "Study area": "study_area",
+    "Compare": "compare",
+    "Sampling": "sampling",
+    "Training": "training",
+}
 
 if pn.state.curdoc:
-    pn.extension()
+    pn.extension("filedropper")
     frame(PAGES, Session()).servable()

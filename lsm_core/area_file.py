@@ -30,6 +30,7 @@ from lsm_core.units_file import (
     UnitsFile,
     UnitsPart,
 )
+from lsm_core.workspace import own_area_files
 
 HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
 NEEDS = {"slope_position": "radius", "relief": "window"}
@@ -289,7 +290,8 @@ Kind = type[AreaFile] | type[UnitsFile] | type[PolygonsFile]
 
 
 def read_area_file(path: str | Path) -> AreaFile | UnitsFile | PolygonsFile:
-    """Read and check an area file, by path or by the name of a shipped one ("balakot").
+    """Read and check an area file, by path or by name: of a shipped one ("balakot"), or of one
+    written in the workspace.
 
     Errors: no such file, no YAML, an unknown or missing key, near names said (AreaError).
     """
@@ -306,21 +308,21 @@ def read_area_file(path: str | Path) -> AreaFile | UnitsFile | PolygonsFile:
     except yaml.YAMLError as error:
         raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        words = "; ".join(_in_words(found, kind) for found in error.errors())
+        words = "; ".join(in_words(found, kind) for found in error.errors())
         raise AreaError(f"{path}: {words}") from None
 
 
 def _find(path: str | Path) -> Path:
     if Path(path).is_file():
         return Path(path)
-    names = {file.stem: file for file in shipped("areas").glob("*.yaml")}
+    names = {file.stem: file for file in [*own_area_files(), *shipped("areas").glob("*.yaml")]}
     if str(path) not in names:
         near = did_you_mean(str(path), list(names))
-        raise AreaError(f"no area file {path}: give a path or the name of a shipped area; {near}")
+        raise AreaError(f"no area file {path}: give a path or the name of a known area; {near}")
     return names[str(path)]
 
 
-def _in_words(error: Any, kind: Kind) -> str:
+def in_words(error: Any, kind: Kind) -> str:
     """One of pydantic's findings as a clause: where, what, what to do."""
     where = [str(step) for step in error["loc"]]
     if error["type"] == "extra_forbidden":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lsm_core.errors import CatalogError, CrsError, SourceError
+from lsm_core.workspace import own_catalog
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -42,12 +43,32 @@ def shipped(name: str) -> Path:
 
 
 def load_catalog(path: str | Path | None = None) -> "DataCatalog":
-    """Read a catalogue; without a path, the shipped one.
+    """Read a catalogue; without a path, the shipped one and, where there is one, the workspace's.
 
     Relative paths of its sources start at `LSM_DATA` where that is set, else at `meta: root`, taken
-    from the catalogue's own folder; absolute paths and URLs stay as they are.
+    from the catalogue's own folder; absolute paths and URLs stay as they are. Those of the
+    workspace's own catalogue start at the workspace.
     """
-    path = Path(path) if path is not None else shipped("data_catalog.yaml")
+    if path is not None:
+        return _read_into(None, Path(path))
+    catalog = _read_into(None, shipped("data_catalog.yaml"))
+    own = own_catalog()
+    return _read_into(catalog, own, str(own.parent.resolve())) if own.is_file() else catalog
+
+
+def _read_into(catalog: "DataCatalog | None", path: Path, root: str | None = None) -> "DataCatalog":
+    content = read_entries(path)
+    from hydromt import DataCatalog
+
+    root = root or data_root(path, content.get("meta") or {})
+    try:
+        return (catalog or DataCatalog()).from_yml(str(path), root=root)
+    except Exception as error:  # HydroMT raises whatever its parts raise
+        raise CatalogError(f"{path} is no valid catalogue: {_one_line(error)}") from error
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """A catalogue as it is written: its entries by name, and `meta`."""
     if not path.is_file():
         raise CatalogError(f"no catalogue at {path}: give the path of a HydroMT data_catalog.yaml")
     try:
@@ -56,13 +77,7 @@ def load_catalog(path: str | Path | None = None) -> "DataCatalog":
         raise CatalogError(f"{path} is not readable YAML: {_one_line(error)}") from None
     if not isinstance(content, dict):
         raise CatalogError(f"{path} holds no entries: see data_catalog.yaml for an example")
-    from hydromt import DataCatalog
-
-    root = _root(path, content.get("meta") or {})
-    try:
-        return DataCatalog().from_yml(str(path), root=root)
-    except Exception as error:  # HydroMT raises whatever its parts raise
-        raise CatalogError(f"{path} is no valid catalogue: {_one_line(error)}") from error
+    return content
 
 
 def source(catalog: "DataCatalog", name: str) -> Any:
@@ -208,7 +223,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _root(path: Path, meta: dict) -> str:
+def data_root(path: Path, meta: dict) -> str:
+    """Where the relative paths of a catalogue start: `LSM_DATA`, else its `meta: root`."""
     root = os.environ.get("LSM_DATA") or str(meta.get("root") or "")
     if "://" in root:
         return root

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lsm_core.area_commands import draft
 from lsm_core.detect_commands import detect
 from lsm_core.doctor_commands import doctor
 from lsm_core.errors import LsmError, RunError, Stopped
@@ -39,6 +40,7 @@ app.command()(study)
 app.command()(figures)
 app.command()(export)
 app.command()(sample)
+app.command()(draft)
 app.command()(tune)
 app.command()(explain)
 app.command()(detect)

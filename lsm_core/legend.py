@@ -84,6 +84,13 @@ def category_names(path: str | Path, column: str | None = None) -> dict[int, str
     return {int(float(row[code])): row[label].strip() for row in _rows(table)}
 
 
+def name_columns(path: str | Path) -> list[str]:
+    """Columns of text of the attribute table in a raster's `.aux.xml`: any may name its classes."""
+    root = _parsed(Path(f"{path}.aux.xml"))
+    table = None if root is None else root.find(".//GDALRasterAttributeTable")
+    return [] if table is None else [name for name, kind in _fields(table) if kind == "2"]
+
+
 def _parsed(path: Path) -> ElementTree.Element | None:
     """The document, or None without a file. QGIS writes a bare document type, more is refused."""
     if not path.is_file():

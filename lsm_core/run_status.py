@@ -55,7 +55,7 @@ def set_status(path: Path, state: str, message: str = "", pid: int | None = None
         "created": old.get("created", now),
         "updated": now,
         "pid": pid,
-        "process_started": _process_start(pid),
+        "process_started": process_start(pid),
         "format": FORMAT,
     }
     write_json(path / "status.json", text)
@@ -65,12 +65,13 @@ def read_status(path: Path) -> dict[str, Any]:
     """The status of a run; `lost` when it says running and its process is no longer there."""
     status = read_json(path / "status.json")
     started = status.get("process_started")
-    if status["state"] in ALIVE and _process_start(status["pid"]) != started:
+    if status["state"] in ALIVE and process_start(status["pid"]) != started:
         status |= {"state": "lost", "message": "the process ended without saying why"}
     return status
 
 
-def _process_start(pid: int) -> float | None:
+def process_start(pid: int) -> float | None:
+    """When the process of this number began; None where there is none, or it is over."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -106,7 +107,15 @@ def end_run(path: Path) -> str:
     state = read_status(path)
     if state["state"] not in ALIVE:
         return str(state["state"])
-    process = psutil.Process(state["pid"])
+    end_process(state["pid"])
+    if read_status(path)["state"] in (*ALIVE, "lost"):
+        set_status(path, "stopped", "stopped by the user", pid=state["pid"])
+    return str(read_status(path)["state"])
+
+
+def end_process(pid: int) -> None:
+    """End a process and its children: it is asked first, and killed after the grace time."""
+    process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)]
     process.send_signal(signal.SIGTERM)
     _, stubborn = psutil.wait_procs([process], timeout=GRACE)
@@ -114,6 +123,3 @@ def end_run(path: Path) -> str:
         if stubborn and member.is_running():
             member.kill()
     psutil.wait_procs(family, timeout=0.5)
-    if read_status(path)["state"] in (*ALIVE, "lost"):
-        set_status(path, "stopped", "stopped by the user", pid=state["pid"])
-    return str(read_status(path)["state"])

@@ -1,0 +1,212 @@
+"""Own files become sources: dropped on the page, or chosen where they lie already.
+
+A dropped file is written to disk piece by piece as it comes; nothing of it stays in memory.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+
+from lsm_app.layout import note
+from lsm_app.session import html_table, said
+from lsm_core import intake
+from lsm_core.errors import CrsError, LsmError
+from lsm_core.intake import Found
+from lsm_core.own_sources import (
+    Entry,
+    add_source,
+    data_file,
+    data_files,
+    data_folder,
+    entries,
+    remove_source,
+)
+from lsm_core.uploads import LARGEST, Uploads
+
+CHUNK = 5_000_000  # bytes of a piece
+SCROLLS = ".filepond--root { max-height: 200px; }"  # of many files the list scrolls
+TAKEN = (
+    "GeoTIFF (.tif, with its .aux.xml where it names classes), GeoPackage (.gpkg), CSV of points, "
+    f"or all parts of a shapefile (.shp, .shx, .dbf, .prj); up to {LARGEST / 1e9:g} GB each."
+)
+
+
+class Dropper(pn.widgets.FileDropper):
+    """A file dropper that hands on each piece as it comes and keeps none."""
+
+    def __init__(self, on_piece: Callable[..., Any], **params: Any) -> None:
+        super().__init__(**params)
+        self._on_piece = on_piece
+
+    def _process_event(self, event: Any) -> None:
+        if event.event_name == "delete_event":  # its cross was pressed: what was taken stays
+            return
+        data = event.data
+        piece = data["data"]
+        piece = piece.encode() if isinstance(piece, str) else bytes(piece)
+        first, last = data["chunk"] == 1, data["chunk"] == data["total_chunks"]
+        self._on_piece(data["name"], piece, first=first, last=last)
+
+
+class OwnFiles:
+    """The part of a page where files become sources; `on_change` is called after each.
+
+    `on_coming` is told whether files are still being uploaded.
+    """
+
+    def __init__(
+        self, on_change: Callable[[], Any], on_coming: Callable[[bool], Any] = lambda _: None
+    ) -> None:
+        self.on_change, self.on_coming = on_change, on_coming
+        self.uploads = Uploads()
+        self.dropper = Dropper(
+            self.receive, multiple=True, chunk_size=CHUNK, previews=[],
+            label="Files to upload", sizing_mode="stretch_width", max_width=520, height=230,
+            margin=(5, 10), stylesheets=[SCROLLS],
+        )  # fmt: skip
+        self.chosen = pmui.MultiChoice(
+            label="Files that lie on this machine already", options=data_files(),
+            sizing_mode="stretch_width", max_width=520,
+        )  # fmt: skip
+        self.use = pmui.Button(label="Use these files", variant="outlined")
+        self.use.on_click(lambda _: self.use_chosen())
+        self.crs = pmui.TextInput(
+            label="EPSG number of these coordinates, such as 32643", width=330, visible=False
+        )
+        self.crs.param.watch(lambda _: self.give_crs(), "value")
+        self.words = pn.Column(sizing_mode="stretch_width")
+        self.table = html_table()
+        self.remove = pmui.Select(label="Source to take out", options=[], width=260)
+        self.take_out = pmui.Button(label="Take it out", variant="outlined", color="error")
+        self.take_out.on_click(lambda _: self.remove_chosen())
+        there = [self.chosen, self.use] if data_files() else [note(_no_folder())]
+        style = {"flex": "1 1 330px", "max-width": "560px"}
+        self.view = pn.Column(
+            pn.FlexBox(
+                pn.Column(self.dropper, note(TAKEN), styles=style),
+                pn.Column(*there, styles=style),
+                sizing_mode="stretch_width", gap="16px",
+            ),
+            self.words, self.crs, self.table,
+            pn.FlexBox(self.remove, self.take_out, align_items="center", gap="8px"),
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        self.show()
+
+    def receive(self, file: str, piece: bytes, *, first: bool, last: bool) -> None:
+        """One piece of a dropped file."""
+        if first:
+            self.on_coming(True)
+        try:
+            entry = self.uploads.receive(file, piece, first=first, last=last)
+        except LsmError as error:
+            self._say(error)
+        else:
+            if last:
+                self._took(file, entry)
+        finally:
+            self.on_coming(self.uploads.coming)
+
+    def use_chosen(self) -> None:
+        """Make sources of the chosen files of the machine; the first that fails is said."""
+        self.words.clear()
+        for name in list(self.chosen.value):
+            path = data_file(name)
+            try:
+                entry = add_source(path)
+            except CrsError as error:
+                self.uploads.pending[name] = path
+                self._say(error)
+            except LsmError as error:
+                self._say(error)
+            else:
+                self._took(name, entry)
+        self.chosen.value = []
+
+    def give_crs(self) -> None:
+        """Take what waits for a CRS."""
+        if not self.crs.value.strip():
+            return
+        try:
+            self.uploads.with_crs(self.crs.value)
+        except LsmError as error:
+            self._say(error)
+            return
+        self.crs.value = ""
+        self.words.clear()
+        self.changed()
+
+    def remove_chosen(self) -> None:
+        """Take a source out of the workspace's catalogue."""
+        try:
+            remove_source(self.remove.value)
+        except LsmError as error:
+            self._say(error)
+        self.changed()
+
+    def changed(self) -> None:
+        """Show the sources as they are now, and tell the page."""
+        self.show()
+        self.on_change()
+
+    def show(self) -> None:
+        """The workspace's own sources, one row each."""
+        own = [entry for entry in entries().values() if entry.own]
+        self.crs.visible = bool(self.uploads.pending)
+        self.table.object = _table(own) if own else None
+        self.remove.options = [entry.name for entry in own]
+        self.remove.visible = self.take_out.visible = bool(own)
+
+    def _took(self, file: str, entry: Entry | None) -> None:
+        if entry is None:
+            words = f"{Path(file).name}: there; waiting for the other parts it belongs to."
+            words = pmui.Alert(object=escape(words), severity="info", margin=(2, 10))
+            self.words[:] = [words]
+        else:
+            self.words.clear()
+        self.changed()
+
+    def _say(self, error: LsmError) -> None:
+        self.words[:] = [said(error)]
+        self.crs.visible = bool(self.uploads.pending)
+
+
+def _no_folder() -> str:
+    folder = data_folder()
+    return (
+        f"Files below {folder} could be chosen here, but there are none."
+        if folder
+        else ("Files of this machine can be chosen here where LSM_DATA names their folder.")
+    )
+
+
+def _table(own: list[Entry]) -> Any:
+    rows = [{"source": entry.name, "file": entry.file, "holds": words_of(entry)} for entry in own]
+    return pd.DataFrame(rows).style.hide(axis="index").format(escape="html")
+
+
+def words_of(entry: Entry) -> str:
+    """What a source holds, in a line, or why nobody knows."""
+    try:
+        found = found_in(entry)
+    except LsmError as error:
+        return str(error)
+    return found.words if found.crs else found.words.replace("no CRS stated", entry.crs)
+
+
+def found_in(entry: Entry) -> Found:
+    """`entry.look()`, done once for as long as the file stays as it is."""
+    if entry.path is None or not entry.path.exists():
+        return entry.look()
+    return _found(str(entry.path), entry.path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _found(path: str, changed: int) -> Found:
+    return intake.look_at(path)

@@ -1,0 +1,177 @@
+"""Files that come in pieces from somewhere else, and what it takes until they are sources.
+
+Each is written to disk as it comes, in a folder of its own, under a name of its own: what somebody
+calls a file never becomes a path. The parts of a shapefile, and what lies beside a raster (its
+legend), come as files of their own and find each other by the names they have.
+"""
+
+import shutil
+import uuid
+from pathlib import Path
+
+from lsm_core import own_sources
+from lsm_core.catalog import SIDECARS
+from lsm_core.errors import CrsError, LsmError, SourceError
+from lsm_core.intake import SUFFIXES
+from lsm_core.own_sources import Entry
+from lsm_core.workspace import uploads_folder
+
+LARGEST = 2_000_000_000  # bytes of one file
+MOST = 20_000_000_000  # bytes of all of them
+LEGENDS = (".tif.aux.xml", ".tiff.aux.xml", ".qml", ".clr")  # beside a raster
+NEEDED = (".shp", ".shx", ".dbf")  # parts without which a shapefile is none
+
+
+class Uploads:
+    """Files of one visitor on their way to become sources.
+
+    `pending` are files that state no CRS, by the names they had: `with_crs` takes them.
+    """
+
+    def __init__(self, largest: int = LARGEST) -> None:
+        self.largest = largest
+        self.pending: dict[str, Path] = {}
+        self._coming: dict[str, Path] = {}
+        self._shapes: dict[str, Path] = {}  # stem to folder
+        self._known: dict[str, str] = {}  # stem of a shapefile to its source
+        self._rasters: dict[str, Entry] = {}  # and other files that stand alone
+        self._legends: dict[str, Path] = {}
+
+    def receive(self, file: str, data: bytes, *, first: bool, last: bool) -> Entry | None:
+        """Write a piece of a file; the source it became, after the last piece that it takes.
+
+        Errors: an ending that is not taken, a file too large, no room, and those of
+        `own_sources.add_source`; nothing of such a file is left.
+        """
+        if first:
+            self._coming[file] = self._place(file)
+        path = self._coming.get(file)
+        if path is None:  # it was refused before
+            return None
+        if first or path.stat().st_size + len(data) <= self.largest:
+            with path.open("ab") as out:
+                out.write(data)
+        if path.stat().st_size > self.largest or len(data) > self.largest:
+            self._drop(file)
+            raise SourceError(f"{Path(file).name} is larger than {self.largest / 1e6:,.0f} MB")
+        if not last:
+            return None
+        return self._whole(file, self._coming.pop(file))
+
+    @property
+    def coming(self) -> bool:
+        """Whether a file is half here."""
+        return bool(self._coming)
+
+    def with_crs(self, crs: str) -> list[Entry]:
+        """Take the files that state no CRS, which is now given; CrsError if it is none."""
+        taken = []
+        for file, path in list(self.pending.items()):
+            taken.append(own_sources.add_source(path, file=file, crs=crs))
+            del self.pending[file]
+        return taken
+
+    def _place(self, file: str) -> Path:
+        ending, stem = _parts(file)
+        _check_room()
+        folder = self._shapes.setdefault(stem, _folder()) if ending in SIDECARS else _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"data{ending}"
+        path.write_bytes(b"")
+        return path
+
+    def _whole(self, file: str, path: Path) -> Entry | None:
+        ending, stem = _parts(file)
+        if ending in LEGENDS:
+            self._legends[Path(file).name.lower()] = path
+            return self._lay_beside()
+        if ending in SIDECARS:
+            return self._shape(stem, path.parent, Path(file).stem)
+        entry = self._add(Path(file).name, path)
+        self._rasters[Path(file).name.lower()] = entry
+        self._lay_beside()
+        return entry
+
+    def _shape(self, stem: str, folder: Path, called: str) -> Entry | None:
+        if stem in self._known:
+            return own_sources.renew_source(self._known[stem])
+        coming = {path.name for path in self._coming.values() if path.parent == folder}
+        there = {path.suffix for path in folder.iterdir() if path.name not in coming}
+        if not set(NEEDED) <= there:
+            return None
+        try:
+            entry = self._add(f"{called}.shp", folder / "data.shp")
+        except CrsError:
+            if ".prj" not in there:
+                return None  # it may still come; `pending` says what is missing
+            raise
+        self._known[stem] = entry.name
+        return entry
+
+    def _add(self, file: str, path: Path) -> Entry:
+        self.pending.pop(file, None)
+        try:
+            return own_sources.add_source(path, file=file)
+        except CrsError:
+            self.pending[file] = path
+            raise
+        except LsmError:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            self._shapes = {s: f for s, f in self._shapes.items() if f != path.parent}
+            raise
+
+    def _lay_beside(self) -> Entry | None:
+        """Put legends beside the rasters they belong to, as far as these are there."""
+        laid = None
+        for file, entry in self._rasters.items():
+            raster = str(entry.path)
+            stem = file.rsplit(".", 1)[0]
+            places = {f"{file}.aux.xml": f"{raster}.aux.xml"}
+            places |= {stem + e: raster.rsplit(".", 1)[0] + e for e in (".qml", ".clr")}
+            for name in set(places) & set(self._legends):
+                found = self._legends.pop(name)
+                shutil.move(found, places[name])
+                found.parent.rmdir()
+                laid = entry
+        return laid
+
+    def _drop(self, file: str) -> None:
+        path = self._coming.pop(file)
+        path.unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def ending_of(file: str) -> str:
+    """The ending of a file that is taken, in small letters: of a source or of what lies beside it.
+
+    >>> ending_of("Geology.tif.aux.xml"), ending_of("DEM.TIF")
+    ('.tif.aux.xml', '.tif')
+    """
+    name = Path(file).name.lower()
+    taken = sorted({*LEGENDS, *SUFFIXES, *SIDECARS}, key=len, reverse=True)
+    for ending in taken:
+        if name.endswith(ending) and name != ending:
+            return ending
+    raise SourceError(
+        f"{Path(file).name} is of no kind that is taken: give a GeoTIFF (.tif, with its .aux.xml), "
+        "GeoPackage (.gpkg), CSV, GeoJSON, or the parts of a shapefile (.shp, .shx, .dbf, .prj)"
+    )
+
+
+def _parts(file: str) -> tuple[str, str]:
+    ending = ending_of(file)
+    return ending, Path(file).name[: -len(ending)].lower()
+
+
+def _folder() -> Path:
+    return uploads_folder().resolve() / uuid.uuid4().hex
+
+
+def _check_room() -> None:
+    used = sum(p.stat().st_size for p in uploads_folder().rglob("*") if p.is_file())
+    if used > MOST:
+        raise SourceError(
+            f"uploads hold {used / 1e9:.0f} GB, more than the {MOST / 1e9:.0f} GB there is room "
+            "for: take sources out that nobody needs"
+        )

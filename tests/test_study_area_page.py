@@ -1,0 +1,306 @@
+"""The page of study areas without a browser: files, a draft, a build, a map and its cells."""
+
+import time
+
+import numpy as np
+import panel as pn
+import pytest
+from boxes import cells, frame
+from sources import write_raster
+from test_figures import GRID, make_area
+
+from lsm_app import errand_view, factor_map, own_files, session
+from lsm_app.ground import ground_of
+from lsm_app.pages import study_area
+from lsm_core import errands
+from lsm_core.area_draft import save_draft
+from lsm_core.own_sources import add_source, entries
+from lsm_core.study_area import area_path, open_area
+
+pn.extension("filedropper")
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path / "ws"))
+    monkeypatch.setenv("LSM_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "ws"
+
+
+@pytest.fixture
+def valley(workspace):
+    return make_area(workspace)
+
+
+@pytest.fixture
+def files(workspace):
+    """A DEM, landslides, faults and points that lie on the machine."""
+    data = workspace.parent / "data"
+    rows, cols = np.indices((60, 80))
+    write_raster(data / "dem.tif", (1500 + 10 * rows + 40 * np.sin(cols / 5)).astype("float32"))
+    frame(cells(11, 11, 2, 2), cells(30, 20, 3, 3)).to_file(data / "slides.gpkg")
+    frame(cells(5, 5, 9, 9).boundary).to_file(data / "faults.gpkg")
+    (data / "points.csv").write_text("x,y\n500010,3999980\n")
+    return data
+
+
+def texts(view):
+    """Everything a page says, as one text."""
+    return " ".join(str(getattr(part, "object", "")) for part in view.select())
+
+
+def press(page, label):
+    next(b for b in page.view.select() if getattr(b, "label", "") == label).clicks += 1
+
+
+# ---------------------------------------------------------------------------------- files, draft
+
+
+def test_dropped_files_are_drafted_and_built_on_screen_alone(files, workspace, monkeypatch):
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    for name in ("dem.tif", "slides.gpkg", "faults.gpkg"):
+        data = (files / name).read_bytes()
+        half = len(data) // 2
+        page.files.receive(name, data[:half], first=True, last=False)
+        assert page.form.draft.disabled  # while a file is half here
+        page.files.receive(name, data[half:], first=False, last=True)
+    assert (page.form.dem.value, page.form.inventory.value) == ("dem", "slides")
+    assert page.form.more.value == ["faults"]
+    press(page, "Draft the area")
+    page.form.name.value = "hills"
+    assert "10 factors on the DEM&#x27;s own cells" in page.form.text.object
+    asked = []
+    monkeypatch.setattr(errands, "start", lambda *words: asked.append(words) or done(workspace))
+    press(page, "Build this area")
+    assert asked == [
+        (["prepare", str(area_path("hills")) + ".yaml"], "Building area hills", "hills", 15)
+    ]
+    assert page.view.get_root()
+
+
+def done(folder, name="20260101-000000-ab", subject="valley", **changed):
+    """An errand that has ended well."""
+    path = folder / "errands" / name
+    path.mkdir(parents=True, exist_ok=True)
+    about = {"title": f"Building {subject}", "subject": subject, "steps": 4, "arguments": []}
+    about |= {"pid": 1, "process_started": -1, "started": time.time()} | changed
+    errands.write_json(path / "errand.json", about)
+    errands.write_json(path / "ended.json", {"status": 0})
+    return errands.Errand(path)
+
+
+def test_fields_change_the_file_and_what_is_wrong_is_said(files, workspace):
+    for name in ("dem.tif", "slides.gpkg", "faults.gpkg"):
+        add_source(files / name)
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    press(page, "Draft the area")
+    form = page.form
+    form.cell.value = 25.0
+    form.radius.value = 90.0
+    form.rows[0].name.value = "to_faults"
+    form.rows[0].use.value = "density of it"
+    made = form.content()
+    assert made["grid"] == {"crs": "EPSG:32643", "resolution": 25.0}
+    by_name = {factor["name"]: factor for factor in made["factors"]}
+    assert by_name["tpi"]["radius"] == 90
+    assert by_name["to_faults"] == {"name": "to_faults", "density_of": "faults", "radius": 1000.0}
+    form.name.value = "my area"
+    assert form.build.disabled
+    assert "name" in form.text.object
+    form.name.value = "mine"
+    form.crs.value = "north"
+    assert "is no coordinate reference system" in form.text.object
+    form.crs.value = "32642"
+    assert form.content()["grid"]["crs"] == "EPSG:32642"
+    assert not form.build.disabled
+
+
+def test_a_table_waits_for_its_crs_and_other_files_are_refused_with_the_sentence(files):
+    part = own_files.OwnFiles(lambda: None)
+    part.chosen.value = ["points.csv"]
+    part.use.clicks += 1
+    assert "EPSG number" in texts(part.words)
+    assert part.crs.visible
+    part.crs.value = "32643"
+    assert [e.name for e in entries().values() if e.own] == ["points"]
+    assert not part.crs.visible
+    part.receive("a.vrt", b"<VRTDataset/>", first=True, last=True)
+    assert "of no kind that is taken" in texts(part.words)
+    part.remove.value = "points"
+    part.take_out.clicks += 1
+    assert not [e for e in entries().values() if e.own]
+
+
+def test_a_copy_of_an_area_file_keeps_what_the_form_does_not_know(files, workspace):
+    for name in ("dem.tif", "slides.gpkg"):
+        add_source(files / name)
+    factors = [{"name": "slope", "derive": "slope"}]
+    factors += [{"name": "near", "distance_to": "slides", "edges": [100.0, 300.0]}]
+    grid = {"like": "dem", "extent": [500000.0, 3999500.0, 500500.0, 4000000.0]}
+    inventory = {"source": "slides", "where": {"kind": "debris"}}
+    first = {"name": "first", "title": "First", "grid": grid, "dem": "dem"}
+    save_draft(first | {"inventory": inventory, "factors": factors})
+    page = study_area.StudyArea(session.Session(page="Study area", look="Build"))
+    page.edit("first")
+    made = page.form.content()
+    assert made == first | {"name": "first_mine", "inventory": inventory, "factors": factors}
+    page.edit("nagaland")
+    assert "no DEM and grid" in texts(page.notes)
+
+
+# ------------------------------------------------------------------------------ what is built
+
+
+def test_an_empty_workspace_offers_the_sample_and_its_runs(workspace, monkeypatch):
+    page = study_area.StudyArea(session.Session(page="Study area"))
+    assert "There is no study area" in texts(page.view)
+    asked = []
+    monkeypatch.setattr(errands, "start", lambda *words: asked.append(words[0]) or done(workspace))
+    buttons = [b for b in page.notes.select() if getattr(b, "label", "").startswith("Sample area")]
+    for button in buttons:
+        button.clicks += 1
+    assert asked == [["demo", "--no-serve"], ["sample"]]
+
+
+def test_a_failed_build_says_the_cores_sentence_and_the_page_lives_on(valley):
+    page = study_area.StudyArea(session.Session(page="Study area", look="Build"))
+    page.start(["prepare", "atlantis"], "area atlantis", "atlantis", 5)
+    until = time.time() + 60
+    while "failed" not in texts(page.errands.view):
+        assert time.time() < until
+        time.sleep(0.1)
+        page.look()
+    assert "no area file atlantis" in texts(page.errands.view)
+    page.session.look = "Checks"
+    assert "EPSG:32643" in str(page.body.select(pn.pane.DataFrame)[0].object.data)
+
+
+def test_what_was_built_joins_the_list_and_is_shown_to_who_asked(workspace, monkeypatch):
+    for mine in (True, False):
+        make_area(workspace, "other")
+        page = study_area.StudyArea(session.Session(page="Study area", look="Build", area="other"))
+        errand = done(workspace)
+        if mine:
+            page.mine.add(errand.id)
+        make_area(workspace)
+        page.done(errand)
+        assert "valley" in page.choice.options
+        assert (page.session.area, page.session.look) == (
+            ("valley", "Map") if mine else ("other", "Build")
+        )
+
+
+def test_a_new_visitor_sees_what_is_being_built(workspace):
+    import os
+
+    from lsm_core.run_status import process_start
+
+    pid = os.getpid()
+    errand = done(workspace, subject="hills", pid=pid, process_started=process_start(pid))
+    (errand.path / "ended.json").unlink()
+    (errand.path / "said.txt").write_text("grid: 9 rows\nslope: derived\n")
+    page = study_area.StudyArea(session.Session(page="Study area"))
+    page.look()
+    assert "Building hills: being worked on" in texts(page.errands.view)
+    bar = page.errands.view.select(study_area.pmui.LinearProgress)[0]
+    assert (bar.visible, bar.value, bar.variant) == (True, 50, "determinate")
+    view = errand_view.ErrandView(errand)
+    assert not view.look()
+    errands.write_json(errand.path / "ended.json", {"status": 0})
+    assert view.look()
+    assert not view.bar.visible
+
+
+def test_sources_of_every_shipped_area_file_are_found():
+    from lsm_app.area_list import listed
+
+    known = {item.name: item for item in listed()}
+    assert known["balakot"].steps == 16
+    assert known["balakot"].made_of == "11 factors of 5 sources"
+    assert {item.name for item in known.values()} >= {"hongkong", "nagaland", "emilia_change"}
+
+
+# ------------------------------------------------------------------------------------------- map
+
+
+def test_the_window_is_the_layer_there_thinned_to_the_screen(valley, monkeypatch):
+    ds, ground = open_area(valley), ground_of(valley)
+    left, _, _, top = GRID.bounds
+    ranges = (left + 65, left + 300), (top - 400, top - 130)
+    values, bounds = factor_map.layer_window(ds, "elevation", ground, *ranges)
+    assert np.array_equal(values, ds["elevation"].values[4:14, 2:10])
+    assert bounds == (left + 60, top - 420, left + 300, top - 120)
+    monkeypatch.setattr(factor_map, "MOST_CELLS", 30)
+    values, bounds = factor_map.layer_window(ds, "elevation", ground, None, None)
+    assert np.array_equal(values, ds["elevation"].values[::3, ::3])
+    assert bounds == (left, top - 2700, left + 24 * 90, top)
+    outside = factor_map.layer_window(ds, "elevation", ground, (0, 10), (5, 20))[0]
+    assert np.isnan(outside).all()
+
+
+def test_the_address_says_layer_and_cell_and_a_tap_changes_it(valley):
+    ds = open_area(valley)
+    x, y = float(ds["place_x"][3]), float(ds["place_y"][3])
+    visitor = session.Session(
+        page="Study area", area="valley", factor="elevation", at=f"[{x}, {y}]"
+    )
+    page = study_area.StudyArea(visitor)
+    assert page.view.get_root()
+    told = page.map.cell.object.data.set_index("layer")["value"]
+    assert told["landslide"] == "number 4"
+    page.map.tell(x + 30, y)
+    assert visitor.at == f"[{x + 30}, {y}]"
+    page.map.tell(0, 0)
+    assert "Outside the area" in page.map.told.object
+    page.map.choice.value = factor_map.NOTHING
+    assert visitor.factor == factor_map.NOTHING
+    assert "elevation" not in page.map.legend.object
+    broken = session.Session(page="Study area", area="valley", factor="nonsense", at="here")
+    assert study_area.StudyArea(broken).map.session.factor == "elevation"
+
+
+def test_many_landslides_are_dots_and_few_are_outlines(files, workspace, monkeypatch):
+    """Polygons in view, and dots instead where they are more than a map shows."""
+    path = make_area(workspace)
+    x0, y1 = GRID.bounds[0], GRID.bounds[3]
+    left = frame(*[cells(i, 0) for i in range(4)]).translate(x0 - 500000, y1 - 4000000)
+    drawn = frame(*left, landslide_id=np.arange(1, 5))
+    drawn.to_file(path / "inventory.gpkg", layer="inventory")
+    ground, kdims = ground_of(path), ["x", "y"]
+    lines = factor_map._lines(path, ground, kdims, None, None)
+    assert len(lines.data) == 4
+    assert len(factor_map._points(path, ground, kdims, None, None)) == 0
+    near = (x0, x0 + 20), (y1 - 12, y1)
+    assert len(factor_map._lines(path, ground, kdims, *near).data) == 2
+    monkeypatch.setattr(factor_map, "MOST_OUTLINES", 3)
+    assert len(factor_map._lines(path, ground, kdims, None, None).data) == 0
+    dots = factor_map._points(path, ground, kdims, None, None)
+    assert dots.dimension_values("x").tolist() == ground.x[:4].tolist()
+
+
+def test_an_area_of_units_says_why_it_has_no_map(shared_data, workspace, monkeypatch):
+    monkeypatch.setenv("LSM_DATA", str(shared_data))
+    from lsm_core.catalog import load_catalog
+    from lsm_core.preparation import prepare_with_inventory
+    from lsm_core.study_area import save_area
+
+    made = prepare_with_inventory("nagaland", load_catalog())
+    save_area(made.ds, area_path("nagaland"), inventory=made.inventory)
+    page = study_area.StudyArea(session.Session(page="Study area", area="nagaland"))
+    assert "units, not of cells" in texts(page.body)
+    page.session.look = "Checks"
+    assert page.view.get_root()
+
+
+def test_another_area_takes_the_place_of_the_last(workspace, valley):
+    make_area(workspace, "other", places=9)
+    page = study_area.StudyArea(session.Session(page="Study area", area="valley", at="[1, 2]"))
+    before = page.map
+    page.choice.value = "other"
+    assert page.map is not before
+    assert page.map.path.name == "other"
+    assert page.session.at == ""
+    page.session.factor = "elevation"
+    page.session.area = "gone"
+    assert "no study area in" in texts(page.body)

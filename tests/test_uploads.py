@@ -1,0 +1,101 @@
+"""Files that come in pieces end up whole on disk, under names of ours, or not at all."""
+
+import numpy as np
+import pytest
+from boxes import cells, frame
+from sources import write_raster
+
+from lsm_core.errors import CrsError, SourceError
+from lsm_core.own_sources import entries
+from lsm_core.uploads import Uploads, uploads_folder
+
+TABLE = """<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category>water</Category>
+</CategoryNames></PAMRasterBand></PAMDataset>"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path / "ws"))
+    return tmp_path
+
+
+def send(uploads, path, pieces=3, file=None):
+    """A file in pieces; what came of the last."""
+    data = path.read_bytes()
+    size = -(-len(data) // pieces)
+    for i in range(pieces):
+        piece = data[i * size : (i + 1) * size]
+        result = uploads.receive(file or path.name, piece, first=i == 0, last=i == pieces - 1)
+    return result
+
+
+def raster(folder, name="hills.tif"):
+    values = np.linspace(900, 4000, 48, dtype="float32").reshape(6, 8)
+    write_raster(folder / name, values)
+    return folder / name
+
+
+def test_a_file_in_pieces_is_the_file_and_its_name_is_no_path(place):
+    path = raster(place)
+    entry = send(Uploads(), path, pieces=5, file="../../../etc/hills.tif")
+    assert entry.path.read_bytes() == path.read_bytes()
+    assert entry.path.name == "data.tif"
+    assert uploads_folder().resolve() in entry.path.parents
+    assert (entry.name, entry.file) == ("hills", "hills.tif")
+
+
+def test_the_parts_of_a_shapefile_find_each_other_in_any_order(place):
+    frame(cells(1, 1), cells(3, 2)).to_file(place / "slides.shp")
+    uploads = Uploads()
+    for ending in ("prj", "dbf", "shp"):
+        assert send(uploads, place / f"slides.{ending}") is None
+    entry = send(uploads, place / "slides.shx")
+    assert (entry.name, entry.look().features, entry.crs) == ("slides", 2, "EPSG:32643")
+    before = entry.sha256
+    assert send(uploads, place / "slides.cpg").sha256 != before
+    assert len(entries()) == len({**entries()})
+    assert [e.name for e in entries().values() if e.own] == ["slides"]
+
+
+def test_a_legend_comes_to_lie_beside_its_raster_before_or_after(place):
+    write_raster(place / "rock.tif", np.ones((6, 8), "uint8"))
+    (place / "rock.tif.aux.xml").write_text(TABLE)
+    for order in (("rock.tif", "rock.tif.aux.xml"), ("rock.tif.aux.xml", "rock.tif")):
+        uploads = Uploads()
+        for name in order:
+            send(uploads, place / name)
+    rasters = [entry.path for entry in entries().values() if entry.own]
+    assert len(rasters) == 2
+    assert all(path.with_name("data.tif.aux.xml").read_text() == TABLE for path in rasters)
+
+
+def test_a_table_waits_for_its_crs(place):
+    (place / "points.csv").write_text("x,y\n500010,3999980\n")
+    uploads = Uploads()
+    with pytest.raises(CrsError, match="EPSG number"):
+        send(uploads, place / "points.csv")
+    with pytest.raises(CrsError, match="is no coordinate reference system"):
+        uploads.with_crs("north")
+    assert list(uploads.pending) == ["points.csv"]
+    assert [entry.name for entry in uploads.with_crs("32643")] == ["points"]
+    assert not uploads.pending
+
+
+def test_what_is_too_large_or_no_source_leaves_nothing(place):
+    path = raster(place)
+    with pytest.raises(SourceError, match="larger than"):
+        send(Uploads(largest=100), path)
+    (place / "lie.tif").write_text("<VRTDataset/>")
+    with pytest.raises(SourceError, match="not what its name says"):
+        send(Uploads(), place / "lie.tif")
+    with pytest.raises(SourceError, match="of no kind that is taken"):
+        send(Uploads(), path, file="hills.vrt")
+    assert not [p for p in uploads_folder().rglob("*") if p.is_file()]
+
+
+def test_pieces_after_a_refusal_are_ignored(place):
+    uploads = Uploads(largest=100)
+    with pytest.raises(SourceError):
+        uploads.receive("a.tif", b"0" * 101, first=True, last=False)
+    assert uploads.receive("a.tif", b"0" * 50, first=False, last=True) is None
+    assert not uploads.coming
