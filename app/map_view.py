@@ -53,6 +53,7 @@ NONE_YET = (
 
 Range = tuple[float, float] | None
 OnTap = Callable[[Run, float, float], object]
+Hook = Callable[[Any, Any], None]  # of HoloViews, called with the plot once it is drawn
 
 _held = threading.local()
 
@@ -134,10 +135,15 @@ def _opened(path: Path) -> rasterio.DatasetReader:
 # --------------------------------------------------------------------------------------- maps
 
 
-def linked_maps(runs: Sequence[Run], on_tap: OnTap | None = None) -> pn.Column:
+def linked_maps(
+    runs: Sequence[Run],
+    on_tap: OnTap | None = None,
+    hook: Callable[[Run], Hook | None] | None = None,
+) -> pn.Column:
     """Maps of runs, those of one study area linked, with opacity, what is shown, and a legend.
 
-    `on_tap` is called with the run and the place somebody tapped, in the CRS of its area.
+    `on_tap` is called with the run and the place somebody tapped, in the CRS of its area; `hook`
+    gives what is called with a run's map once it is drawn, to add to it.
     """
     opacity = pmui.FloatSlider(label="Opacity over the hillshade", value=0.7, step=0.05, width=230)
     shown = pmui.Select(label="Shown", options=_choices(runs), value=SUSCEPTIBILITY, width=250)
@@ -155,7 +161,7 @@ def linked_maps(runs: Sequence[Run], on_tap: OnTap | None = None) -> pn.Column:
         for name, old in streams.items():
             streams[name] = RangeXY(x_range=old.x_range, y_range=old.y_range)
         box[:] = [
-            _map_or_words(run, label, streams, opacity, look, places.value, size, on_tap)
+            _map_or_words(run, label, streams, opacity, look, places.value, size, on_tap, hook)
             for run, label in zip(runs, figures.labels_of(runs), strict=True)
         ]
 
@@ -217,6 +223,7 @@ def _map_or_words(
     places: bool,
     size: tuple[int, int],
     on_tap: OnTap | None,
+    hook: Callable[[Run], Hook | None] | None,
 ) -> Any:
     """One map, or the sentence that says why there is none."""
     try:
@@ -229,8 +236,9 @@ def _map_or_words(
             draw = zoned if look.name == ZONES else figures.susceptibility_image
         tapped = partial(on_tap, run) if on_tap else None
         overlay = run_map(
-            path, ground, stream, opacity, draw=draw, places=places, size=size, on_tap=tapped
-        )
+            path, ground, stream, opacity,
+            draw=draw, places=places, size=size, on_tap=tapped, hook=hook(run) if hook else None,
+        )  # fmt: skip
         return pn.pane.HoloViews(overlay.opts(title=label, backend="bokeh"), linked_axes=True)
     except LsmError as error:
         return said(error)
@@ -242,22 +250,24 @@ def run_map(
     stream: RangeXY,
     opacity: Any = 0.7,
     *,
+    read: Callable[[Path, Range, Range], tuple[NDArray[np.float32], Bounds]] = read_window,
     draw: Callable[..., hv.Image] = figures.susceptibility_image,
     places: bool = True,
     size: tuple[int, int] = SIZES[1],
     on_tap: Callable[[float, float], object] | None = None,
+    hook: Hook | None = None,
 ) -> hv.DynamicMap:
     """A GeoTIFF of a run over its ground, read anew at each change of `stream`.
 
-    `opacity` is a number or a widget; `draw` makes an image of values, bounds and dimensions;
-    `on_tap` is called with the place tapped, which is marked. Maps that share a stream and a
-    ground move together.
+    `opacity` is a number or a widget; `read` gives the values in view and their bounds, `draw`
+    makes an image of them and of dimensions; `on_tap` is called with the place tapped, which is
+    marked; `hook` with the plot. Maps that share a stream and a ground move together.
     """
     # Panel links axes of one label: only maps of one study area shall move together.
     kdims = [hv.Dimension(f"{axis} of {ground.name}") for axis in ("easting", "northing")]
 
     def over(x_range: Range, y_range: Range) -> hv.Image:
-        return draw(*read_window(path, x_range, y_range), kdims)
+        return draw(*read(path, x_range, y_range), kdims)
 
     def under(x_range: Range, y_range: Range) -> hv.Image:
         seen = shade_window(ground, x_range, y_range)
@@ -275,6 +285,7 @@ def run_map(
     left, bottom, right, top_edge = ground.grid.bounds
     frame["xlim"] = stream.x_range or (left, right)
     frame["ylim"] = stream.y_range or (bottom, top_edge)
+    frame["hooks"] = [*frame["hooks"], *([hook] if hook else [])]
     return layers.opts(**frame, backend="bokeh")
 
 

@@ -137,6 +137,58 @@ def _pairs(pairs: pd.DataFrame) -> str:
     )
 
 
+def differences_in_words(pairs: pd.DataFrame, level: float = 0.05) -> pd.DataFrame:
+    """One row a pair of models: what `scoreboard.pair_table` found, and what that says in words.
+
+    Columns: pair, AP difference, AUC difference (with limits), the adjusted p-values of every test
+    that could be had, in words. The words go by the block bootstrap, which respects that neighbours
+    are alike; where the other tests say more than it does, the words warn.
+    """
+    rows = []
+    for pair in pairs.to_dict(orient="records"):
+        row = {"pair": f"{pair['a']} − {pair['b']}"}
+        for name in ("ap", "auc"):
+            low, high = pair[f"{name} low"], pair[f"{name} high"]
+            limits = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
+            row[f"{name.upper()} difference"] = f"{pair[f'{name} difference']:+.3f}{limits}"
+        tests = TESTS | {f"{n.upper()}, block bootstrap p": f"{n} p holm" for n in ("ap", "auc")}
+        row |= {words: _p_in_words(pair[column]) for words, column in sorted(tests.items())}
+        rows.append(row | {"in words": _verdict(pair, level)})
+    shown = pd.DataFrame(rows)
+    return shown.drop(columns=[name for name in shown if (shown[name] == "").all()])
+
+
+TESTS = {
+    "DeLong p (AUC)": "delong p holm",
+    "McNemar p (at 0.5)": "mcnemar p holm",
+    "Wilcoxon p (AP)": "wilcoxon p holm",
+    "corrected t p (AP)": "corrected t p holm",
+}
+
+
+def _p_in_words(p: float) -> str:
+    return "" if pd.isna(p) else ("< 0.001" if p < 0.001 else f"{p:.3f}")
+
+
+def _verdict(pair: dict[Any, Any], level: float) -> str:
+    """What may be said of a pair; the block bootstrap decides."""
+    better, unsure = {}, []
+    for name in ("ap", "auc"):
+        gap, p = pair[f"{name} difference"], pair[f"{name} p holm"]
+        if pd.isna(p):
+            return "no interval can be had: test places of several blocks are needed"
+        if p < level:
+            better[name.upper()] = pair["a" if gap > 0 else "b"]
+        else:
+            unsure.append(name.upper())
+    said = [f"{model} has the higher {name}" for name, model in better.items()]
+    said += [f"no difference in {' or '.join(unsure)} can be told from chance"] if unsure else []
+    naive = [pair.get(column) for column in ("delong p holm", "mcnemar p holm")]
+    if unsure and any(p < level for p in naive if not pd.isna(p)):
+        said.append("tests that take neighbours as independent say there is one: do not rely on it")
+    return "; ".join(said)
+
+
 def protocols_in_words(table: pd.DataFrame, draws: int) -> str:
     """The table of `runs.compare_protocols` as text."""
     measured = table.assign(**{name: table.get(name) for name in _INTERVALS if name not in table})

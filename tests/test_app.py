@@ -14,7 +14,7 @@ import rasterio
 from bokeh.plotting import figure
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import frame, main, map_view, session
+from lsm_app import frame, main, map_view, score_table, session
 from lsm_app.following import Follower, known_runs
 from lsm_app.ground import _halvings, _lit, ground_of, open_area
 from lsm_app.pages import compare, training
@@ -141,7 +141,7 @@ def test_a_finished_run_joins_those_judged_on_its_places_only(workspace):
 def test_runs_that_do_not_compare_get_the_sentence_and_their_own_figures(workspace):
     page = compare.page(session.Session(runs=[run_named("cnn").id, run_named("other").id]))
     assert "tested on different places" in texts(page)
-    assert len(page.select(pn.pane.HoloViews)) == 2 * 5  # two curves, histogram, bars, map
+    assert len(page.select(pn.pane.HoloViews)) == 2 * 5 + 1  # and the difference
 
 
 def test_a_lost_map_is_said_and_the_rest_stays(workspace):
@@ -176,7 +176,7 @@ def test_the_legend_says_where_not_all_landslides_are_drawn(workspace, monkeypat
 
 
 def test_score_table_names_runs_and_marks_the_best(workspace):
-    table = compare.score_table([run_named("cnn"), run_named("lsgh")])
+    table = score_table.ScoreTable([run_named("cnn"), run_named("lsgh")]).view
     html = table[0].object.to_html()
     assert "CNN (honest)" in html
     assert "font-weight" in html

@@ -8,6 +8,7 @@ from test_scoreboard import new_run
 
 from lsm_core import runs
 from lsm_core.comparison_report import (
+    differences_in_words,
     protocols_in_words,
     records,
     tables_in_words,
@@ -61,6 +62,37 @@ def test_overlap_of_runs_on_units_speaks_of_units(protocol, words, tmp_path):
     text = tables_in_words(tables)
     assert f"{protocol} protocol, {words}" in text
     assert "window" not in text.split("leakage")[0]
+
+
+def _pair(ap=0.1, ap_p=0.01, auc=-0.02, auc_p=0.3, delong=0.5):
+    row = {"a": "cnn", "b": "forest"}
+    for name, gap, p in (("ap", ap, ap_p), ("auc", auc, auc_p)):
+        row |= {f"{name} difference": gap, f"{name} low": gap - 0.05, f"{name} high": gap + 0.05}
+        row[f"{name} p holm"] = p
+    return (
+        row
+        | dict.fromkeys(("mcnemar p holm", "wilcoxon p holm", "corrected t p holm"))
+        | {"delong p holm": delong}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "cnn has the higher AP; no difference in AUC can be told from chance"),
+        ({"ap": -0.1, "auc_p": 0.02}, "forest has the higher AP; forest has the higher AUC"),
+        ({"ap_p": 0.2}, "no difference in AP or AUC can be told from chance"),
+        ({"ap_p": 0.2, "delong": 0.001}, "do not rely on it"),
+        ({"ap_p": float("nan")}, "no interval can be had"),
+    ],
+)
+def test_differences_in_words_go_by_the_bootstrap(changes, words):
+    shown = differences_in_words(pd.DataFrame([_pair(**changes)])).iloc[0]
+    assert words in shown["in words"]
+    assert shown["pair"] == "cnn − forest"
+    assert "Wilcoxon p (AP)" not in shown  # nobody could have it
+    ap = changes.get("ap", 0.1)
+    assert shown["AP difference"] == f"{ap:+.3f} [{ap - 0.05:+.3f}, {ap + 0.05:+.3f}]"
 
 
 def test_json_has_no_number_that_is_none(tables):

@@ -1,0 +1,68 @@
+"""Histogram of the maps, bars of the classes, and the zoning table as the runs stored them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+
+from lsm_app.layout import beside, note
+from lsm_app.session import html_table
+from lsm_core import figures
+from lsm_core.runs import Run
+
+CLASSES = (
+    "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
+    "and by equal intervals of 0.2. Density is landslides over cells of the class: a model that "
+    "knows nothing has the same in every class. Test blocks are ground nobody trained on; the "
+    "whole map is not."
+)
+
+
+def stored_classes(runs: Sequence[Run]) -> pn.Column:
+    """Histogram of the maps, bars of the classes, and the zoning table of what is chosen."""
+    runs = [run for run in runs if run.recipe.map]
+    table = figures.density_frame(runs)
+    cuts = {"natural breaks": "natural", "equal intervals of 0.2": "equal 0.2"}
+    cuts |= {name: name for name in table["breaks"].unique() if name not in cuts.values()}
+    breaks = pmui.Select(label="Classes cut by", options=cuts, value="natural", width=250)
+    wheres = {f"the {where}": where for where in table["where"].unique()}
+    where = pmui.Select(label="Cells and landslides of", options=wheres, width=250)
+    pair = pn.Column(sizing_mode="stretch_width")
+
+    def draw(*_: Any) -> None:
+        bars = figures.density_of(runs, breaks=breaks.value, where=where.value)
+        kept = (table["breaks"] == breaks.value) & (table["where"] == where.value)
+        pair[:] = [beside(figures.histogram_of(runs), bars), html_table(_zoning(table[kept]))]
+
+    for select in (breaks, where):
+        select.param.watch(draw, "value")
+    draw()
+    choices = pn.FlexBox(breaks, where, gap="16px")
+    return pn.Column(choices, pair, note(CLASSES), sizing_mode="stretch_width")
+
+
+def _zoning(table: pd.DataFrame) -> Any:
+    """One row a class and run, the classes' limits and shares as the papers print them."""
+    counted = table["counted"].iloc[0]
+    shown = pd.DataFrame(
+        {
+            "class": table["class"],
+            "run": table["run"],
+            "from": table["from"],
+            "to": table["to"],
+            counted: table["cells"],
+            f"{counted} (%)": 100 * table["share_of_cells"],
+            "landslides": table["landslides"],
+            "landslides (%)": 100 * table["share_of_landslides"],
+            "density": table["density"],
+        }
+    ).sort_values("from", kind="stable", key=lambda _: table["zone"])
+    return (
+        shown.style.hide(axis="index")
+        .format("{:.2f}", subset=["from", "to", "density"], na_rep="none")
+        .format("{:.1f}", subset=[f"{counted} (%)", "landslides (%)"], na_rep="none")
+        .format("{:,.0f}", subset=[counted, "landslides"])
+        .format(escape="html", subset=["run"])
+    )

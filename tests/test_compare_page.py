@@ -1,0 +1,239 @@
+"""The comparison page: tables that come late, maps subtracted, places picked, limits dragged."""
+
+import numpy as np
+import pandas as pd
+import panel as pn
+import pytest
+from bokeh.models import ColumnDataSource, Span
+from test_figures import GRID, make_area, make_run
+
+from lsm_app import class_limits, compared, difference, picking, score_table, session
+from lsm_app.following import loaded
+from lsm_app.pages import compare
+from lsm_core import runs
+from lsm_core.rezoning import count_map, zones_at
+
+pn.extension()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two runs judged on the same places, with their scores, and one under the paper protocol."""
+    root = tmp_path_factory.mktemp("workspace")
+    area = make_area(root)
+    for seed, name, places in ((1, "cnn", 1), (2, "forest", 1), (3, "paper", 2)):
+        run = make_run(area, root / "runs", name, seed=seed, test_seed=places)
+        runs.write_table(run.path / "scores.parquet", _scores(seed, places))
+    recipe = runs.read_json(run.path / "recipe.json") | {"protocol": "paper"}
+    runs.write_json(run.path / "recipe.json", recipe)
+    return root
+
+
+def _scores(seed, places):
+    rng = np.random.default_rng(places)
+    cells = rng.choice(GRID.shape[0] * GRID.shape[1], 300, replace=False)
+    rows, cols = np.unravel_index(cells, GRID.shape)
+    label = rng.integers(0, 2, 300)
+    score = np.clip(0.3 * label + np.random.default_rng(seed).normal(0.35, 0.2, 300), 0, 1)
+    parts = ["test"] * 200 + ["validation"] * 100
+    table = pd.DataFrame({"row": rows, "col": cols, "label": label, "landslide_id": label})
+    return table.assign(split=parts, block=rows // 15, score=score.astype("float32"))
+
+
+@pytest.fixture
+def workspace(made, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(made))
+    pn.state.cache.clear()
+    return made
+
+
+def texts(view):
+    return " ".join(str(getattr(part, "object", "")) for part in view.select())
+
+
+def named(*names):
+    return [next(r for r in runs.list_runs() if r.recipe.name == name) for name in names]
+
+
+# --------------------------------------------------------------------------------------- scores
+
+
+def test_intervals_and_ranks_join_the_scores_later(workspace):
+    table = score_table.ScoreTable(named("cnn", "forest"))
+    assert score_table.LATER in table.table.object.to_html()
+    tables = table.judge()
+    html = table.table.object.to_html()
+    assert score_table.LATER not in html
+    assert f"{tables['scores']['ap low'][0]:.3f} to" in html
+    assert "AP rank" in html
+
+
+def test_what_was_judged_once_is_there_for_the_next_visitor(workspace, monkeypatch):
+    score_table.ScoreTable(named("cnn", "forest")).judge()
+    monkeypatch.setattr(score_table, "compare", None)
+    again = score_table.ScoreTable(named("cnn", "forest"))
+    assert score_table.LATER not in again.table.object.to_html()
+
+
+def test_scores_written_anew_are_judged_anew(workspace):
+    first = score_table.ScoreTable(named("cnn", "forest")).judge()
+    runs.write_table(named("cnn")[0].path / "scores.parquet", _scores(9, 1))
+    second = score_table.ScoreTable([loaded(run) for run in named("cnn", "forest")]).judge()
+    runs.write_table(named("cnn")[0].path / "scores.parquet", _scores(1, 1))
+    assert first["scores"]["ap low"][0] != second["scores"]["ap low"][0]
+
+
+def test_pairs_are_told_in_words(workspace):
+    html = score_table.ScoreTable(named("cnn", "forest")).tests()[0].object.to_html()
+    assert "cnn − forest" in html
+    assert "McNemar" in html
+    assert "chance" in html or "higher" in html
+    alone = score_table.ScoreTable(named("cnn")).tests()
+    assert "nothing to differ from" in texts(alone)
+
+
+# ------------------------------------------------------------------------------------- protocols
+
+
+def test_protocols_stand_beside_each_other_and_share_no_table(workspace):
+    some = named("cnn", "forest", "paper")
+    assert [[r.recipe.name for r in g] for g in compared.alike(some)] == [
+        ["cnn", "forest"],
+        ["paper"],
+    ]
+    page = compare.page(session.Session(runs=[run.id for run in some]))
+    assert "tested on different places" in texts(page)
+    assert "honest protocol, valley" in texts(page)
+    assert "paper protocol, valley" in texts(page)
+    tables = [p.object.to_html() for p in page.select(pn.pane.DataFrame) if p.object is not None]
+    judged = [html for html in tables if "AUC 95%" in html]
+    assert len(judged) == 2
+    assert not any("FOREST (honest)" in html and "PAPER (paper)" in html for html in judged)
+
+
+# ------------------------------------------------------------------------------------ difference
+
+
+def test_the_difference_in_view_is_that_of_the_cells(workspace):
+    one, other = (run.map_path for run in named("cnn", "forest"))
+    left, top = GRID.bounds[0], GRID.bounds[3]
+    where = (left + 300, left + 900), (top - 900, top - 300)
+    found, bounds = difference.read_pair(one, other, one, *where)
+    values = [difference.read_window(path, *where)[0] for path in (one, other)]
+    np.testing.assert_allclose(found, values[0] - values[1])
+    assert found.shape == (20, 20)
+    assert bounds == difference.read_window(one, *where)[1]
+
+
+def test_two_runs_are_chosen_for_the_difference_and_kept(workspace):
+    visitor = session.Session()
+    some = named("cnn", "forest", "paper")
+    view = difference.differences(some, visitor)
+    assert "on average" in texts(view)
+    other = view[0][1]
+    other.value = some[2].id
+    assert visitor.against == [some[0].id, some[2].id]
+    assert "PAPER" in texts(view)
+    assert "Choose two runs" in texts(difference.differences(some[:1], visitor))
+
+
+# --------------------------------------------------------------------------------------- picking
+
+
+@pytest.fixture
+def picked(workspace):
+    return picking.Picked(named("cnn", "forest"), session.Session())
+
+
+def test_picked_places_are_counted_for_every_run(picked):
+    assert "All 200 test places" in picked.words.object
+    some = [3, 5, 8, 13]
+    picked.source.selected.indices = some
+    assert "4 test places picked" in picked.words.object
+    row = picked.table.object.data.iloc[1]
+    label, score = picked.label[some], picked.scores[some, 1]
+    assert row["found"] == ((label == 1) & (score >= 0.5)).sum()
+    assert row["false alarms"] == ((label == 0) & (score >= 0.5)).sum()
+    bars = picked.bars[1].data
+    assert bars["picked slides"].sum() == label.sum()
+    assert bars["picked others"].sum() == -(label == 0).sum()
+
+
+def test_a_threshold_is_in_every_view_and_in_the_address(picked):
+    picked.view()
+    picked.cut(0.4)
+    assert picked.session.threshold == picked.slider.value == 0.4
+    assert {span.location for span in picked.spans} == {0.4}
+    hit = (picked.label == 1) & (picked.scores[:, 0] >= 0.4)
+    assert picked.marks.data["recall"][0] == pytest.approx(hit.sum() / picked.label.sum())
+
+
+def test_a_tap_on_a_curve_takes_the_threshold_there(picked):
+    score = np.sort(picked.scores[:, 1])[::-1]
+    t = float(score[60])
+    said = picked.scores[:, 1] >= t
+    recall = said[picked.label == 1].mean()
+    precision = picked.label[said].mean()
+    tapped = type("Tapped", (), {"x": recall, "y": precision})
+    picked._tapped("pr", tapped)
+    at = picked.session.threshold
+    some = [(picked.scores[:, i] >= at)[picked.label == 1].mean() for i in (0, 1)]
+    assert min(abs(one - recall) for one in some) < 1e-9
+
+
+def test_maps_curves_and_histograms_draw_the_same_source(workspace):
+    visitor = session.Session(runs=[run.id for run in named("cnn", "forest")])
+    root = compare.page(visitor).get_root()
+    sources = [s for s in root.select({"type": ColumnDataSource}) if "score 0" in s.data]
+    assert len({s.id for s in sources}) == 1
+    drawn = [r for r in root.references() if getattr(r, "data_source", None) is sources[0]]
+    assert len(drawn) == 2 + 2  # maps and histograms
+
+
+def test_runs_that_stored_no_scores_say_so(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "old")
+    with pytest.raises(picking.LsmError, match=r"scores\.parquet"):
+        picking.Picked([run], session.Session())
+
+
+# ---------------------------------------------------------------------------------------- limits
+
+
+def test_a_dragged_limit_moves_table_curve_and_address(workspace):
+    visitor = session.Session()
+    some = named("cnn", "forest")
+    limits = class_limits.Limits(some, visitor)
+    limits.view()
+    limits.spans[1].location = 0.333
+    assert limits.sliders[1].value == 0.33
+    assert 0.33 in visitor.limits
+    ground = difference.ground_of(some[0].area_path)
+    rows, cols = ground.grid.rowcol(ground.x, ground.y)
+    expected = zones_at(count_map(some[1].map_path, rows, cols), visitor.limits)
+    shown = limits.table.object.data
+    own = shown[shown["run"] == "FOREST (honest)"]
+    assert own["cells"].tolist() == expected["cells"].tolist()
+    assert own["landslides"].tolist() == expected["landslides"].tolist()
+    above = 100 * expected["share_of_landslides"][2:].sum()
+    assert limits.dots[1].data["y"][1] == pytest.approx(above)
+
+
+def test_limits_start_at_those_of_the_run_or_of_the_address(workspace):
+    own = class_limits.Limits(named("cnn"), session.Session())
+    assert own.limits == [round(float(at), 2) for at in named("cnn")[0].limits.breaks[1:-1]]
+    sent = class_limits.Limits(named("cnn"), session.Session(limits=[0.3, 0.6]))
+    assert sent.limits == [0.3, 0.6]
+    assert all(isinstance(span, Span) for span in sent.spans)
+
+
+def test_the_picture_has_the_colour_of_its_class():
+    colours = class_limits._palette([0.25, 0.5], ["low", "middle", "high"])
+    assert colours[24:26] == ["low", "middle"]
+    assert colours[49:51] == ["middle", "high"]
+
+
+def test_landslides_held_out_are_those_of_the_test(workspace):
+    run = named("cnn")[0]
+    test = run.scores[(run.scores["label"] == 1) & (run.scores["split"] == "test")]
+    counted = class_limits.counted_map(run, held_out=True)
+    assert counted.landslides.sum() + counted.left_out == len(test)
