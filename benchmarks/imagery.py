@@ -43,7 +43,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 def _tiled(net: Any, image: NDArray[np.float32], size: int) -> None:
     whole = Block(0, size, 0, size)
-    tile = tile_map.tile_of((size, size))
+    tile = tile_map.tile_of((size, size), net)
     for top in range(0, size, tile):
         rows = image[top : top + tile + 2 * tile_map.HALO]
         block = whole._replace(first=top, last=min(top + tile, size))

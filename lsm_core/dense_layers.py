@@ -64,7 +64,7 @@ def step_for(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
 def _convolution(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
     if layer.padding != "valid" or {*layer.dilation_rate, layer.groups} != {1}:
         raise NotDense(f"{layer.name} is padded, dilated or grouped")
-    kernel, bias = _kernel(layer, norm)
+    kernel, bias = folded(layer, norm)
     steps, deep = [], len(layer.kernel_size) == 3
     if deep:
         if layer.strides[0] != 1:
@@ -147,7 +147,7 @@ def _dense(layer: Any, norm: Any, stand: Stand) -> tuple[list[Step], Stand]:
     """On a flattened window a convolution of its size, else on the channels of each cell."""
     if not stand.flat:
         return [layer], stand
-    kernel, bias = _kernel(layer, norm)
+    kernel, bias = folded(layer, norm)
     size, factors = stand.window, stand.factors
     kernel = kernel.reshape(factors, size, size, -1, layer.units)  # the order of flattening
     kernel = np.moveaxis(kernel, 0, 2).reshape(size, size, -1, layer.units)
@@ -253,8 +253,8 @@ def takes_norm(layer: Any) -> bool:
     return isinstance(layer, kinds) and layer.activation is keras.activations.linear
 
 
-def _kernel(layer: Any, norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Kernel and bias of a layer, with the normalisation after it."""
+def folded(layer: Any, norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel and bias of a layer, with the normalisation after it, if any."""
     kernel = ops.convert_to_numpy(layer.kernel)
     width = kernel.shape[-1]
     bias = ops.convert_to_numpy(layer.bias) if layer.use_bias else np.zeros(width, np.float32)

@@ -28,6 +28,8 @@ USUAL = {
 }
 GREETING = (b"before absl::InitializeLog() is called", b"oneDNN custom operations are on")
 GIB = 2**30
+VALUES = 70_000_000  # of the widest map of a tile on a processor: 280 MB, past which none is faster
+MAPS = 16  # as large as the widest, that a GPU may have to hold at once
 
 
 class Device(NamedTuple):
@@ -148,6 +150,18 @@ def find() -> Device:
 def has_gpu() -> bool:
     """Whether networks are trained on a GPU in this process."""
     return find().kind == "gpu"
+
+
+@functools.cache
+def values_at_once() -> int:
+    """float32 values that the widest map of a tile may have here: as a GPU's memory allows.
+
+    The processor's number where a GPU does not tell its memory.
+    """
+    here = find()
+    if here.kind == "cpu" or here.memory is None:
+        return VALUES
+    return int(here.memory * GIB / 4 / MAPS)
 
 
 def _by_tensorflow() -> tuple[str | None, float | None]:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from lsm_core import dense_map, prediction
 from lsm_core.blocks import cells_of
+from lsm_core.device import VALUES
 from lsm_core.encoding import Encoder
 from lsm_core.prediction import Layout
 from lsm_core.study_area import shape_of
@@ -46,7 +47,8 @@ def forecast(model: Any, encoder: Encoder, ds: xr.Dataset, layout: Layout) -> Fo
     tall, wide = (max((block.shape[i] for block in blocks), default=0) + margin for i in (0, 1))
     cells = int(ds["valid"].sum()) * cells_of(blocks) / (height * width)
     encoded, strip = 4 * tall * wide * len(encoder.channels), 8 * tall * width
-    tiles = SCRATCH * 4 * dense_map.VALUES if layout.scheme else 0
+    tiled = layout.scheme is not None or layout.tile is not None
+    tiles = SCRATCH * 4 * VALUES if tiled else 0  # in a GPU's memory, where there is one
     held = psutil.Process().memory_info().rss
     seconds = scoring_seconds(model, encoder, layout, cells)
     gigabytes = (held + 3 * encoded + strip + tiles) / 1e9 + GDAL
@@ -69,7 +71,7 @@ def scoring_seconds(model: Any, encoder: Encoder, layout: Layout, cells: float) 
         image = np.zeros((1, side, side, len(encoder.channels)), np.float32)
         return tiles * _warm_seconds(lambda: model.predict_on_batch(image))
     whole, windows = dense_map.blank_work(layout.scheme, len(encoder.channels))
-    kept = 0.0 if layout.scheme.rest is None else _warm_seconds(windows) / dense_map.BATCH
+    kept = 0.0 if layout.scheme.rest is None else _warm_seconds(windows) / layout.scheme.batch
     return tiles * _warm_seconds(whole) + cells * kept
 
 

@@ -146,7 +146,7 @@ def layout_of(model: Any, encoder: Encoder, ds: xr.Dataset, strip: int | None = 
     size that suits it.
     """
     if encoder.form == "chip":
-        tile = tile_of(shape_of(ds), strip or TILE)
+        tile = tile_of(shape_of(ds), model, strip or TILE)
         margin = (HALO, HALO)
         return Layout(blocks_of(ds, encoder, tile, margin=margin, step=tile), margin, tile=tile)
     margin = margin_of(encoder)

@@ -116,3 +116,16 @@ def test_the_device_of_this_process_has_a_name_and_threads():
     assert found.name
     assert found.threads >= 1
     assert found.backend == device.backend_name()
+
+
+@pytest.mark.parametrize(
+    ("kind", "memory", "values"),
+    [("cpu", None, device.VALUES), ("gpu", None, device.VALUES), ("gpu", 80.0, 80 * 2**30 // 64)],
+)
+def test_tiles_are_as_large_as_the_device_allows(monkeypatch, kind, memory, values):
+    """A sixteenth of a GPU's memory for the widest map, in float32."""
+    here = device.Device("jax", kind, "a device", memory, 2)
+    monkeypatch.setattr(device, "find", lambda: here)
+    device.values_at_once.cache_clear()
+    assert device.values_at_once() == values
+    device.values_at_once.cache_clear()

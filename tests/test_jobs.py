@@ -54,7 +54,8 @@ def test_a_training_job_stops_within_two_seconds(sample_workspace, tmp_path):
     began = time.monotonic()
     assert jobs.stop(run) == "stopped"
     assert time.monotonic() - began < 2
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    if psutil.pid_exists(pid):  # killed, and maybe not yet gone
+        psutil.Process(pid).wait(timeout=5)
     assert run.state == "stopped"
     assert runs.open_run(run.path).recipe.name == "net"
     assert "oneDNN" not in (run.path / "log.txt").read_text()

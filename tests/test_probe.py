@@ -66,7 +66,7 @@ def test_a_map_by_tiles_takes_as_long_as_its_tiles_and_what_keeps_its_windows(
     monkeypatch.setattr(dense_map, "TILE", 100)
     recipe = make_recipe(SETTINGS | {"model": {"name": "cnn", "options": options}})
     found = probe.forecast(recipe)
-    windows = 7 * found["cells"] / 256 if options["scse"] else 0
+    windows = 7 * found["cells"] / dense_map.LATE if options["scse"] else 0
     assert found["map_seconds"] == pytest.approx(7 * 4 + windows)  # 170 x 160 cells
 
 
