@@ -140,6 +140,26 @@ def class_values(statistic: str, landslides: ArrayLike, cells: ArrayLike) -> Cou
     }[statistic](hits, others)
 
 
+def statistics_of(landslides: ArrayLike, cells: ArrayLike) -> pd.DataFrame:
+    """All statistics from counts by class: one row a class, columns as in `class_tables`.
+
+    Parameters
+    ----------
+    landslides : landslide cells of each class. cells : all its cells, landslides among them.
+
+    Raises
+    ------
+    SampleError : no landslide cell, or no other.
+
+    >>> statistics_of([1, 1], [3, 1])["frequency_ratio"].round(3).tolist()
+    [0.667, 2.0]
+    """
+    hits = np.asarray(landslides, np.float64)
+    others = np.asarray(cells, np.float64) - hits
+    _both(hits.sum(), others.sum())
+    return pd.DataFrame(_all(hits, others))
+
+
 # ------------------------------------------------------------------------------------- tables
 
 
