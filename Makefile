@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format bench backends e2e lock clean
+.PHONY: help setup app test check format bench torture backends e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
+	@echo "make torture kills, faults, and every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
 	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
 	@echo "make lock    renew requirements.lock"
@@ -33,6 +34,9 @@ WORKERS ?= 2
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
+torture: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture --numprocesses $(WORKERS) --dist loadfile
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,7 +54,7 @@ bench: setup
 BACKENDS ?= jax torch
 JAX ?= jax
 TORCH ?= torch==2.13.0
-OF_NETWORKS := $(addprefix tests/test_,every_model.py training.py dropout.py attribution.py adversarial.py cnn3d.py dense.py dense_fourier.py)
+OF_NETWORKS := $(addprefix tests/test_,every_model.py training.py dropout.py attribution.py adversarial.py cnn3d.py dense.py dense_fourier.py squeezed.py)
 
 backends: $(BACKENDS:%=backend-%)
 

@@ -194,6 +194,7 @@ def test_losses_are_means_since_the_last_reset():
     assert made.losses() == {}
 
 
+@pytest.mark.torture
 def test_the_same_seed_gives_the_same_weights():
     def weights(seed):
         made = game(seed=seed)

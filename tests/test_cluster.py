@@ -95,6 +95,7 @@ def test_the_map_is_that_of_one_process_though_a_worker_dies(run, expected, addr
     assert told == [f"2 workers at {address}"]
 
 
+@pytest.mark.torture
 def test_what_was_finished_on_a_cluster_is_kept(run, expected, address, tmp_path):
     to = tmp_path / "a.tif"
     asked = iter([False] * 3 + [True] * 9)

@@ -200,6 +200,7 @@ def test_the_bands_are_scaled_by_training_chips_alone(unet):
     assert abs(len(train) - (ground == 0).sum()) < 100
 
 
+@pytest.mark.torture
 def test_the_same_seed_gives_the_same_scores(unet, tmp_path):
     again = run(UNET, tmp_path, "map=false")
     assert np.array_equal(again.scores["score"], unet.scores["score"])

@@ -133,6 +133,7 @@ def test_a_transferred_run_says_what_it_came_from(network, areas):
     assert done.encoder == network.encoder
 
 
+@pytest.mark.torture
 def test_the_same_seed_fine_tunes_bit_for_bit_alike(network, areas):
     """Dropout too goes by the recipe's seed, though the network comes from a file."""
     into = areas / "runs"

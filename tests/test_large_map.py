@@ -1,5 +1,6 @@
 """Large maps: kept blocks, going on after a kill, one maker at a time, nothing half-written."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,14 +11,17 @@ import pytest
 from small_runs import read_map, small_run
 
 from lsm_core import blocks, large_map, prediction
+from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError, Stopped
 from lsm_core.map_forecast import Forecast, forecast, scoring_seconds
+from lsm_core.runs import open_run, write_json
 from lsm_core.study_area import area_path, open_area, shape_of
 
 FOREST = {
     "model": {"name": "random_forest", "options": {"n_estimators": 5}},
     "input": {"form": "table"},
 }
+PLATT = Calibrator("platt", slope=2.0, fitted_on=9)
 SMALL = "from lsm_core import blocks, prediction; blocks.VALUES, prediction.STRIP = 72_000, 40"
 
 
@@ -80,9 +84,15 @@ def test_a_map_that_was_stopped_goes_on_where_it_was(run, expected, tmp_path, sm
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
-def test_blocks_of_another_model_are_not_taken(run, expected, tmp_path, small):
+@pytest.mark.parametrize("what", ["model", "calibration"])
+def test_blocks_of_another_model_are_not_taken(run, expected, tmp_path, small, what):
     to, area = tmp_path / "a.tif", area_path("sample")
-    other = small_run(tmp_path / "runs", **FOREST, seed=5)
+    if what == "model":
+        other = small_run(tmp_path / "runs", **FOREST, seed=5)
+    else:  # the same run, calibrated later
+        shutil.copytree(run.path, tmp_path / "runs" / run.id)
+        write_json(tmp_path / "runs" / run.id / "calibration.json", PLATT.to_json())
+        other = open_run(tmp_path / "runs" / run.id)
     asked = iter([False] * 4 + [True])
     with pytest.raises(Stopped):
         large_map.write_large_map(other, area, to, should_stop=lambda: next(asked))
@@ -92,6 +102,7 @@ def test_blocks_of_another_model_are_not_taken(run, expected, tmp_path, small):
     np.testing.assert_array_equal(read_map(to), expected)
 
 
+@pytest.mark.torture
 def test_a_map_that_was_killed_goes_on_too(run, expected, tmp_path):
     """With -9, in the middle of a block, and twice."""
     to = tmp_path / "a.tif"

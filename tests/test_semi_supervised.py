@@ -61,6 +61,7 @@ def test_the_stored_run_scores_places_and_draws_the_pictures_again(run):
     assert generated_figures.samples_png({"real": real}, encoder.channels, "epoch 3") != last
 
 
+@pytest.mark.torture
 def test_the_same_seed_is_the_same_run_and_another_is_not(run, tmp_path):
     again = run_experiment(changed(), tmp_path)
     np.testing.assert_array_equal(again.scores["score"], run.scores["score"])
