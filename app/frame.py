@@ -25,7 +25,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     """
     items = [{"label": name, "icon": ICONS[name]} for name in pages]
     menu = pmui.MenuList(items=items, dense=False, sizing_mode="stretch_width")
-    main = pn.Column(sizing_mode="stretch_width")
+    # as tall as what is in it: else parts below a tall one lie over it
+    main = pn.Column(sizing_mode="stretch_width", styles={"max-height": "none"})
     built: dict[str, Any] = {}
 
     def show(*_: Any) -> None:
