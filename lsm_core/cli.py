@@ -17,7 +17,7 @@ from lsm_core.factor_commands import factors
 from lsm_core.figure_commands import export, figures
 from lsm_core.foreground import quiet_networks, recipe_of, settle, settle_queued, tell, work
 from lsm_core.progress_bars import bars, follow_jobs
-from lsm_core.run_commands import runs_app
+from lsm_core.run_commands import reproduce, runs_app
 from lsm_core.sample_commands import sample
 from lsm_core.study_commands import study
 from lsm_core.transfer_commands import transfer_app
@@ -47,6 +47,7 @@ app.command()(detect)
 app.command()(uncertainty)
 app.command()(doctor)
 app.command()(applicability)
+app.command()(reproduce)
 
 DEMO = ("random_forest", "cnn", "lsgh_net")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]

@@ -1,9 +1,12 @@
-"""`lsm runs`: list the runs, or tag, rename, delete or clone one."""
+"""`lsm runs`: list, tag, rename, delete or clone runs. `lsm reproduce`: run one again."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lsm_core.errors import RunError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 RunNames = Annotated[list[str], typer.Argument(help="Run folders, or names from `lsm runs`.")]
@@ -60,3 +63,32 @@ def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to wri
 
     recipe.save_recipe(runs.clone_run(runs.open_run(name)), to)
     print(f"recipe: {to}")
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help="A run folder, or a name from `lsm runs`.")],
+    into: Annotated[Path | None, typer.Option(help="Folder of the new run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a run again, and say of each of its numbers whether it came back.
+
+    Ends with 1 where one did not.
+    """
+    from lsm_core import experiment, reproduction, runs
+    from lsm_core.foreground import settle, work
+
+    was = runs.open_run(name)
+    if was.state != "done":
+        raise RunError(f"{was.id} is {was.state}, not done: there are no numbers to come back to")
+    folder = into or runs.runs_folder()
+    plan = experiment.plan_run(settle(runs.clone_run(was), folder, as_json))
+    now = work(plan, runs.create_run(plan.recipe, plan.area, folder, "again"), as_json)
+    table = reproduction.comparison(was, now)
+    changed = reproduction.circumstances(was, now)
+    if as_json:
+        numbers = json.loads(table.to_json(orient="records"))
+        print(json.dumps({"was": was.id, "now": now.id, "changed": changed, "numbers": numbers}))
+    else:
+        print(reproduction.in_words(was, now, table, changed))
+    if not reproduction.came_back(table):
+        raise typer.Exit(1)
