@@ -10,8 +10,11 @@ PAGES = {  # name to module
     "Compare": "compare",
     "Sampling": "sampling",
     "Training": "training",
-}
+    "Inventory": "inventory",
+    "Transfer": "transfer",
+    "Export": "export",
+}  # name to module
 
 if pn.state.curdoc:
-    pn.extension("filedropper")
+    pn.extension("filedropper", "tabulator")
     frame(PAGES, Session()).servable()

@@ -48,7 +48,7 @@ class Session(param.Parameterized):
     part = param.String(default="", doc="of the training page: New run, Runs or Search")
     source = param.String(default="", doc="id of the run that is carried to another area")
     target = param.String(default="", doc="name of the area it is carried to")
-    mapping = param.String(default="", doc="name of the mapping between the two")
+    matched = param.String(default="", doc="name of the mapping between the two")
     printed = param.Dict(default={}, doc="how figures for print look: see `print_style.Look`")
     figures = param.List(default=[], item_type=str, doc="figures that are exported; none: a few")
     formats = param.List(default=["png", "pdf"], item_type=str, doc="of the figures exported")

@@ -20,7 +20,7 @@ from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import reproduce, runs_app
 from lsm_core.sample_commands import sample
 from lsm_core.study_commands import study
-from lsm_core.transfer_commands import transfer_app
+from lsm_core.transfer_commands import judge_domain, transfer_app
 from lsm_core.trust_commands import applicability, explain, uncertainty
 from lsm_core.tune_commands import tune
 
@@ -151,6 +151,7 @@ def resume(path: Path) -> None:
         set_status(path, "failed", str(error))
         raise
     done = work(plan, path, as_json=True)
+    judge_domain(done)
     tell(done, True, "")
 
 

@@ -120,8 +120,11 @@ def carry_out(
     into: Path,
     tell: Tell = lambda line: None,
     should_stop: Callable[[], bool] | None = None,
+    keep: Callable[[pd.DataFrame], object] = lambda rows: None,
 ) -> pd.DataFrame:
     """Run what is not finished in the folder, and give one row a run.
+
+    `tell` gets a line after each run, `keep` the rows so far.
 
     Where a mapping is needed, or to match factors, training from scratch goes by the source of the
     first scale: it takes nothing from it but which factors there are, and what they are called.
@@ -145,6 +148,7 @@ def carry_out(
             sources[key] = _run(source_recipe(study, *key), done, into, should_stop)
         run = _run(target_recipe(study, cell, sources[key]), done, into, should_stop)
         rows.append(_row(cell, run))
+        keep(pd.DataFrame(rows))
         tell(f"{number}/{len(wanted)} {_words(cell)}: AUC {rows[-1]['roc_auc']:.3f}")
     return pd.DataFrame(rows)
 

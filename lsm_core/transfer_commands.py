@@ -58,6 +58,7 @@ def run(
 ) -> None:
     """Carry a run's model to another area: a run of its own there, judged on held-out places."""
     from lsm_core import experiment, report
+    from lsm_core.carried import carried
     from lsm_core.foreground import tell, work
     from lsm_core.runs import create_run, open_run, runs_folder
     from lsm_core.study_area import is_units
@@ -71,31 +72,20 @@ def run(
         print(_from_words(there, recipe))
         print(report.plan_in_words(recipe, plan.counts, units=is_units(plan.ds)))
     done = work(plan, create_run(recipe, plan.area, into or runs_folder()), as_json)
-    if recipe.map and recipe.transfer is not None and recipe.transfer.carries:
-        from lsm_core.applicability import area_of_applicability
-
-        trusted = area_of_applicability(done)
-        if not as_json:
-            print(trusted["words"])
+    trusted = judge_domain(done)
+    if trusted and not as_json:
+        print(trusted)
     tell(done, as_json, report.result_in_words(done))
 
 
-def carried(
-    source: "Run", area: str, how: str, given: dict[str, Any], changes: list[str]
-) -> "Recipe":
-    """The recipe of a transferred run: the source's own, on another area.
+def judge_domain(done: "Run") -> str:
+    """Where a carried model may be asked, written into its folder, and in words; else nothing."""
+    recipe = done.recipe
+    if not recipe.map or recipe.transfer is None or not recipe.transfer.carries:
+        return ""
+    from lsm_core.applicability import area_of_applicability
 
-    `given` : more of the section `transfer`; None is left out. The source's labels, if it had a
-    number of them, and its choice of factors are its own.
-    """
-    from lsm_core.recipe import changes_of, make_recipe
-
-    plain = source.recipe.model_dump(mode="json", exclude={"transfer", "selection"})
-    plain["name"] = f"{source.recipe.name}_{how}"
-    plain["title"] = f"{source.recipe.title or source.recipe.name}, {how}"
-    settings = {key: value for key, value in given.items() if value is not None}
-    settings |= {"how": how, "source": str(source.path)}
-    return make_recipe(plain, [f"area={area}", *changes_of({"transfer": settings}), *changes])
+    return str(area_of_applicability(done)["words"])
 
 
 def _from_words(source: "Run", recipe: "Recipe") -> str:
@@ -115,10 +105,15 @@ def match(
     draft: Annotated[
         Path | None, typer.Option(help="Begin a mapping file here, for you to check.")
     ] = None,
+    divergence: Annotated[
+        bool,
+        typer.Option("--divergence", help="How unlike each factor is (KL)."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Which factors of two areas are the same, by name, units, categories (status 2: not all)."""
     from lsm_core import matching
+    from lsm_core.mapping_draft import draft as text_of
     from lsm_core.study_area import area_path, open_area
 
     if draft and draft.exists():
@@ -129,17 +124,47 @@ def match(
     same = matching.shared_origin(prints, matching.fingerprints_of(there))
     found = matching.match(known, there, said, same_origin=same)
     found = dataclasses.replace(found, notes=(*found.notes, *notes))
-    print(
-        json.dumps(vars(found), indent=1) if as_json else matching.in_words(found, source, target)
-    )
+    unlike = _unlike(source, there, found, said) if divergence and found.pairs else None
+    if as_json:
+        table = {} if unlike is None else {"divergence": json.loads(unlike.to_json(orient="index"))}
+        asked = {} if found.whole else {"draft": text_of(known, there, found, said)}
+        print(json.dumps(vars(found) | table | asked, indent=1))
+    else:
+        print(matching.in_words(found, source, target))
+        print("" if unlike is None else unlike.to_string(float_format="{:.2f}".format))
     if draft and not found.whole:
-        from lsm_core.mapping_draft import draft as text_of
         from lsm_core.run_files import write_text
 
         write_text(draft, text_of(known, there, found, said))
         if not as_json:
             print(f"a draft to check is in {draft}: then --mapping {draft}")
     matching.refuse(found, source, target, listed=not as_json)
+
+
+def _unlike(source: str, target: Any, found: Any, said: Any) -> Any:
+    """KL divergence of each matched factor at random places of both areas, the most unlike first.
+
+    The target is read in the terms of the source; of a run its own area is the source's.
+    """
+    import numpy as np
+
+    from lsm_core import matching, selection
+    from lsm_core.factor_tables import cyclic_of, factor_table, some_places
+    from lsm_core.runs import open_run
+    from lsm_core.study_area import area_path, open_area
+
+    place = area_path(source)
+    is_area = place.is_dir() and not (place / "status.json").is_file()
+    here = open_area(place if is_area else open_run(source).area_path)
+    names = [name for name in found.pairs if name in here]
+    renamed = {name: how for name, how in said.items() if name in names}
+    if renamed:
+        target = matching.as_source(target, matching.known_of(here, names), renamed)
+    rng, n = np.random.default_rng(1), selection.MOST_PLACES
+    own = factor_table(here, some_places(here, n, rng), names)
+    other = factor_table(target, some_places(target, n, rng), names)
+    angles = [name for name in cyclic_of(here) if name in names]
+    return selection.divergence(own, other, cyclic=angles)
 
 
 def _known(source: str, target: Any) -> tuple[Any, dict[str, str], list[str]]:
@@ -208,10 +233,21 @@ def study(
         {key: value for key, value in given.items() if value is not None},
     )
     say = (lambda line: None) if as_json else (lambda line: print(line, flush=True))
-    rows = learning_curves.carry_out(asked, into or runs_folder(), say)
+    about: dict[str, Any] = {
+        "source": source,
+        "target": area,
+        "recipe": asked.recipe.title or asked.recipe.name,
+    }
+    about |= {"protocol": asked.recipe.protocol, "draws": draws}
+
+    def keep(rows: Any) -> None:
+        if to:
+            write_tables(to, rows, learning_curves.summary(rows), about)
+
+    rows = learning_curves.carry_out(asked, into or runs_folder(), say, keep=keep)
     table = learning_curves.summary(rows)
     if to:
-        write_study(to, rows, table, f"{source} to {area}")
+        write_study(to, rows, table, f"{source} to {area}", about)
     if as_json:
         print(table.to_json(orient="records", indent=1))
         return
@@ -220,14 +256,24 @@ def study(
         print(learning_curves.gains_in_words(rows, than))
 
 
-def write_study(to: Path, rows: Any, table: Any, title: str) -> None:
-    """Tables as CSV, a figure a metric as a page and as a small picture."""
-    from lsm_core import figures, learning_curves, transfer_figures
-    from lsm_core.run_files import write_table, write_text
+def write_tables(to: Path, rows: Any, table: Any, about: dict[str, Any] | None = None) -> None:
+    """What is known so far, as CSV, and `study.json`: what it is about."""
+    from lsm_core.run_files import write_json, write_table
 
     to.mkdir(parents=True, exist_ok=True)
     write_table(to / "runs.csv", rows)
     write_table(to / "learning_curves.csv", table)
+    write_json(to / "study.json", dict(about or {}))
+
+
+def write_study(
+    to: Path, rows: Any, table: Any, title: str, about: dict[str, Any] | None = None
+) -> None:
+    """Tables as CSV, a figure a metric as a page and as a small picture."""
+    from lsm_core import figures, learning_curves, transfer_figures
+    from lsm_core.run_files import write_table, write_text
+
+    write_tables(to, rows, table, about)
     for than in ("scratch", "direct", "pooled"):
         gained = learning_curves.gains(rows, than)
         if len(gained):

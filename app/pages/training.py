@@ -1,4 +1,4 @@
-"""Training: how each run is doing, epoch by epoch, and the button that stops it."""
+"""Training: a new run from a recipe, the runs in their queue, the search for better settings."""
 
 from html import escape
 from typing import Any
@@ -7,144 +7,164 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from lsm_app.following import Follower, known_runs
+from lsm_app.following import known_runs
+from lsm_app.layout import heading, or_words
+from lsm_app.new_run import NewRun
+from lsm_app.recipes import RUN
+from lsm_app.run_view import RunView
+from lsm_app.search_view import SearchView
 from lsm_app.session import Session, html_table, poll, purpose, said
 from lsm_core import jobs
 from lsm_core.errors import LsmError
-from lsm_core.figures import history_of
 from lsm_core.runs import ALIVE, Run, open_run, runs_folder
 
 PURPOSE = (
-    "Follow the runs: what is being done, how loss and validation scores go, how long it may still "
-    "take. A run goes on when this page is closed; stopping keeps its folder."
+    "Follow the runs, and start new ones from a recipe: what is being done, how loss and "
+    "validation scores go, how long it may still take. A run goes on when this page is closed; "
+    "everybody who opens it sees the same queue."
 )
-NOTE = (
-    "Loss on training and validation places; accuracy at threshold 0.5 and average precision (AP) "
-    "on validation places, which are cut from training, never from the test places."
-)
-SHAPES = {
-    "done": "success", "running": "info", "queued": "info", "failed": "error",
-    "lost": "error", "stopped": "warning",
-}  # fmt: skip
+PARTS = ("New run", "Runs", "Search")
+MOST_ROWS = 60  # of the table of all runs
 
 
 def page(session: Session) -> pn.Column:
-    """The page for one session; `session.run` is the run looked at."""
-    choice = pmui.Select(label="Run", options=[], sizing_mode="stretch_width")
-    body = pn.Column(sizing_mode="stretch_width")
-    table = html_table()
-    views: dict[str, RunView] = {}
-    seen: list[list[tuple[str, str]]] = []  # runs and states at the last look
+    """The page for one session; `session.part` is what is looked at, `session.run` which run."""
+    parts: dict[str, Any] = {}
+    boxes = [pn.Column(sizing_mode="stretch_width") for _ in PARTS]
+    if session.part not in PARTS:
+        alive = any(state in ALIVE for _, state in known_runs())
+        session.part = "Runs" if session.run or alive else "New run"
+    whole = pmui.Tabs(
+        *zip(PARTS, boxes, strict=True),
+        active=PARTS.index(session.part),
+        sizing_mode="stretch_width",
+    )
+    makers = {
+        "New run": lambda: NewRun(session, started),
+        "Runs": lambda: RunList(session),
+        "Search": lambda: SearchView(session),
+    }
 
-    def look() -> None:
-        if session.page != "Training":
-            return
-        known = known_runs()
-        rows = [(run.id, state) for run, state in known]
-        if seen != [rows]:
-            seen[:] = [rows]
-            table.object = _table(known)
-            choice.options = {f"{run.id}: {state}": run.id for run, state in known}
-            if known and session.run not in dict(rows):
-                session.run = next((i for i, s in rows if s in ALIVE), rows[0][0])
-            choice.value = session.run or None
-            if not known:
-                body[:] = [_nothing()]
-        if session.run in views:
-            views[session.run].look()
+    def started(made: list[Run]) -> None:
+        session.param.update(run=made[0].id, part="Runs")
 
     def show(*_: Any) -> None:
-        try:
-            views.clear()
-            views[session.run] = RunView(open_run(runs_folder() / session.run))
-            body[:] = [views[session.run].view]
-        except LsmError as error:
-            body[:] = [said(error)]
+        number = PARTS.index(session.part) if session.part in PARTS else 0
+        if not len(boxes[number]):
+            made = or_words(makers[PARTS[number]])
+            parts[PARTS[number]] = made if hasattr(made, "view") else None
+            boxes[number].append(getattr(made, "view", made))
+        whole.active = number
 
-    session.param.watch(show, "run")
-    choice.param.watch(lambda event: event.new and session.param.update(run=event.new), "value")
-    if session.run:
-        show()
+    def look() -> None:
+        if session.page == "Training" and parts.get(session.part):
+            parts[session.part].look()
+
+    session.param.watch(show, "part")
+    whole.param.watch(lambda event: session.param.update(part=PARTS[event.new]), "active")
+    show()
     poll(session, look)
-    heading = pmui.Typography("All runs, newest first", variant="h6", margin=(14, 10, 0, 10))
-    return pn.Column(
-        purpose(PURPOSE), choice, body, heading, table, sizing_mode="stretch_width"
-    )  # fmt: skip
+    return pn.Column(purpose(PURPOSE), whole, sizing_mode="stretch_width")
 
 
-class RunView:
-    """One run on the screen: state, bar, curves and the button; `look` brings it up to date."""
+class RunList:
+    """The queue, one run looked at, and a table of all; `look` brings them up to date."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.follower = Follower(run.path)
-        self.seen = (-1, "")
-        self.state = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
-        self.bar = pmui.LinearProgress(value=0, sizing_mode="stretch_width")
-        self.button = pmui.Button(label="Stop this run", color="error", icon="stop")
-        self.button.on_click(self.stop)
-        self.curves = pn.Column(sizing_mode="stretch_width")
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.queue = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
+        self.choice = pmui.Select(
+            label="Run", options=[], searchable=True, filter_on_search=True,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        self.body = pn.Column(sizing_mode="stretch_width")
+        self.table = html_table()
+        self.shown: RunView | None = None
+        self.seen: list[Any] = []
         self.view = pn.Column(
-            self.state, self.bar, self.button, self.curves, sizing_mode="stretch_width"
-        )
+            self.queue, self.choice, self.body, heading("All runs, newest first"), self.table,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        session.param.watch(self.show, "run")
+        self.choice.param.watch(self._chosen, "value")
         self.look()
+        if self.shown is None and session.run:
+            self.show()
+
+    def _chosen(self, event: Any) -> None:
+        if event.new:
+            self.session.run = event.new
 
     def look(self) -> None:
-        """Read what is new; curves are drawn anew only after an epoch."""
-        status, follower = self.run.status, self.follower.look()
-        state = status["state"]
-        alive = state in ALIVE
-        self.state.severity = SHAPES[state]
-        self.state.object = escape(_words(state, status["message"], follower))
-        self.bar.visible = self.button.visible = alive
-        self.bar.variant = "determinate" if follower.percent >= 0 else "indeterminate"
-        self.bar.value = follower.percent
-        if (len(follower.epochs), state) != self.seen:
-            self.seen = (len(follower.epochs), state)
-            self.curves[:] = self._drawn()
+        """Runs and their states as they are now."""
+        known = known_runs()
+        rows = [(run.id, state, tuple(run.tags)) for run, state in known]
+        if self.seen != [rows]:
+            self.seen[:] = [rows]
+            self._list(known)
+        if self.shown is not None:
+            self.shown.look()
 
-    def _drawn(self) -> list[Any]:
-        if not self.follower.epochs:
-            return [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]
-        title = f"{self.run.title}, {self.run.recipe.protocol} protocol"
-        plots = history_of(self.follower.epochs, title)
-        style = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
-        panes = [
-            pn.pane.HoloViews(plot, linked_axes=False, sizing_mode="stretch_width", styles=style)
-            for plot in plots
-        ]
-        note = pmui.Typography(NOTE, variant="caption", sizing_mode="stretch_width")
-        return [pn.FlexBox(*panes, sizing_mode="stretch_width"), note]
+    def _list(self, known: list[tuple[Run, str]]) -> None:
+        self.table.object = _table(known)
+        self.queue.object = _queue_words()
+        self.choice.options = {f"{run.id}: {state}": run.id for run, state in known}
+        states = {run.id: state for run, state in known}
+        if known and self.session.run not in states:
+            alive = [name for name, state in states.items() if state in ALIVE]
+            self.session.run = (alive or list(states))[-1 if alive else 0]
+        self.choice.value = self.session.run or None
+        if not known:
+            self.shown = None
+            self.body[:] = [_nothing()]
+        elif self.shown is None:
+            self.show()
 
-    def stop(self, *_: Any) -> None:
-        """End the run; what the core has to say about it is shown."""
-        self.button.loading = True
+    def show(self, *_: Any) -> None:
+        """Look at the session's run."""
+        self.shown = None
         try:
-            jobs.stop(self.run)
+            run = open_run(runs_folder() / self.session.run)
+            self.shown = RunView(run, self._to_form, self._moved)
+            self.body[:] = [self.shown.view]
         except LsmError as error:
-            self.curves[:] = [said(error)]
-        finally:
-            self.button.loading = False
+            self.body[:] = [said(error)]
+        if self.session.run in self.choice.options.values():
+            self.choice.value = self.session.run
+
+    def _to_form(self, run: Run) -> None:
+        self.session.param.update(recipe=f"{RUN}{run.id}", changes=[], part="New run")
+
+    def _moved(self, run: Run | None) -> None:
+        """Another name, or none: the folder is gone."""
+        self.shown = None
+        if run is not None:
+            self.session.run = run.id
+        self.seen.clear()
         self.look()
 
 
-def _words(state: str, message: str, follower: Follower) -> str:
-    now = follower.words if state == "running" else message
-    last = f" Last seen: {follower.words}." if state in ("failed", "lost", "stopped") else ""
-    return f"{state.capitalize()}{': ' if now else '.'}{now}{last}"
-
-
-def _no_epochs(state: str) -> str:
-    if state == "done":
-        return "This model is fitted in one go: it has no epochs to draw."
-    return "No epoch has been finished yet."
+def _queue_words() -> str:
+    """Who runs now, and who waits in which order."""
+    line: list[str] = []
+    waiting = 0
+    for run in jobs.queue():
+        where = jobs.device_of(run) or "the foreground"
+        running = run.state == "running"
+        waiting += not running
+        state = "running" if running else f"waiting, number {waiting}"
+        line.append(
+            f"<li>{escape(run.title)} on {escape(run.area['name'])}: {state} ({where})</li>"
+        )
+    if not line:
+        return "<b>Queue:</b> empty; nothing is running."
+    return f"<b>Queue</b> ({len(line)}):<ul>{''.join(line)}</ul>"
 
 
 def _nothing() -> pmui.Alert:
     words = (
-        f"There are no runs in {escape(str(runs_folder()))} yet. `lsm demo` trains three models "
-        "on a sample area; `lsm run RECIPE --area AREA` trains one on yours. Runs appear here by "
-        "themselves."
+        f"There are no runs in {escape(str(runs_folder()))} yet. Start one under New run, or let "
+        "`lsm demo` train three models on a sample area. Runs appear here by themselves."
     )
     return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
@@ -156,11 +176,13 @@ def _table(known: list[tuple[Run, str]]) -> Any:
             "title": run.title,
             "area": run.area["name"],
             "protocol": run.recipe.protocol,
+            "seed": run.recipe.seed,
             "state": state,
             "since": run.status["updated"][:19].replace("T", " "),
+            "tags": ", ".join(run.tags),
             "message": run.status["message"],
         }
-        for run, state in known
+        for run, state in known[:MOST_ROWS]
     ]
     table = pd.DataFrame(rows) if rows else pd.DataFrame({"run": []})
     return table.style.hide(axis="index").format(escape="html")

@@ -1,0 +1,85 @@
+"""Transfer: a model carried to another area; what matches, the ways, and learning curves."""
+
+from html import escape
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from lsm_app.carried_runs import CarriedRuns
+from lsm_app.factor_match import FactorMatch
+from lsm_app.following import known_runs
+from lsm_app.ground import built_areas
+from lsm_app.learning_view import LearningView
+from lsm_app.session import Session, poll, purpose
+from lsm_core.runs import Run, runs_folder
+
+PURPOSE = (
+    "Carry a model that was trained where there is much data to an area where there is little: "
+    "see which factors mean the same there and how unlike they are, run it as it is, self-trained, "
+    "fine-tuned and from scratch, and compare them on the same test places of the target."
+)
+
+
+def page(session: Session) -> pn.Column:
+    """The page for one session; `session.source` is a run, `session.target` an area."""
+    source = pmui.Select(
+        label="Source: a finished run", options=[], searchable=True, filter_on_search=True,
+        sizing_mode="stretch_width",
+    )  # fmt: skip
+    target = pmui.Select(label="Target: a built area", options=[], width=300)
+    empty = pn.Column(sizing_mode="stretch_width")
+    parts = [FactorMatch(session), CarriedRuns(session), LearningView(session)]
+    body = pn.Column(*(part.view for part in parts), sizing_mode="stretch_width")
+
+    def look() -> None:
+        if session.page != "Transfer":
+            return
+        done = [run for run, state in known_runs() if state == "done" and _is_source(run)]
+        names = {_name(run): run.id for run in done}
+        if source.options != names:
+            source.options = names
+            source.value = session.source or None
+        if not session.source and done:
+            session.source = done[0].id
+        here = next((run.area["name"] for run in done if run.id == session.source), None)
+        areas = [name for name in built_areas() if name != here and "_as_" not in name]
+        if target.options != areas:
+            target.options = areas
+            target.value = session.target if session.target in areas else None
+        body.visible = bool(done and areas)
+        empty[:] = [] if body.visible else [_nothing(bool(done))]
+        for part in parts if body.visible else ():
+            part.look()
+
+    def chosen(name: str, event: Any) -> None:
+        if event.new and event.new != getattr(session, name):
+            session.param.update(**{name: event.new})
+            look()
+
+    source.param.watch(lambda event: chosen("source", event), "value")
+    target.param.watch(lambda event: chosen("target", event), "value")
+    session.param.watch(lambda event: source.param.update(value=event.new), "source")
+    session.param.watch(lambda event: target.param.update(value=event.new), "target")
+    poll(session, look)
+    row = pn.FlexBox(source, target, gap="8px", sizing_mode="stretch_width")
+    return pn.Column(purpose(PURPOSE), row, empty, body, sizing_mode="stretch_width")
+
+
+def _is_source(run: Run) -> bool:
+    """A run of its own area's labels; a carried one is no source anybody means."""
+    return run.recipe.transfer is None or run.recipe.transfer.source is None
+
+
+def _name(run: Run) -> str:
+    return f"{run.title}, {run.area['name']}, {run.recipe.protocol} ({run.id})"
+
+
+def _nothing(runs: bool) -> pmui.Alert:
+    words = (
+        "There is no other area to carry a model to: build one under Study area."
+        if runs
+        else f"There are no finished runs in {escape(str(runs_folder()))} yet. Train a model under "
+        "Training, or let `lsm demo` train three on a sample area."
+    )
+    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")

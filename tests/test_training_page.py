@@ -1,0 +1,375 @@
+"""The training page without a browser: the form, start, queue, stop, discard, search."""
+
+import json
+
+import panel as pn
+import pytest
+from test_figures import make_area, make_run
+
+from lsm_app import new_run, recipe_form, run_view, search_view, session
+from lsm_app.fields import Field, text_of, value_of
+from lsm_app.pages import training
+from lsm_core import jobs, runs
+from lsm_core.errors import RecipeError
+from lsm_core.recipe import make_recipe
+from lsm_core.recipe_fields import Setting
+
+pn.extension()
+CURVE = [1.0] * 11 + [0.5] * 10
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workspace")
+    area = make_area(root)
+    make_run(area, root / "runs", "cnn")
+    return root
+
+
+@pytest.fixture
+def workspace(made, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(made))
+    return made
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What was started, and nothing runs."""
+    found = []
+
+    def start(recipe, into, *, mark="", on=None):
+        path = runs.create_run(recipe, {"name": recipe.area, "path": "x"}, into, mark)
+        found.append((recipe, mark, on))
+        return runs.Run(path)
+
+    monkeypatch.setattr(jobs, "start", start)
+    return found
+
+
+def texts(view):
+    return " ".join(str(getattr(part, "object", "")) for part in view.select())
+
+
+def form_of(**chosen):
+    return recipe_form.RecipeForm(session.Session(page="Training", area="valley", **chosen))
+
+
+def open_all(form):
+    form.parts.active = list(range(len(form.names)))
+    return form
+
+
+# ------------------------------------------------------------------------------------ the form
+
+
+def test_every_setting_of_the_schema_is_a_field(workspace):
+    form = open_all(form_of(recipe="multiscale_cnn3d"))
+    left_out = {"name", "title", "model.options"}
+    assert set(form.known) - set(form.fields) == left_out
+    assert "model.options.dropout" in form.fields
+    assert all(field.hint.object for field in form.fields.values())
+
+
+def test_a_field_says_meaning_range_and_default(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    words = form.fields["training.epochs"].hint.object
+    assert "times all places are learnt from" in words
+    assert "from 1" in words
+    assert "recipe 60" in words
+    assert "default 200" in words
+
+
+def test_a_change_is_marked_goes_to_the_address_and_is_forgotten(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.fields["training.epochs"].widget.value = "7"
+    assert form.recipe().training.epochs == 7
+    assert form.session.changes == ["training.epochs=7"]
+    assert form.fields["training.epochs"].hint.object.startswith("<b>changed</b>")
+    form.fields["training.epochs"].widget.value = "60"
+    assert form.session.changes == []
+
+
+def test_an_address_opens_the_form_as_it_was_left(workspace):
+    form = form_of(recipe="lsgh_net", changes=["size=demo", "samples.heatmap.diameter=9"])
+    recipe = form.recipe()
+    assert (recipe.size, recipe.training.epochs) == ("demo", 12)
+    assert recipe.samples.heatmap.diameter == 9
+    assert recipe.area == "valley"
+
+
+def test_a_mistake_is_said_beside_its_field(workspace):
+    told = []
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.on_change = told.append
+    form.fields["training.epochs"].widget.value = "-3"
+    assert "greater than or equal to 1" in form.fields["training.epochs"].hint.object
+    assert form.fields["training.epochs"].widget.error_state
+    assert "greater than or equal to 1" in texts(form.wrong)
+    assert "training.epochs" in told[-1]
+    form.fields["training.epochs"].widget.value = "5"
+    assert told[-1] == ""
+    assert not form.fields["training.epochs"].widget.error_state
+
+
+def test_a_mistake_between_settings_is_said_at_the_one_it_names(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.fields["split.apart"].widget.value = "3"
+    assert "split.apart is 3 cells" in form.fields["split.apart"].hint.object
+
+
+def test_an_option_of_the_wrong_kind_is_a_mistake(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.fields["model.options.dropout"].widget.value = "much"
+    with pytest.raises(RecipeError, match="dropout takes a number, got 'much'"):
+        form.recipe()
+    assert "takes a number" in form.fields["model.options.dropout"].hint.object
+
+
+def test_another_model_brings_its_options_and_an_input_it_takes(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.fields["model.name"].widget.value = "ann"
+    recipe = form.recipe()
+    assert (recipe.model.name, recipe.model.options, recipe.input.form) == ("ann", {}, "table")
+    assert "model.options.hidden" in form.fields
+    form.fields["model.name"].widget.value = "lsgh_net"
+    assert form.recipe().model.options == {"scse": True, "dropout": 0.5}
+    assert form.session.changes == []
+
+
+def test_a_section_that_may_be_left_out_is_a_box_to_tick(workspace):
+    form = open_all(form_of(recipe="lsgh_net"))
+    form.fields["samples.heatmap"].widget.value = False
+    assert form.recipe().samples.heatmap is None
+    form.fields["samples.heatmap"].widget.value = True
+    assert form.recipe().samples.heatmap is not None
+
+
+def test_an_unknown_recipe_is_said(workspace):
+    assert "no recipe &#x27;nothing&#x27;" in texts(form_of(recipe="nothing").view)
+    assert "not the name of a folder" in texts(form_of(recipe="run: ../../x").view)
+
+
+@pytest.mark.parametrize("value", [None, "blocks", (8, 12), 0.001, 1e-5, {"a": 1}, True, 3])
+def test_what_is_shown_is_read_back(value):
+    setting = Setting("a.b", "free", None, "", empty=True)
+    back = value_of(setting, text_of(value))
+    assert back == (list(value) if isinstance(value, tuple) else value)
+
+
+def test_a_value_that_is_put_there_is_no_change():
+    heard = []
+    field = Field(Setting("a.b", "whole", 3, "of it"), lambda *told: heard.append(told))
+    field.show(5, 3)
+    assert heard == []
+    field.widget.value = "6"
+    assert heard == [("a.b", 6)]
+
+
+# --------------------------------------------------------------------------------------- start
+
+
+def test_start_queues_one_run_a_seed_and_fold_and_looks_at_the_first(workspace, started):
+    visitor = session.Session(page="Training", area="valley", recipe="lsgh_net", part="New run")
+    page = training.page(visitor)
+    form = new_run.NewRun(visitor, lambda made: visitor.param.update(run=made[0].id, part="Runs"))
+    form.seeds.value, form.folds.value = 2, 2
+    form.start.clicks += 1
+    assert [mark for _, mark, _ in started] == [
+        *("fold1-seed1", "fold1-seed2", "fold2-seed1", "fold2-seed2")
+    ]
+    assert {on for _, _, on in started} == {"cpu"}
+    assert visitor.part == "Runs"
+    assert page[1].active == 1
+    assert "fold1-seed1" in visitor.run
+    for run in runs.list_runs():
+        if run.recipe.name == "lsgh_net":
+            runs.set_status(run.path, "stopped")
+            runs.delete_run(run)
+
+
+def test_nothing_is_started_from_a_form_with_a_mistake(workspace, started):
+    visitor = session.Session(area="valley", recipe="lsgh_net")
+    form = new_run.NewRun(visitor, lambda made: None)
+    form.form.change("training.epochs", 0)
+    assert form.start.disabled
+    form.begin()
+    assert started == []
+    assert "greater than or equal to 1" in texts(form.told)
+
+
+def test_without_an_area_the_sample_is_one_click_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(new_run.errands, "start", lambda *told: asked.append(told))
+    form = new_run.NewRun(session.Session(), lambda made: None)
+    assert "no study area" in texts(form.view)
+    form.empty[1].clicks += 1
+    assert asked[0][0] == ["sample"]
+    make_area(tmp_path)
+    form.look()
+    assert "no study area" not in texts(form.view)
+    assert form.form.recipe().area == "valley"
+
+
+def test_the_same_on_the_command_line(workspace):
+    visitor = session.Session(area="valley", recipe="cnn", changes=["training.epochs=7"])
+    form = new_run.NewRun(visitor, lambda made: None)
+    line = "lsm run cnn --area valley --set &#x27;training.epochs=7&#x27;"
+    assert line in form.command.object
+
+
+def test_a_kept_recipe_is_what_the_form_said(workspace):
+    visitor = session.Session(area="valley", recipe="cnn", changes=["training.epochs=7"])
+    form = new_run.NewRun(visitor, lambda made: None)
+    form.name.value = "mine_7"
+    form.keep.clicks += 1
+    assert visitor.recipe == "mine: mine_7"
+    assert form.form.recipe().training.epochs == 7
+    form.name.value = "../up"
+    form.keep.clicks += 1
+    assert "cannot be called" in texts(form.told)
+
+
+# ------------------------------------------------------------------------------------ the runs
+
+
+def test_the_queue_says_who_runs_and_who_waits(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    area = make_area(tmp_path)
+    make_run(area, tmp_path / "runs", "live", state="running")
+    for name in ("first", "second"):
+        make_run(area, tmp_path / "runs", name, state="queued")
+    words = training._queue_words()
+    assert "LIVE on valley: running" in words
+    assert words.index("FIRST on valley: waiting, number 1") < words.index("SECOND")
+    assert "waiting, number 2" in words
+
+
+def test_a_run_is_deleted_only_after_it_was_asked(workspace, tmp_path):
+    moved = []
+    run = make_run(workspace / "areas" / "valley", tmp_path, "gone", state="failed")
+    view = run_view.RunView(run, on_moved=moved.append)
+    view.discard.clicks += 1
+    assert run.path.is_dir()
+    assert "no way back" in texts(view.told)
+    view.told[1][1].clicks += 1  # keep it
+    assert len(view.told) == 0
+    view.discard.clicks += 1
+    view.told[1][0].clicks += 1
+    assert not run.path.exists()
+    assert moved == [None]
+
+
+def test_a_run_is_renamed_and_tagged(workspace, tmp_path):
+    moved = []
+    run = make_run(workspace / "areas" / "valley", tmp_path, "old", state="failed")
+    view = run_view.RunView(run, on_moved=moved.append)
+    view.name.value = "a/b"
+    view.rename.clicks += 1
+    assert "is not a folder name" in texts(view.told)
+    view.name.value = "for the paper"
+    view.tag.clicks += 1
+    assert run.tags == ["for the paper"]
+    assert "Tags: for the paper" in view.state.object
+    view.name.value = "new"
+    view.rename.clicks += 1
+    assert moved[0].id == "new"
+
+
+def test_a_run_goes_to_the_form(workspace):
+    run = runs.list_runs()[0]
+    visitor = session.Session(page="Training", part="Runs", run=run.id)
+    page = training.page(visitor)
+    button = next(b for b in page.select() if getattr(b, "label", "") == "Take to the form")
+    button.clicks += 1
+    assert (visitor.part, visitor.recipe) == ("New run", f"run: {run.id}")
+    form = recipe_form.RecipeForm(visitor)
+    assert form.recipe().model_dump() == runs.clone_run(run).model_dump()
+
+
+def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
+    event = {"event": "epoch", "epoch": 6, "epochs": 10, "loss": 0.1, "val_loss": 0.2}
+    event |= {"val_accuracy": 0.7, "val_average_precision": 0.8, "val_precision": CURVE}
+    runs.add_progress(run.path, event | {"seconds": 1.0, "eta": 4.0})
+    view = run_view.RunView(run)
+    plots = [pane.object for pane in view.curves.select(pn.pane.HoloViews)]
+    assert len(plots) == 3
+    assert [line.label for line in plots[2]] == [
+        f"{k}: epoch 6, AP 0.800" for k in ("best", "last")
+    ]
+
+
+# ---------------------------------------------------------------------------------- the search
+
+
+HEADER = {
+    "recipe": make_recipe({"name": "cnn", "model": {"name": "cnn"}}).model_dump(mode="json"),
+    "space": {"training.learning_rate": {"log": [1e-4, 1e-2]}},
+    "area": {"name": "valley"},
+    **{"by": "average_precision", "strategy": "bayes", "seed": 1, "folds": None},
+}
+
+
+def write_search(folder, trials, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"number": i, "values": {"training.learning_rate": rate}, "score": score}
+        | {"seconds": 2.0, "message": ""}
+        for i, (rate, score) in enumerate(trials)
+    ]
+    (folder / "tuning.json").write_text(json.dumps({"tuning": HEADER, "trials": rows} | more))
+
+
+def test_trials_come_in_and_the_best_goes_to_the_form(workspace):
+    folder = workspace / "runs" / "tune-cnn-valley-abc-bayes-seed1"
+    write_search(folder, [(0.001, 0.6), (0.01, None)])
+    visitor = session.Session(area="valley", recipe="cnn")
+    view = search_view.SearchView(visitor)
+    assert "best so far 0.6000 in trial 0" in texts(view.body)
+    write_search(folder, [(0.001, 0.6), (0.01, None), (0.002, 0.75)])
+    view.look()
+    assert "3 trials on valley (honest protocol)" in texts(view.body)
+    assert "best so far 0.7500 in trial 2" in texts(view.body)
+    assert view.body.select(pn.pane.HoloViews)
+    take = next(b for b in view.body.select() if getattr(b, "label", "").startswith("Take the"))
+    take.clicks += 1
+    assert visitor.part == "New run"
+    assert visitor.changes == ["training.learning_rate=0.002"]
+
+
+def test_test_scores_are_shown_when_it_is_over(workspace):
+    folder = workspace / "runs" / "tune-cnn-valley-def-bayes-seed1"
+    test = {"as it stood": {"average_precision": 0.5}, "tuned": {"average_precision": 0.625}}
+    write_search(folder, [(0.001, 0.6), (0.002, 0.75)], test=test)
+    view = search_view.SearchView(session.Session(area="valley", recipe="cnn"))
+    view.choice.value = folder.name
+    assert "of test places: as it stood 0.5000, tuned 0.6250" in texts(view.body)
+
+
+def test_a_search_is_started_as_the_command_would(workspace, monkeypatch):
+    asked = []
+
+    def start(arguments, title, subject):
+        asked.append(arguments)
+        raise RecipeError("enough")
+
+    monkeypatch.setattr(search_view.errands, "start", start)
+    visitor = session.Session(area="valley", recipe="cnn", changes=["training.epochs=7"])
+    view = search_view.SearchView(visitor)
+    assert view.space.value == "cnn"
+    assert "training.learning_rate" in view.table.object.to_html()
+    view.n.value, view.folds.value = 4, 3
+    view.start.clicks += 1
+    line = " ".join(asked[0])
+    assert line.startswith("tune ")
+    assert "--n 4 --area valley" in line
+    assert "--folds 3 --set training.epochs=7" in line
+    assert "enough" in texts(view.told)
+
+
+def test_a_best_so_far_passes_over_trials_that_failed():
+    rows = [{"number": i, "score": s, "seconds": 1, "values": {"x": i}} for i, s in
+            enumerate([None, 0.5, None, 0.4, 0.7])]  # fmt: skip
+    table = search_view.table_of({"trials": rows, "tuning": {"space": {"x": {}}}})
+    assert table["best_so_far"].fillna(-1).tolist() == [-1, 0.5, 0.5, 0.5, 0.7]
