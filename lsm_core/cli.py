@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lsm_core.area_commands import draft
-from lsm_core.detect_commands import detect
+from lsm_core.detect_commands import adopt, detect
 from lsm_core.doctor_commands import doctor
 from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.factor_commands import factors
@@ -44,6 +44,7 @@ app.command()(draft)
 app.command()(tune)
 app.command()(explain)
 app.command()(detect)
+app.command()(adopt)
 app.command()(uncertainty)
 app.command()(doctor)
 app.command()(applicability)

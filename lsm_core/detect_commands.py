@@ -1,4 +1,4 @@
-"""`lsm detect`: from the scores of a run to an inventory of landslides."""
+"""`lsm detect`, `lsm adopt`: from a run's scores to an inventory, and on to a study area."""
 
 import json
 import os
@@ -60,6 +60,21 @@ def detect(
         return
     print(room.in_words(found, told))
     print(f"inventory: {to}")
+
+
+def adopt(
+    polygons: Annotated[Path, typer.Argument(help="GeoPackage of landslides.")],
+    area: Annotated[str, typer.Option(help="Built area whose grid and factors are taken.")],
+    name: Annotated[str, typer.Option(help="What the new area is called.")],
+    source: Annotated[str, typer.Option(help="Said of where they come from.")] = "",
+) -> None:
+    """A study area with these landslides in place of its own; the old one stays as it is."""
+    from lsm_core.adopted_area import adopt as lay
+
+    path, counts = lay(polygons, area, name, source)
+    for what, count in counts.items():
+        print(f"{count:12,} {what.replace('_', ' ')}")
+    print(f"study area: {path}")
 
 
 def _number(text: str) -> float | str:

@@ -1,0 +1,230 @@
+"""Polygons over a true-colour image, to be chosen, reshaped and drawn with the mouse.
+
+The picture is read anew for what is in view, never finer than the screen. Polygons are sent once
+and coloured by their state; only the one that is being changed can be changed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import panel as pn
+import xarray as xr
+from bokeh.events import RangesUpdate
+from bokeh.models import (
+    ColumnDataSource,
+    HoverTool,
+    PanTool,
+    PolyDrawTool,
+    PolyEditTool,
+    Range1d,
+    ResetTool,
+    TapTool,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+from shapely.geometry.base import BaseGeometry
+
+from lsm_core.grid import Grid, grid_of
+from lsm_core.review import Piece, Review
+from lsm_core.true_colour import colour_bands, picture, stretch_of
+
+MOST_CELLS = 600  # a side of the picture sent
+COLOURS = {"undecided": "#E69F00", "accepted": "#56B4E9", "rejected": "#999999"}
+DASHES = {"undecided": "solid", "accepted": "solid", "rejected": "dotted"}
+EDITED = "#FF2DA0"
+SIZE = (620, 560)  # pixels
+
+OnShapes = Callable[[list[list[tuple[float, float]]]], Any]
+
+
+class PolygonMap:
+    """The map; `on_choose(numbers)` hears what was tapped, `on_shapes(outlines)` what was edited.
+
+    The outlines told are all of the layer that can be edited, in its order: first the one that was
+    put there by `edit`, then those drawn since.
+    """
+
+    def __init__(
+        self, ds: xr.Dataset, on_choose: Callable[[list[int]], Any], on_shapes: OnShapes
+    ) -> None:
+        self.ds, self.grid = ds, grid_of(ds)
+        self.on_choose, self.on_shapes = on_choose, on_shapes
+        self.stretch = stretch_of(ds, colour_bands(ds))
+        self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
+        self.all = ColumnDataSource(_columns([]))
+        self.edited = ColumnDataSource({"xs": [], "ys": []})
+        self.figure = _frame(self.grid)
+        self._telling = False
+        self._layers()
+        self._tools()
+        self.view_window(*_ends(self.grid))
+        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=SIZE[1])
+
+    def _layers(self) -> None:
+        plot = self.figure
+        plot.image_rgba("image", "x", "y", "dw", "dh", source=self.image)
+        look = {"fill_alpha": 0.12, "line_width": 1.5, "source": self.all}
+        self.patches = plot.patches(
+            "xs", "ys", fill_color="colour", line_color="colour", line_dash="dash",
+            selection_fill_alpha=0.35, selection_line_width=3, nonselection_fill_alpha=0.08,
+            nonselection_line_alpha=0.9, **look,
+        )  # fmt: skip
+        self.shape = plot.patches(
+            "xs", "ys", source=self.edited, fill_alpha=0.1, fill_color=EDITED, line_color=EDITED,
+            line_width=2.5,
+        )  # fmt: skip
+        self.corners = plot.scatter([], [], size=9, color=EDITED, line_color="white")
+
+    def _tools(self) -> None:
+        tap = TapTool(renderers=[self.patches])
+        draw = PolyDrawTool(renderers=[self.shape], vertex_renderer=self.corners)
+        change = PolyEditTool(renderers=[self.shape], vertex_renderer=self.corners)
+        tips = [("polygon", "@number"), ("state", "@state"), ("mean score", "@score{0.00}")]
+        hover = HoverTool(renderers=[self.patches], tooltips=tips)
+        wheel = WheelZoomTool()
+        self.figure.add_tools(PanTool(), wheel, tap, change, draw, hover, ResetTool())
+        self.figure.toolbar.active_scroll = wheel
+        self.figure.toolbar.active_tap = tap
+        self.figure.toolbar.logo = None
+        self.figure.on_event(RangesUpdate, lambda e: self.view_window(e.x0, e.x1, e.y0, e.y1))
+        self.all.selected.on_change("indices", self._tapped)
+        self.edited.on_change("data", self._reshaped)
+
+    # ------------------------------------------------------------------------ what is shown
+
+    def show(self, review: Review, shown: Sequence[str]) -> None:
+        """The polygons of these states, in their colours."""
+        rows = [(n, p) for n, p in sorted(review.pieces.items()) if p.state in shown]
+        self._telling = True
+        try:
+            chosen, new = self.chosen, _columns(rows)
+            old = dict(self.all.data)
+            if all(old[name] == new[name] for name in ("number", "xs", "ys")):
+                self._recolour(old, new)
+            else:
+                self.all.data = new
+                self.choose(chosen)
+        finally:
+            self._telling = False
+
+    def _recolour(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Send only what another state changes: outlines may be long."""
+        other = [i for i, state in enumerate(new["state"]) if state != old["state"][i]]
+        if other:
+            names = ("state", "colour", "dash")
+            self.all.patch({name: [(i, new[name][i]) for i in other] for name in names})
+
+    @property
+    def chosen(self) -> list[int]:
+        """Numbers of the polygons chosen."""
+        numbers = self.all.data["number"]
+        return [int(numbers[i]) for i in self.all.selected.indices if i < len(numbers)]
+
+    def choose(self, numbers: Sequence[int]) -> None:
+        """Mark these polygons; nobody is told."""
+        before, self._telling = self._telling, True
+        try:
+            place = {int(n): i for i, n in enumerate(self.all.data["number"])}
+            self.all.selected.indices = [place[n] for n in numbers if n in place]
+        finally:
+            self._telling = before
+
+    def edit(self, shape: BaseGeometry | None) -> None:
+        """Put the outer ring of a shape where it can be changed; None: nothing is there."""
+        before, self._telling = self._telling, True
+        try:
+            ring = [] if shape is None else [_ring(shape)]
+            self.edited.data = {"xs": [r[0] for r in ring], "ys": [r[1] for r in ring]}
+        finally:
+            self._telling = before
+
+    def look_at(self, shape: BaseGeometry) -> None:
+        """Move the view to a shape, with ground around it."""
+        left, bottom, right, top = shape.bounds
+        wide = max(right - left, top - bottom, 20 * min(self.grid.step)) * 1.6
+        x, y = (left + right) / 2, (bottom + top) / 2
+        for ends, middle in ((self.figure.x_range, x), (self.figure.y_range, y)):
+            ends.update(start=middle - wide / 2, end=middle + wide / 2)
+        self.view_window(x - wide / 2, x + wide / 2, y - wide / 2, y + wide / 2)
+
+    def view_window(self, x0: Any, x1: Any, y0: Any, y1: Any) -> None:
+        """Read the picture of what is in view."""
+        if x0 is None or x1 is None or y0 is None or y1 is None:
+            return
+        rows, cols = _window(self.grid, (x0, x1), (y0, y1))
+        if rows.start >= rows.stop or cols.start >= cols.stop:
+            return
+        seen = picture(self.ds, rows, cols, most=MOST_CELLS, stretch=self.stretch)
+        left, top = self.grid.transform * (cols.start, rows.start)
+        right, bottom = self.grid.transform * (cols.stop, rows.stop)
+        packed = np.ascontiguousarray(seen[::-1]).view(np.uint32)[..., 0]
+        self.image.data = {
+            "image": [packed], "x": [left], "y": [bottom], "dw": [right - left],
+            "dh": [top - bottom],
+        }  # fmt: skip
+
+    # --------------------------------------------------------------------------- what is heard
+
+    def _tapped(self, attr: str, old: Any, new: Any) -> None:
+        if not self._telling:
+            self.on_choose(self.chosen)
+
+    def _reshaped(self, attr: str, old: Any, new: Any) -> None:
+        if self._telling:
+            return
+        data: Mapping[str, Any] = self.edited.data
+        shapes = [
+            list(zip(map(float, xs), map(float, ys), strict=False))
+            for xs, ys in zip(data["xs"], data["ys"], strict=False)
+        ]
+        self.on_shapes(shapes)
+
+
+def _columns(rows: Sequence[tuple[int, Piece]]) -> dict[str, list[Any]]:
+    rings = [_ring(piece.geometry) for _, piece in rows]
+    return {
+        "xs": [ring[0] for ring in rings],
+        "ys": [ring[1] for ring in rings],
+        "number": [number for number, _ in rows],
+        "state": [piece.state for _, piece in rows],
+        "score": [piece.mean_score for _, piece in rows],
+        "colour": [COLOURS[piece.state] for _, piece in rows],
+        "dash": [DASHES[piece.state] for _, piece in rows],
+    }
+
+
+def _ring(shape: BaseGeometry) -> tuple[list[float], list[float]]:
+    """Corners of the outer ring (of several parts, of the largest), the first not repeated."""
+    parts = [part for part in getattr(shape, "geoms", [shape]) if part.geom_type == "Polygon"]
+    xy = np.asarray(max(parts, key=lambda part: part.area).exterior.coords)[:-1, :2]
+    return xy[:, 0].tolist(), xy[:, 1].tolist()
+
+
+def _ends(grid: Grid) -> tuple[float, float, float, float]:
+    left, bottom, right, top = grid.bounds
+    return left, right, bottom, top
+
+
+def _frame(grid: Grid) -> figure:
+    left, right, bottom, top = _ends(grid)
+    plot = figure(
+        x_range=Range1d(left, right), y_range=Range1d(bottom, top), tools="", match_aspect=True,
+        sizing_mode="stretch_width", height=SIZE[1], background_fill_color="#f2f2f2",
+        x_axis_label="easting", y_axis_label="northing",
+    )  # fmt: skip
+    for axis in (*plot.xaxis, *plot.yaxis):
+        axis.formatter.use_scientific = False
+    plot.xaxis.ticker.desired_num_ticks = 4
+    plot.grid.visible = False
+    return plot
+
+
+def _window(grid: Grid, x: tuple[Any, Any], y: tuple[Any, Any]) -> tuple[slice, slice]:
+    """Whole cells that a range touches."""
+    (x0, x1), (y0, y1) = sorted(x), sorted(y)
+    col0, row0 = ~grid.transform * (x0, y1)
+    col1, row1 = ~grid.transform * (x1, y0)
+    height, width = grid.shape
+    rows = slice(max(0, int(np.floor(row0))), min(height, int(np.ceil(row1))))
+    return rows, slice(max(0, int(np.floor(col0))), min(width, int(np.ceil(col1))))
