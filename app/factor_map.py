@@ -33,7 +33,13 @@ SIZE = (620, 560)  # pixels at most
 MOST_OUTLINES = 1500  # polygons in view, above which landslides are points
 MOST_POINTS = 20_000
 NOTHING = "no factor"
+GAP = np.full((1, 2), np.nan)
 TAP = "Tap the map: all values of the cell are shown here."
+WEB = (
+    "Tiles by OpenStreetMap (© OpenStreetMap contributors) are fetched from its servers while this "
+    "switch is on, which tells them where you look; without a network the layer stands on white. "
+    "Values of cells are told on the other map."
+)
 HINT = "Outside the area there is nothing to tell."
 
 
@@ -99,6 +105,7 @@ class FactorMap:
         self.opacity = pmui.FloatSlider(label="Opacity over the hillshade", value=0.7, step=0.05,
                                         start=0, end=1, width=220)  # fmt: skip
         self.slides = pmui.Switch(label="Landslides", value=True)
+        self.web = pmui.Switch(label="Web map", value=False)  # in no address: a link must not ask
         self.legend = pn.pane.HTML("", sizing_mode="stretch_width")
         self.box = pn.Column(styles={"flex": "1 1 520px", "min-width": "300px"})
         self.cell = html_table()
@@ -106,7 +113,7 @@ class FactorMap:
         self.stream = RangeXY()
         side = pn.Column(self.told, self.cell, styles={"flex": "1 1 280px", "max-width": "430px"})
         controls = pn.FlexBox(
-            self.choice, self.opacity, self.slides, align_items="center", gap="16px"
+            self.choice, self.opacity, self.slides, self.web, align_items="center", gap="16px"
         )
         self.view = pn.Column(
             controls, self.legend,
@@ -117,6 +124,7 @@ class FactorMap:
         self.choice.param.watch(self._choose, "value")
         self._watch = session.param.watch(self._follow, "factor")
         self.slides.param.watch(draw, "value")
+        self.web.param.watch(draw, "value")
         self.draw()
         if place := self._mark():
             self.tell(*place)
@@ -145,12 +153,23 @@ class FactorMap:
         if name != NOTHING:
             look = layer_figures.look_of(self.ds[name], overview(self.path, name)[0])
         self.legend.object = legend(look)
+        if self.web.value:
+            self.box[:] = self._web_map(name, look)
+            return
         self.stream = RangeXY(x_range=self.stream.x_range, y_range=self.stream.y_range)
         overlay = area_map(
             self.path, name, look, self.stream, self.opacity, self.slides.value, self.tell,
             self._mark(),
         )  # fmt: skip
         self.box[:] = [pn.pane.HoloViews(overlay, linked_axes=False)]
+
+    def _web_map(self, name: str, look: Look | None) -> list[Any]:
+        """Tiles below the layer; what draws them is loaded only now."""
+        from lsm_app.web_map import web_map
+
+        seen = overview(self.path, name) if look else None
+        plot = web_map(self.ground, look, seen, self.slides.value, self.opacity.value)
+        return [pn.pane.HoloViews(plot, linked_axes=False), note(WEB)]
 
     def _mark(self) -> tuple[float, float] | None:
         return _place(self.session.at)
@@ -225,13 +244,19 @@ def _in_view(path: Path, x_range: Range, y_range: Range) -> gpd.GeoDataFrame:
 def _lines(path: Path, ground: Ground, kdims: list[Any], x_range: Range, y_range: Range) -> hv.Path:
     """Outlines of the landslides in view, where they are few enough."""
     seen = _in_view(path, x_range, y_range)
-    rings = []
+    rings: list[NDArray[np.float64]] = []
     if len(seen) <= MOST_OUTLINES:
         shapes = seen.geometry.explode()
         shapes = shapes[shapes.geom_type == "Polygon"]
-        rings = [np.asarray(shape.exterior.coords)[:, :2] for shape in shapes]
+        # One path with gaps: HoloViews takes a millisecond and more for each path of its own.
+        rings = [part for shape in shapes for part in (_ring(shape), GAP)]
+    line = [np.concatenate(rings)] if rings else []
     style = {"color": "black", "line_width": 1.3, "backend": "bokeh"}
-    return hv.Path(rings, kdims=kdims).opts(**style)
+    return hv.Path(line, kdims=kdims).opts(**style)
+
+
+def _ring(polygon: Any) -> NDArray[np.float64]:
+    return np.asarray(polygon.exterior.coords)[:, :2]
 
 
 def _points(

@@ -260,6 +260,12 @@ def test_the_address_says_layer_and_cell_and_a_tap_changes_it(valley):
     assert study_area.StudyArea(broken).map.session.factor == "elevation"
 
 
+def rings(path):
+    """Closed lines of a path that has a gap after each."""
+    x = path.dimension_values(0)
+    return int(np.isnan(x).sum())
+
+
 def test_many_landslides_are_dots_and_few_are_outlines(files, workspace, monkeypatch):
     """Polygons in view, and dots instead where they are more than a map shows."""
     path = make_area(workspace)
@@ -269,12 +275,12 @@ def test_many_landslides_are_dots_and_few_are_outlines(files, workspace, monkeyp
     drawn.to_file(path / "inventory.gpkg", layer="inventory")
     ground, kdims = ground_of(path), ["x", "y"]
     lines = factor_map._lines(path, ground, kdims, None, None)
-    assert len(lines.data) == 4
+    assert rings(lines) == 4
     assert len(factor_map._points(path, ground, kdims, None, None)) == 0
     near = (x0, x0 + 20), (y1 - 12, y1)
-    assert len(factor_map._lines(path, ground, kdims, *near).data) == 2
+    assert rings(factor_map._lines(path, ground, kdims, *near)) == 2
     monkeypatch.setattr(factor_map, "MOST_OUTLINES", 3)
-    assert len(factor_map._lines(path, ground, kdims, None, None).data) == 0
+    assert rings(factor_map._lines(path, ground, kdims, None, None)) == 0
     dots = factor_map._points(path, ground, kdims, None, None)
     assert dots.dimension_values("x").tolist() == ground.x[:4].tolist()
 
