@@ -14,7 +14,7 @@ from lsm_core.detect_commands import adopt, detect
 from lsm_core.doctor_commands import doctor
 from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.factor_commands import factors
-from lsm_core.figure_commands import export, figures
+from lsm_core.figure_commands import export, figures, report
 from lsm_core.foreground import quiet_networks, recipe_of, settle, settle_queued, tell, work
 from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import reproduce, runs_app
@@ -39,6 +39,7 @@ app.command()(factors)
 app.command()(study)
 app.command()(figures)
 app.command()(export)
+app.command()(report)
 app.command()(sample)
 app.command()(draft)
 app.command()(tune)

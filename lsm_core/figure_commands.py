@@ -155,3 +155,24 @@ def export(
         formats=formats or ["png", "pdf"], tell=lambda words: print(words, flush=True),
     )  # fmt: skip
     print(f"done: {to}, {size_of / 1e6:.1f} MB")
+
+
+def report(
+    names: Annotated[list[str], typer.Argument(help="Finished runs.", metavar="RUN...")],
+    to: Annotated[Path, typer.Option(help="Folder to write.")],
+    width_mm: Width = 190.0,
+    dpi: Dpi = None,
+    font: Font = None,
+    size: Size = None,
+    language: Language = None,
+) -> None:
+    """What a paper says of runs, made from their folders: a page, and the same as LaTeX.
+
+    Study area, data with licences, factors, methods, scores, tests of difference, figures, limits.
+    """
+    from lsm_core.paper_kit import write_report
+    from lsm_core.print_style import make_look
+    from lsm_core.runs import open_run
+
+    given = {"width_mm": width_mm, "dpi": dpi, "fonts": font, "size": size, "language": language}
+    print(write_report([open_run(name) for name in names], to, make_look(given), print))

@@ -55,14 +55,14 @@ def latex_of(
         marked = "\\textbf{" + shown[name] + "}"
         shown[name] = shown[name].where(~winner, marked)
     sides = ["r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in table]
-    heads = " & ".join(_escaped(str(name)) for name in table)
+    heads = " & ".join(escaped(str(name)) for name in table)
     rows = [" & ".join(row) + " \\\\" for row in shown.to_numpy().tolist()]
     body = [
         f"\\begin{{tabular}}{{{''.join(sides)}}}", "\\toprule", heads + " \\\\", "\\midrule",
         *rows, "\\bottomrule", "\\end{tabular}",
     ]  # fmt: skip
     if caption:
-        body = ["\\begin{table}", f"\\caption{{{_escaped(caption)}}}", "\\centering", *body]
+        body = ["\\begin{table}", f"\\caption{{{escaped(caption)}}}", "\\centering", *body]
         body.append("\\end{table}")
     return "\n".join(body) + "\n"
 
@@ -82,13 +82,13 @@ def _word(value: Any, digits: int) -> str:
         return "--"
     if isinstance(value, float):
         return f"{value:.{digits}f}" if value != round(value) or abs(value) <= 1 else f"{value:.0f}"
-    return _escaped(str(value))
+    return escaped(str(value))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """What LaTeX would read as a command, as letters.
 
-    >>> _escaped("~50% of a_b \\\\ {c}")
+    >>> escaped("~50% of a_b \\\\ {c}")
     '\\\\textasciitilde{}50\\\\% of a\\\\_b \\\\textbackslash{} \\\\{c\\\\}'
     """
     special: Sequence[tuple[str, str]] = (

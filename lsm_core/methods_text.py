@@ -1,0 +1,172 @@
+"""A run in the sentences of a paper: how it was made, and what its numbers cannot say.
+
+Every sentence is made from the run's own folder and its study area. What a reader of a method
+section asks for stands in it, in the order of the work: data, samples, split, model, evaluation.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lsm_core.report import TESTED
+from lsm_core.runs import Run
+
+FORMS = {
+    "table": "its own values",
+    "onehot": "the classes of its values as a square binary image",
+    "classes": "the numbers of its classes",
+    "window": "a window of {size} x {size} cells around it",
+    "chip": "a chip of {size} x {size} cells, of which every cell gets a score",
+}
+ZONED = {"natural": "natural breaks", "equal": "equal intervals", "quantile": "quantiles"}
+USES = {"train": "Learnt from", "validation": "Watched while learning", "test": "Tested on"}
+FEW = 100  # landslides, below which a test says little
+
+
+def methods_of(run: Run) -> list[str]:
+    """Paragraphs on how a finished run was made: samples, protocol, model, evaluation, map."""
+    parts = (_inputs, _samples, _protocol, _model, _evaluation, _zones)
+    return [" ".join(part(run)) for part in parts]
+
+
+def limits_of(runs: Sequence[Run]) -> list[str]:
+    """What must be said beside the numbers of these runs, a sentence each."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        for words in _limits(run):
+            said.setdefault(words, []).append(f"{run.title} ({run.recipe.protocol})")
+    found = [
+        words if len(whose) == len(runs) else f"{', '.join(whose)}: {words}"
+        for words, whose in said.items()
+    ]
+    if len({run.title for run in runs}) == len(runs):
+        found.append("each model was trained once: what another seed would give is not shown")
+    return found
+
+
+# ------------------------------------------------------------------------------ paragraph by part
+
+
+def _inputs(run: Run) -> Iterator[str]:
+    recipe, names = run.recipe, _factor_names(run)
+    shape = FORMS[recipe.input.form].format(size=max((*recipe.input.sizes, recipe.input.size)))
+    yield f"{run.title} was given {len(names)} factors ({', '.join(names)})."
+    yield f"Of each place it was shown {shape}."
+    if recipe.input.sizes:
+        sizes = ", ".join(map(str, recipe.input.sizes))
+        yield f"Windows of {sizes} cells were resampled to the smallest and put together."
+    if run.selection:
+        dropped = run.selection["dropped"]
+        why = "; ".join(f"{name} {words}" for name, words in dropped.items()) or "none"
+        yield f"Factors were chosen on training places alone; left out: {why}."
+
+
+def _factor_names(run: Run) -> list[str]:
+    chosen = run.recipe.input.factors
+    if run.selection:
+        return list(run.selection["kept"])
+    if chosen is not None:
+        return [str(name) for name in chosen]
+    return [str(about["name"]) for about in run.encoder.get("factors", [])]
+
+
+def _samples(run: Run) -> Iterator[str]:
+    recipe, samples = run.recipe, run.samples
+    for split, use in USES.items():
+        drawn = samples[samples["split"] == split]["origin"].value_counts()
+        if len(drawn):
+            counts = ", ".join(f"{n:,} of {origin}" for origin, n in drawn.items())
+            yield f"{use}: {counts}."
+    strategy = recipe.samples.negatives
+    name = strategy if isinstance(strategy, str) else strategy["strategy"]
+    yield f"Places without a landslide were drawn by the strategy {name}."
+    heat = recipe.samples.heatmap
+    if heat is not None:
+        yield (
+            f"Soft samples were drawn from a Gaussian heatmap that is 1 at a landslide and 0.1 at "
+            f"{heat.diameter / 2:g} cells from it, {heat.per_interval:g} for each landslide and "
+            f"interval of heat."
+        )
+
+
+def _protocol(run: Run) -> Iterator[str]:
+    recipe = run.recipe
+    if recipe.protocol == "honest":
+        yield f"Under the honest protocol {TESTED[recipe.method]} tested, split before all else."
+        yield f"Training places lie at least {recipe.apart} cells from test places."
+    else:
+        yield f"Under the paper protocol places were split as published ({recipe.method})."
+    share, window = run.metrics["overlap"]["share"], run.metrics["overlap"]["window"]
+    yield (
+        f"{share:.1%} of the test places' windows ({window} cells) overlap a training window: "
+        f"{run.metrics['overlap']['verdict']}."
+    )
+
+
+def _model(run: Run) -> Iterator[str]:
+    recipe, options = run.recipe, run.recipe.model.options
+    told = ", ".join(f"{name} {value}" for name, value in options.items())
+    yield f"The model is {recipe.model.name}{f' ({told})' if told else ''}, seed {recipe.seed}."
+    epochs = [event for event in _events(run) if event["event"] == "epoch"]
+    if epochs:
+        t = recipe.training
+        yield (
+            f"It was trained for {len(epochs)} epochs (at most {t.epochs}) in batches of {t.batch} "
+            f"with {t.optimizer}, rate {t.learning_rate:g} and loss {t.loss}; training ended after "
+            f"{t.patience} epochs without a better validation {t.watch.replace('_', ' ')}."
+        )
+    if recipe.calibration != "none":
+        yield f"Scores were calibrated on validation places ({recipe.calibration})."
+
+
+def _events(run: Run) -> list[dict[str, Any]]:
+    path = run.path / "progress.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _evaluation(run: Run) -> Iterator[str]:
+    m = run.metrics
+    yield (
+        f"It was tested on {m['n']:,} places, {m['landslides']:,} of them landslides. Average "
+        f"precision is {m['average_precision']:.3f} and the area under the ROC curve "
+        f"{m['roc_auc']:.3f}."
+    )
+    s = m["scores"]
+    yield (
+        f"At the threshold 0.5 accuracy is {s['accuracy']:.3f}, precision {s['precision']:.3f}, "
+        f"recall {s['recall']:.3f} and F1 {s['f1']:.3f} (of the class landslide)."
+    )
+
+
+def _zones(run: Run) -> Iterator[str]:
+    if not run.recipe.map:
+        yield "No map was made."
+        return
+    zoning = run.recipe.zoning
+    yield f"The map has {zoning.k} classes by {ZONED.get(zoning.method, zoning.method)}."
+
+
+# --------------------------------------------------------------------------------------- limits
+
+
+def _limits(run: Run) -> Iterator[str]:
+    m = run.metrics
+    yield from m.get("warnings", [])
+    if run.recipe.protocol == "paper":
+        yield (
+            "test places lie among training places, so that the numbers say how well the model "
+            "fills gaps between known landslides, and not what it would do on new ground"
+        )
+    if not m["overlap"]["verdict"].startswith("clean"):
+        yield m["overlap"]["verdict"]
+    if m["landslides"] < FEW:
+        yield f"only {m['landslides']} landslides are tested: intervals are wide"
+    balance = m["landslides"] / m["n"]
+    if not np.isclose(balance, m["prior"]["area"], atol=0.05):
+        yield (
+            f"{balance:.0%} of the test places are landslides, of the area's cells "
+            f"{m['prior']['area']:.2%}: precision and accuracy are those of the test places"
+        )
+    yield "places without a landslide are places where none was mapped"

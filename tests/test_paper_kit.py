@@ -1,0 +1,100 @@
+"""The report of runs: what a paper says of them, on a page and as LaTeX."""
+
+import re
+
+import pytest
+from small_runs import small_run
+
+from lsm_core import paper_kit
+from lsm_core.methods_text import limits_of, methods_of
+from lsm_core.print_style import Look
+
+FOREST = {
+    "model": {"name": "random_forest", "options": {"n_estimators": 5}},
+    "input": {"form": "table"},
+    "map": True,
+}
+EVIL = "<script>alert(1)</script> 5% of a_b & {c}"
+
+
+@pytest.fixture(scope="module")
+def runs(sample_workspace, tmp_path_factory):
+    into = tmp_path_factory.mktemp("runs")
+    logistic = {"model": {"name": "logistic_regression"}, "map": False, "name": "logistic"}
+    return [
+        small_run(into, title=EVIL, **FOREST),
+        small_run(into, **FOREST | logistic, title="Logistic"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def report(runs, tmp_path_factory):
+    told = []
+    page = paper_kit.write_report(runs, tmp_path_factory.mktemp("r"), Look(dpi=100), told.append)
+    return page.parent, told
+
+
+def test_the_page_has_area_methods_scores_figures_and_limits(runs, report):
+    folder, told = report
+    page = (folder / "report.html").read_text("utf-8")
+    for run in runs:
+        assert f"{run.metrics['roc_auc']:.3f}" in page
+        assert f"lsm reproduce {run.id}" in page
+    assert "Data and licences" in page
+    assert "simulated" in page
+    pictures = re.findall(r'src="(figures/[^"]+)"', page)
+    assert len(pictures) > 6
+    assert {"figures/susceptibility.png", "figures/curves.png"} <= set(pictures)
+    assert all((folder / name).exists() for name in pictures)
+    assert all((folder / name).with_suffix(".json").exists() for name in pictures)
+    # The map is of the one run that has one, and that is said.
+    assert any(words.startswith("susceptibility of 2 runs: ") for words in told)
+    assert (folder / "tables" / "scores.csv").exists()
+
+
+def test_names_cannot_write_html_nor_latex(report):
+    folder, _ = report
+    page, source = ((folder / f"report.{end}").read_text("utf-8") for end in ("html", "tex"))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert r"5\% of a\_b \& \{c\}" in source
+    assert "5% of" not in source
+
+
+def test_the_source_is_whole(report):
+    folder, _ = report
+    source = (folder / "report.tex").read_text("utf-8")
+    for name in ("document", "table", "tabular", "figure", "itemize"):
+        begun, ended = (source.count(rf"\{mark}{{{name}}}") for mark in ("begin", "end"))
+        assert begun == ended > 0
+    drawn = re.findall(r"\{(figures/[^}]+)\}", source)
+    assert drawn
+    assert all((folder / name).exists() for name in drawn)
+    assert "<<" not in source
+    assert "<%" not in source
+
+
+def test_methods_say_what_the_run_did(runs):
+    forest, logistic = (" ".join(methods_of(run)) for run in runs)
+    m, counts = runs[0].metrics, runs[0].samples.groupby("split").size()
+    assert f"tested on {m['n']:,} places, {m['landslides']:,} of them landslides" in forest
+    assert "whole blocks are tested" in forest
+    assert "random_forest (n_estimators 5), seed 1" in forest
+    assert "The map has 5 classes by natural breaks" in forest
+    assert "No map was made" in logistic
+    numbers = re.search(r"Learnt from: (.*?)\.", forest).group(1)
+    assert (
+        sum(int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= of)", numbers))
+        == (counts["train"])
+    )
+
+
+def test_limits_are_said_once_and_of_whom(runs, sample_workspace, tmp_path):
+    paper = small_run(tmp_path, **FOREST | {"map": False}, protocol="paper", title="Published")
+    together = limits_of([*runs, paper])
+    assert len(together) == len(set(together))
+    mine = [words for words in together if "new ground" in words]
+    assert [words.split(":")[0] for words in mine] == ["Published (paper)"]
+    assert not any("new ground" in words for words in limits_of(runs))
+    assert any("trained once" in words for words in together)
+    assert not any("trained once" in words for words in limits_of([runs[0], runs[0]]))
