@@ -110,3 +110,18 @@ def test_it_tells_how_far_it_is_and_stops_when_asked(place):
     asked = iter([False] * 3 + [True])
     with pytest.raises(Stopped, match="rows from 64"):
         mapped(place, tile=64, should_stop=lambda: next(asked))
+
+
+@pytest.mark.parametrize(
+    ("shape", "values", "tile"),
+    [
+        ((100, 340), 10**9, 352),  # a small area: a multiple of 16 that holds it
+        ((4314, 7210), 10**9, 1024),
+        ((4314, 7210), 16 * (592**2), 400),  # 2 x 8 channels of 592 x 592 cells, halos taken off
+        ((4314, 7210), 1, 16),
+    ],
+)
+def test_tiles_are_as_large_as_area_and_memory_allow(monkeypatch, shape, values, tile):
+    monkeypatch.setattr(tile_map, "values_at_once", lambda: values)
+    model = attention_unet.build((32, 32, 2), base=8)
+    assert tile_map.tile_of(shape, model) == tile
