@@ -1,9 +1,10 @@
 """One run on the screen: how it goes, its curves, and what can be done with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
 
@@ -12,7 +13,7 @@ from lsm_app.layout import beside, note
 from lsm_app.session import said
 from lsm_core import jobs, runs
 from lsm_core.errors import LsmError
-from lsm_core.figures import history_of, validation_of
+from lsm_core.figures import best_epoch, history_of, validation_of
 from lsm_core.runs import ALIVE, Run
 
 NOTE = (
@@ -47,6 +48,8 @@ class RunView:
         self.bar = pmui.LinearProgress(value=0, margin=(0, 10), sizing_mode="stretch_width")
         self.told = pn.Column(sizing_mode="stretch_width")
         self.curves = pn.Column(sizing_mode="stretch_width")
+        self.pipe: hv.streams.Pipe | None = None  # epochs to the curves
+        self.last = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
         self.view = pn.Column(
             self.state, self.bar, self._buttons(), self.told, self.curves,
             sizing_mode="stretch_width",
@@ -88,11 +91,11 @@ class RunView:
         self.bar.value = max(follower.percent, 0)
         if (len(follower.epochs), state) != self.seen:
             self.seen = (len(follower.epochs), state)
-            self.curves[:] = self._drawn()
+            self._draw()
 
     def _words(self, state: str, message: str) -> str:
         run = self.run
-        now = self.follower.words if state == "running" else message
+        now = f"{self.follower.words}." if state == "running" else message
         last = ""
         if state in ("failed", "lost", "stopped"):
             last = f" Last seen: {self.follower.words}."
@@ -103,13 +106,23 @@ class RunView:
         what += f"{run.recipe.seed}, {run.id}."
         return f"{state.capitalize()}{': ' if now else '.'}{now}{last} {what}{tags}"
 
-    def _drawn(self) -> list[Any]:
-        if not self.follower.epochs:
-            return [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]
+    def _draw(self) -> None:
+        """The curves: made once, then only their numbers are sent, which costs little."""
+        epochs = list(self.follower.epochs)
+        if not epochs:
+            self.curves[:] = [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]
+            return
+        self.last.object = _last_words(epochs)
+        if self.pipe is not None:
+            self.pipe.send(epochs)
+            return
+        self.pipe = hv.streams.Pipe(data=epochs)
         title = f"{self.run.title}, {self.run.recipe.protocol} protocol"
-        plots = [*history_of(self.follower.epochs, title)]
-        curve = validation_of(self.follower.epochs, title)
-        return [beside(*plots, *([curve] if curve is not None else [])), note(NOTE)]
+        makers = [lambda data, i=i: [*history_of(data, title)][i] for i in (0, 1)]
+        if validation_of(epochs) is not None:
+            makers.append(lambda data: validation_of(data, title))
+        plots = [hv.DynamicMap(make, streams=[self.pipe]) for make in makers]
+        self.curves[:] = [beside(*plots), self.last, note(NOTE)]
 
     # ------------------------------------------------------------------------------------ doing
 
@@ -168,6 +181,16 @@ def _place(run: Run) -> int:
     waiting = [r for r in jobs.queue() if jobs.device_of(r) == jobs.device_of(run)]
     names = [r.id for r in waiting if r.state == "queued"]
     return names.index(run.id) + 1 if run.id in names else 1
+
+
+def _last_words(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """The last epoch's average precision, and the best one's."""
+    best, last = best_epoch(epochs), epochs[-1]
+    name = "val_average_precision"
+    return (
+        f"Last: epoch {last['epoch']}, AP {last[name]:.3f}. "
+        f"Best by AP: epoch {best['epoch']}, AP {best[name]:.3f} (validation places)."
+    )
 
 
 def _no_epochs(state: str) -> str:

@@ -302,8 +302,9 @@ def learning_of(
     for i, (key, label) in enumerate(names.items()):
         points = [(e["epoch"], e[key]) for e in epochs if e.get(key) is not None]
         line = hv.Curve(points, "epoch", "value", label=label)
-        lines.append(line.opts(**line_style(i), backend="bokeh"))
-    look = frame() | {"height": 300, "xticks": BasicTicker(min_interval=1)}
+        lines.append(line.opts(**line_style(i), framewise=True, backend="bokeh"))
+    # axes follow the numbers, where a page sends new ones
+    look = frame() | {"height": 300, "xticks": BasicTicker(min_interval=1), "framewise": True}
     return hv.Overlay(lines).opts(
         title=title, ylabel=ylabel, legend_position="top", **look, backend="bokeh"
     )
@@ -313,21 +314,28 @@ def validation_of(events: Sequence[Mapping[str, Any]], title: str = "") -> hv.Ov
     """Precision by recall on the validation places: of the last epoch, and of the best by AP.
 
     `events` of a `progress.jsonl`; None where no epoch tells its precision. Both curves are told at
-    21 recalls: a sketch for who looks on.
+    21 recalls: a sketch for who looks on. `best_epoch` says which is the best.
     """
     told = [e for e in events if e.get("event") == "epoch" and e.get("val_precision")]
     if not told:
         return None
-    best = max(told, key=lambda event: event["val_average_precision"])
     lines = []
-    for i, (event, name) in enumerate(((best, "best"), (told[-1], "last"))):
+    for i, (event, name) in enumerate(((best_epoch(told), "best epoch"), (told[-1], "last epoch"))):
         precision = event["val_precision"]
         recall = np.linspace(0, 1, len(precision))
-        label = f"{name}: epoch {event['epoch']}, AP {event['val_average_precision']:.3f}"
-        line = hv.Curve((recall, precision), "recall", "precision", label=label)
+        line = hv.Curve((recall, precision), "recall", "precision", label=name)
         lines.append(line.opts(**line_style(i), interpolation="steps-pre", backend="bokeh"))
     ends = {"xlim": (0, 1), "ylim": (0, 1.02), "legend_position": "top", "height": 300}
     return hv.Overlay(lines).opts(title=title, **(frame() | ends), backend="bokeh")
+
+
+def best_epoch(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The epoch event with the highest average precision on validation places; the first of those.
+
+    >>> best_epoch([{"epoch": i, "val_average_precision": ap} for i, ap in ((1, 0.5), (2, 0.4))])
+    {'epoch': 1, 'val_average_precision': 0.5}
+    """
+    return max(events, key=lambda event: event["val_average_precision"])
 
 
 # ---------------------------------------------------------------------------------------- pages

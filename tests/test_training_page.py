@@ -293,11 +293,15 @@ def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
     event |= {"val_accuracy": 0.7, "val_average_precision": 0.8, "val_precision": CURVE}
     runs.add_progress(run.path, event | {"seconds": 1.0, "eta": 4.0})
     view = run_view.RunView(run)
-    plots = [pane.object for pane in view.curves.select(pn.pane.HoloViews)]
-    assert len(plots) == 3
-    assert [line.label for line in plots[2]] == [
-        f"{k}: epoch 6, AP 0.800" for k in ("best", "last")
-    ]
+    assert len(view.curves.select(pn.pane.HoloViews)) == 3
+    assert view.last.object.startswith("Last: epoch 6, AP 0.800. Best by AP: epoch 5, AP 0.940")
+    more = {"epoch": 7, "val_average_precision": 0.7, "seconds": 1.0, "eta": 3.0}
+    runs.add_progress(run.path, event | more)
+    panes = view.curves.select(pn.pane.HoloViews)
+    view.look()
+    assert view.curves.select(pn.pane.HoloViews) == panes  # the plots stay, their numbers move
+    assert view.last.object.startswith("Last: epoch 7, AP 0.700. Best by AP: epoch 5")
+    assert len(next(iter(panes[0].object[()])).data) == 7
 
 
 # ---------------------------------------------------------------------------------- the search

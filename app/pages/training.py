@@ -108,7 +108,7 @@ class RunList:
     def _list(self, known: list[tuple[Run, str]]) -> None:
         self.table.object = _table(known)
         self.queue.object = _queue_words()
-        self.choice.options = {f"{run.id}: {state}": run.id for run, state in known}
+        self.choice.options = [run.id for run, _ in known]
         states = {run.id: state for run, state in known}
         if known and self.session.run not in states:
             alive = [name for name, state in states.items() if state in ALIVE]
@@ -129,7 +129,7 @@ class RunList:
             self.body[:] = [self.shown.view]
         except LsmError as error:
             self.body[:] = [said(error)]
-        if self.session.run in self.choice.options.values():
+        if self.session.run in self.choice.options:
             self.choice.value = self.session.run
 
     def _to_form(self, run: Run) -> None:
