@@ -52,7 +52,7 @@ class Limits:
     def __init__(self, runs: Sequence[Run], session: Session) -> None:
         self.runs, self.session = runs, session
         self.labels = figures.labels_of(runs)
-        inner = session.limits or _own(runs[0])
+        inner = session.cuts or _own(runs[0])
         self.colours = list(level_colours(len(inner) + 1))
         self.counted = pmui.Select(label="Landslides counted", options=list(COUNTS), width=270)
         options = {name: i for i, name in enumerate(self.labels)}
@@ -102,7 +102,7 @@ class Limits:
     def tell(self) -> None:
         """Table, dots and address for the limits as they stand."""
         inner = self.limits
-        self.session.limits = inner
+        self.session.cuts = inner
         rows = []
         for run, name, dots in zip(self.runs, self.labels, self.dots, strict=True):
             counts = counted_map(run, self.counted.value == HELD)
@@ -136,7 +136,7 @@ class Limits:
         ground = ground_of(self.runs[0].area_path)
         style = {"flex": "1 1 380px", "min-width": "300px", "max-width": "620px"}
         plots = [
-            pn.pane.Bokeh(plot, styles=style, sizing_mode="stretch_width")
+            pn.Column(pn.pane.Bokeh(plot, sizing_mode="stretch_width"), styles=style)
             for plot in (self._histogram(), self._curve())
         ]
         picture = pn.pane.Bokeh(self._map(ground), styles={"overflow-x": "auto"})

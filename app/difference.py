@@ -27,8 +27,8 @@ from lsm_core.runs import Run
 
 SIZE = (640, 560)
 HOW = (
-    "Susceptibility of the first run minus that of the second: purple where the first is higher, "
-    "orange where the second is, white where they agree. The scale ends where 99% of the cells lie."
+    "Susceptibility of the first run minus that of the second: orange where the first is higher, "
+    "purple where the second is, white where they agree. The scale ends where 99% of the cells lie."
 )
 TWO = "Choose two runs with a map of the same study area: then their difference is drawn here."
 

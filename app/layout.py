@@ -76,22 +76,23 @@ class InTurn:
         self._calls = 0
 
     def __call__(self, parts: Sequence[Callable[[], Any]]) -> None:
-        """Clear the box and fill it; a part that is None only did something."""
+        """Fill the box anew; a part that is None only did something."""
         self._calls += 1
-        if served():
-            self.box[:] = [
-                pmui.LinearProgress(variant="indeterminate", sizing_mode="stretch_width")
-            ]
-            told = (pn.state.curdoc, self._calls, parts)
-            threading.Thread(target=self._work, args=told, daemon=True).start()
+        # A place for each: what is drawn already would be drawn again if its neighbours changed.
+        slots = [pn.Column(sizing_mode="stretch_width") for _ in parts]
+        if not served():
+            self.box[:] = slots
+            for slot, make in zip(slots, parts, strict=True):
+                self._put(or_words(make), slot)
             return
-        self.box.clear()
-        for make in parts:
-            self._put(or_words(make), self._calls, False, threading.Event())
+        more = pmui.LinearProgress(variant="indeterminate", sizing_mode="stretch_width")
+        self.box[:] = [*slots, more]
+        told = (pn.state.curdoc, self._calls, parts, slots, more)
+        threading.Thread(target=self._work, args=told, daemon=True).start()
 
-    def _work(self, doc: Any, call: int, parts: Sequence[Callable[[], Any]]) -> None:
+    def _work(self, doc: Any, call: int, parts: Any, slots: Any, more: Any) -> None:
         with set_curdoc(doc):
-            for i, make in enumerate(parts):
+            for slot, make in zip(slots, parts, strict=True):
                 if call != self._calls or not served():  # something newer, or the visitor has gone
                     return
                 try:
@@ -99,18 +100,24 @@ class InTurn:
                 except Exception:
                     logging.getLogger(__name__).exception("a part of the page")
                     part = pmui.Alert(object=BROKEN, severity="error")
-                there = threading.Event()
-                pn.state.execute(
-                    partial(self._put, part, call, i + 1 < len(parts), there), schedule=True
-                )
-                there.wait(LONGEST)
+                self._wait(partial(self._put, part, slot))
+            self._wait(partial(more.param.update, visible=False))
 
-    def _put(self, part: Any, call: int, more: bool, there: threading.Event) -> None:
-        """The part takes the place of the bar that says that more comes, or stands before it."""
-        try:
-            if call == self._calls:
-                kept = [one for one in self.box if not isinstance(one, pmui.LinearProgress)]
-                bar = [one for one in self.box if one not in kept] if more else []
-                self.box[:] = [*kept, *([] if part is None else [part]), *bar]
-        finally:
-            there.set()
+    @staticmethod
+    def _wait(work: Callable[[], Any]) -> None:
+        """Have the server do something to the page, and wait until it has."""
+        done = threading.Event()
+
+        def do() -> None:
+            try:
+                work()
+            finally:
+                done.set()
+
+        pn.state.execute(do, schedule=True)
+        done.wait(LONGEST)
+
+    @staticmethod
+    def _put(part: Any, slot: pn.Column) -> None:
+        if part is not None:
+            slot.append(part)

@@ -186,7 +186,7 @@ class Picked:
         self.spans.clear()
         style = {"flex": "1 1 300px", "min-width": "300px", "max-width": "560px"}
         plots = [
-            pn.pane.Bokeh(self.histogram(i), styles=style, sizing_mode="stretch_width")
+            pn.Column(pn.pane.Bokeh(self.histogram(i), sizing_mode="stretch_width"), styles=style)
             for i in range(len(self.runs))
         ]
         key = pn.pane.HTML(_KEY)

@@ -41,7 +41,7 @@ class Session(param.Parameterized):
     runs = param.List(default=[], item_type=str, doc="ids of the runs compared")
     against = param.List(default=[], item_type=str, doc="ids of the runs whose maps are subtracted")
     threshold = param.Number(default=0.5, bounds=(0, 1), doc="of the scores on the Compare page")
-    limits = param.List(default=[], item_type=(int, float), doc="of the classes one moves")
+    cuts = param.List(default=[], item_type=(int, float), doc="limits of the classes one moves")
     run = param.String(default="", doc="id of the run whose training is looked at")
     recipe = param.String(default="lsgh_net", doc="what a new run starts from: see `recipes`")
     changes = param.List(default=[], item_type=str, doc="to that recipe, as key=value")
@@ -68,6 +68,15 @@ class Session(param.Parameterized):
     protocol = param.Selector(default="honest", objects=["honest", "paper"])
     split = param.Dict(default={}, doc="settings of split; none: the usual ones")
     layers = param.List(default=["heat", "landslides", "windows"], doc="on the map of places")
+    second = param.String(default="", doc="built area that factors are held beside")
+    classed = param.String(default="", doc="factor whose classes are looked at")
+    limits = param.Dict(default={}, doc="of classes that were dragged: factor to limits")
+    statistic = param.Selector(
+        default="frequency_ratio",
+        objects=["frequency_ratio", "information_value", "certainty_factor", "w_plus", "contrast"],
+    )
+    rules = param.Dict(default={}, doc="settings of selection: which factors are dropped")
+    left_out = param.Dict(default={}, doc="factors left out, and why")
 
 
 KEPT = [name for name in Session.param if name not in ("name", "shown")]  # in the address

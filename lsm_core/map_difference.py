@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from lsm_core.errors import SampleError
 from lsm_core.grid import Bounds
 
-DIVERGING = "PuOr_r"  # orange below, purple above: told apart by every kind of colour blindness
+DIVERGING = "PuOr_r"  # purple below, orange above: told apart by every kind of colour blindness
 FAR = 0.2  # one class of equal intervals
 SHARE = 0.99  # of the cells lie within the ends of the scale
 

@@ -206,10 +206,10 @@ def test_a_dragged_limit_moves_table_curve_and_address(workspace):
     limits.view()
     limits.spans[1].location = 0.333
     assert limits.sliders[1].value == 0.33
-    assert 0.33 in visitor.limits
+    assert 0.33 in visitor.cuts
     ground = difference.ground_of(some[0].area_path)
     rows, cols = ground.grid.rowcol(ground.x, ground.y)
-    expected = zones_at(count_map(some[1].map_path, rows, cols), visitor.limits)
+    expected = zones_at(count_map(some[1].map_path, rows, cols), visitor.cuts)
     shown = limits.table.object.data
     own = shown[shown["run"] == "FOREST (honest)"]
     assert own["cells"].tolist() == expected["cells"].tolist()
@@ -221,7 +221,7 @@ def test_a_dragged_limit_moves_table_curve_and_address(workspace):
 def test_limits_start_at_those_of_the_run_or_of_the_address(workspace):
     own = class_limits.Limits(named("cnn"), session.Session())
     assert own.limits == [round(float(at), 2) for at in named("cnn")[0].limits.breaks[1:-1]]
-    sent = class_limits.Limits(named("cnn"), session.Session(limits=[0.3, 0.6]))
+    sent = class_limits.Limits(named("cnn"), session.Session(cuts=[0.3, 0.6]))
     assert sent.limits == [0.3, 0.6]
     assert all(isinstance(span, Span) for span in sent.spans)
 
