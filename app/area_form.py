@@ -57,8 +57,10 @@ class AreaForm:
     def _fields(self) -> None:
         self.name = pmui.TextInput(label="Name: letters, digits, - and _", width=230)
         self.title = pmui.TextInput(label="Title, for people", width=430)
-        self.crs = pmui.TextInput(label="CRS of the map; empty: the DEM's", width=230)
-        self.cell = pmui.FloatInput(label="Cell size; empty: the DEM's", start=0.0001, width=200)
+        self.crs = pmui.TextInput(label="CRS as EPSG number; empty: the DEM's", width=330)
+        self.cell = pmui.FloatInput(
+            label="Cell size, metres; 0: the DEM's", start=0, value=0.0, width=230
+        )
         self.terrain = pmui.MultiChoice(
             label="Factors from the DEM", sizing_mode="stretch_width", max_width=900
         )
@@ -142,7 +144,7 @@ class AreaForm:
         inventory = content["inventory"]["source"]
         self.inventory.value = inventory if inventory in self.known else None
         self.crs.value = str(grid.get("crs", ""))
-        self.cell.value = grid.get("resolution")
+        self.cell.value = grid.get("resolution", 0.0)
         choices = self._choices()
         factors = [
             f if isinstance(f, dict) else {"name": f, "derive": f} for f in content["factors"]
@@ -223,7 +225,7 @@ class AreaForm:
         crs = self.crs.value.strip()
         crs = intake.crs_name(intake.crs_of(crs)) if crs else ""
         like = self.base.get("grid", {}).get("like") == dem.name and not crs and not self.cell.value
-        grid = area_draft.grid_part(dem.name, _with_crs(dem), crs, self.cell.value)
+        grid = area_draft.grid_part(dem.name, _with_crs(dem), crs, self.cell.value or None)
         own = {key: self.base.get("grid", {}).get(key) for key in ("extent", "mask")}
         made = {
             "name": self.name.value.strip(),

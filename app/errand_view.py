@@ -14,7 +14,8 @@ from lsm_app.following import in_words
 from lsm_core.errands import Errand, errands
 
 MOST_SHOWN = 3
-SHOWN_FOR = 900  # seconds after its end
+SHOWN_FOR = {"done": 300, "running": 1e9}  # seconds after its end
+ELSE = 3600  # of what went wrong
 SHAPES = {"running": "info", "done": "success", "stopped": "warning"}
 SAID = {
     "running": "{title}: being worked on for {time}.{last}",
@@ -86,7 +87,7 @@ class Errands:
 
     def look(self) -> None:
         """Read them anew; the widgets stay while the errands do."""
-        shown = [e for e in errands() if e.state == "running" or e.ended_ago < SHOWN_FOR]
+        shown = [e for e in errands() if e.ended_ago < SHOWN_FOR.get(e.state, ELSE)]
         shown = [e for i, e in enumerate(shown) if i < MOST_SHOWN or e.state == "running"]
         for errand in shown:
             self._views.setdefault(errand.id, ErrandView(errand))

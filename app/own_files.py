@@ -188,7 +188,8 @@ def _no_folder() -> str:
 
 def _table(own: list[Entry]) -> Any:
     rows = [{"source": entry.name, "file": entry.file, "holds": words_of(entry)} for entry in own]
-    return pd.DataFrame(rows).style.hide(axis="index").format(escape="html")
+    left = [{"selector": "td, th", "props": "text-align: left"}]
+    return pd.DataFrame(rows).style.hide(axis="index").format(escape="html").set_table_styles(left)
 
 
 def words_of(entry: Entry) -> str:

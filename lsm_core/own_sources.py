@@ -107,7 +107,7 @@ def add_source(
     y: str = "",
     licence: str = "",
 ) -> Entry:
-    """Make a file a source of the workspace; one that is there already is given back as it is.
+    """Make a file a source of the workspace; the same one that is there already is given back.
 
     `file` is what it is called to people (an upload lies under another name). `crs` counts where
     the file states none; a table needs one, and its coordinate columns `x` and `y` where these are
@@ -134,10 +134,9 @@ def add_source(
 
 
 def _same(there: dict[str, Any], row: dict[str, Any]) -> bool:
-    keys = ("uri", "driver", "data_type")
-    return all(there.get(key) == row[key] for key in keys) and (
-        there.get("metadata") == row["metadata"]
-    )
+    """Whether they are one file, of the same name and bytes, read in the same way."""
+    kept = (workspace() / str(there.get("uri"))).exists()
+    return kept and all(there.get(key) == row[key] for key in ("driver", "data_type", "metadata"))
 
 
 def _row(

@@ -111,7 +111,10 @@ class Uploads:
     def _add(self, file: str, path: Path) -> Entry:
         self.pending.pop(file, None)
         try:
-            return own_sources.add_source(path, file=file)
+            entry = own_sources.add_source(path, file=file)
+            if entry.path != path:  # the same was there already
+                shutil.rmtree(path.parent, ignore_errors=True)
+            return entry
         except CrsError:
             self.pending[file] = path
             raise

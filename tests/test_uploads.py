@@ -5,6 +5,7 @@ import pytest
 from boxes import cells, frame
 from sources import write_raster
 
+from lsm_core import own_sources
 from lsm_core.errors import CrsError, SourceError
 from lsm_core.own_sources import entries
 from lsm_core.uploads import Uploads, uploads_folder
@@ -64,9 +65,9 @@ def test_a_legend_comes_to_lie_beside_its_raster_before_or_after(place):
         uploads = Uploads()
         for name in order:
             send(uploads, place / name)
-    rasters = [entry.path for entry in entries().values() if entry.own]
-    assert len(rasters) == 2
-    assert all(path.with_name("data.tif.aux.xml").read_text() == TABLE for path in rasters)
+        path = entries()["rock"].path
+        assert path.with_name("data.tif.aux.xml").read_text() == TABLE
+        own_sources.remove_source("rock")
 
 
 def test_a_table_waits_for_its_crs(place):
@@ -91,6 +92,15 @@ def test_what_is_too_large_or_no_source_leaves_nothing(place):
     with pytest.raises(SourceError, match="of no kind that is taken"):
         send(Uploads(), path, file="hills.vrt")
     assert not [p for p in uploads_folder().rglob("*") if p.is_file()]
+
+
+def test_a_file_that_is_there_already_is_not_kept_twice(place):
+    path = raster(place)
+    first, second = send(Uploads(), path), send(Uploads(), path)
+    assert first == second
+    assert len(list(uploads_folder().iterdir())) == 1
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert send(Uploads(), path).name == "hills_2"
 
 
 def test_pieces_after_a_refusal_are_ignored(place):

@@ -14,7 +14,7 @@ from lsm_app.area_list import AreaList
 from lsm_app.errand_view import Errands
 from lsm_app.factor_map import FactorMap, opened
 from lsm_app.ground import built_areas
-from lsm_app.layout import heading, note, or_words
+from lsm_app.layout import InTurn, heading, note
 from lsm_app.own_files import OwnFiles
 from lsm_app.session import Session, poll, purpose, said
 from lsm_core import errands
@@ -56,6 +56,7 @@ class StudyArea:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.map: FactorMap | None = None
+        self.list: AreaList | None = None
         self.files: OwnFiles | None = None
         self.mine: set[str] = set()  # errands this visitor started
         self.choice = pmui.Select(label="Study area", options=[], width=300)
@@ -69,6 +70,10 @@ class StudyArea:
         self.errands = Errands(self.done)
         self.notes = pn.Column(sizing_mode="stretch_width")
         self.boxes = {part: pn.Column(sizing_mode="stretch_width") for part in PARTS}
+        self.fill = {part: InTurn(box) for part, box in self.boxes.items()}
+        self.made: set[str] = set()  # parts that were looked at
+        self.form: AreaForm | None = None
+        self.wanted: dict[str, Any] = {}  # a copy of an area file that the form shall show
         self.body = pn.Column(sizing_mode="stretch_width")
         self.choice.param.watch(lambda e: e.new and session.param.update(area=e.new), "value")
         self.switch.param.watch(lambda e: session.param.update(look=e.new), "value")
@@ -94,8 +99,6 @@ class StudyArea:
             self.session.area = built[0]
         self.choice.value = self.session.area if self.session.area in built else None
         self.notes[:] = [] if built else [self._empty()]
-        if not built and self.session.look in PARTS[:2] and not self.session.area:
-            self.body[:] = []
 
     def _empty(self) -> pn.Column:
         words = EMPTY.format(folder=escape(str(workspace() / "areas")))
@@ -117,6 +120,8 @@ class StudyArea:
         self.errands.look()
         if built_areas() != list(self.choice.options):
             self.areas()
+            if self.list is not None:
+                self.list.look()
             self.show()
 
     # ---------------------------------------------------------------------------- the parts
@@ -124,20 +129,19 @@ class StudyArea:
     def _area_changed(self, *_: Any) -> None:
         self.choice.value = self.session.area if self.session.area in self.choice.options else None
         self.session.param.update(at="")
-        for part in PARTS[:2]:
-            self.boxes[part].clear()
+        self.made -= set(PARTS[:2])
         self.show()
 
     def show(self) -> None:
         """The part that is looked at, made when it is first looked at."""
-        part = self.session.look
+        part = self.session.look if self.session.look in PARTS else PARTS[0]
         self.switch.value = part
-        box = self.boxes[part]
-        if not len(box):
+        if list(self.body) != [self.boxes[part]]:
+            self.body[:] = [self.boxes[part]]
+        if part not in self.made:
+            self.made.add(part)
             makers = {"Map": self._map, "Checks": self._checks, "Build": self._build}
-            made = or_words(makers.get(part, self._new))
-            box[:] = [made] if made is not None else []
-        self.body[:] = [box]
+            self.fill[part]([makers.get(part, self._new)])
 
     def _path(self) -> Path | None:
         if not self.session.area:
@@ -176,10 +180,12 @@ class StudyArea:
         )  # fmt: skip
 
     def _new(self) -> Any:
-        self.form = AreaForm(self.build_own)
-        self.files = OwnFiles(self.form.sources, self.form.ready)
+        self.form = form = AreaForm(self.build_own)
+        self.files = OwnFiles(form.sources, form.ready)
+        if self.wanted:
+            form.load(self.wanted)
         return pn.Column(
-            note(STEPS), heading("Your files"), self.files.view, heading("Draft"), self.form.view,
+            note(STEPS), heading("Your files"), self.files.view, heading("Draft"), form.view,
             sizing_mode="stretch_width",
         )  # fmt: skip
 
@@ -191,7 +197,8 @@ class StudyArea:
 
     def build_own(self, name: str) -> None:
         """Build the area file that the form has written."""
-        self.build(name, len(self.form.content()["factors"]) + 5)
+        steps = len(self.form.content()["factors"]) + 5 if self.form else 0
+        self.build(name, steps)
 
     def edit(self, name: str) -> None:
         """Open a copy of an area file in the form."""
@@ -201,8 +208,10 @@ class StudyArea:
             words = f"{name} has no DEM and grid, which the form is about: change its file by hand"
             self.notes[:] = [said(AreaError(f"{words} ({path.name})"))]
             return
+        self.wanted = content | {"name": free_name(f"{name}_mine", set(area_files()))}
+        if self.form is not None:
+            self.form.load(self.wanted)
         self.session.look = "New area"
-        self.form.load(content | {"name": free_name(f"{name}_mine", set(area_files()))})
 
     def start(self, arguments: list[str], title: str, subject: str, steps: int = 0) -> None:
         """Start a command as a process of its own, and show it."""
@@ -218,10 +227,9 @@ class StudyArea:
     def done(self, errand: Errand) -> None:
         """Something was built: it joins the list, and is shown to who started it."""
         built = str(errand.about["subject"])
-        for part in PARTS[:2]:
-            self.boxes[part].clear()
+        self.made -= set(PARTS[:2])
         self.areas()
-        if len(self.boxes["Build"]):
+        if self.list is not None:
             self.list.look()
         if errand.id in self.mine and built in self.choice.options:
             self.session.param.update(area=built, look="Map")
