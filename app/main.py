@@ -7,6 +7,7 @@ from lsm_app.session import Session
 
 PAGES = {  # name to module
     "Study area": "study_area",
+    "Factors": "factors",
     "Compare": "compare",
     "Sampling": "sampling",
     "Training": "training",

@@ -1,0 +1,186 @@
+"""The factors of an area examined by `lsm factors`, in a process of its own, and what it found.
+
+A forest takes some ten seconds, which a server must not spend; what was found is kept for all
+visitors until the area changes.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import panel as pn
+
+from lsm_app.layout import beside, note, or_words, tabs
+from lsm_app.session import html_table, remember
+from lsm_core.errors import AreaError
+from lsm_core.factor_figures import correlation_of, divergence_of, importance_of
+from lsm_core.study_area import area_path
+
+LONGEST = 600.0  # seconds
+FOUND = "factors"  # the shelf of what was found
+MOST = 12  # areas and rules whose findings are kept
+RULES: dict[str, Any] = {"pearson": 0.7, "vif": 10.0, "divergence": None}
+NOTES = {
+    "pearson": "Pearson's r of numeric factors at landslides and as many random places; aspect as "
+    "cosine and sine, so without a sign. Cramér's V is of categories.",
+    "vif": "Variance inflation: how well the other factors together tell this one. Above 10 (SSGAN "
+    "paper) or 4 (mining landslides) a factor is said to repeat the others.",
+    "importance": "A forest of {trees} trees on {landslides:,} landslides and {without:,} random "
+    "places: accuracy lost out of bag when a factor is shuffled, with two standard errors. Out of "
+    "bag accuracy {accuracy:.3f}, AUC {auc:.3f}; near places help each other, so spatial test "
+    "places score lower.",
+    "kl": "Kullback-Leibler divergence (nats) from random places of {here} to those of {there}, no "
+    "label looked at: where it is large, a model carried there is asked what it has never seen.",
+}
+NO_SECOND = "Choose a second area above to see how unlike its factors are."
+COLUMNS = {
+    "permutation": "accuracy lost", "impurity": "impurity share", "vif": "VIF", "p_value": "p",
+    "odds_ratio": "odds ratio per sd", "share": "information", "kl": "KL",
+}  # fmt: skip
+
+
+class Study:
+    """What `lsm factors` found on an area; None until it is there. `look` asks whether it is."""
+
+    def __init__(self, area: str, second: str, rules: Mapping[str, Any]) -> None:
+        self.key = _key(area, second, rules)
+        self.command = [sys.executable, "-m", "lsm_core.cli", "factors", area, "--json"]
+        self.command += ["--against", second] if second else []
+        for name, value in rules.items():
+            self.command += ["--set", f"{name}={json.dumps(value)}"]
+        self.found: dict[str, Any] | None = None
+        self.wrong = ""
+        self.thread = threading.Thread(target=self._work, daemon=True)
+
+    def started_now(self) -> bool:
+        """Begin in another thread; False where it has begun before."""
+        if self.thread.ident is not None:
+            return False
+        self.thread.start()
+        return True
+
+    @property
+    def busy(self) -> bool:
+        return self.thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            self.found = remember(self.key, self._ask, FOUND, MOST)
+        except AreaError as error:
+            self.wrong = str(error)
+
+    def _ask(self) -> dict[str, Any]:
+        try:
+            done = subprocess.run(
+                self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=LONGEST,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise AreaError(f"the factors could not be examined: {error}") from error
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise AreaError(last.removeprefix("error: "))
+        return dict(json.loads(done.stdout))
+
+
+def _key(area: str, second: str, rules: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Areas that were built anew are examined anew."""
+    stores = [area_path(name) / "area.zarr" for name in (area, second) if name]
+    changed = [(str(s), s.stat().st_mtime_ns if s.is_dir() else 0) for s in stores]
+    return (*changed, json.dumps(dict(rules), sort_keys=True))
+
+
+def table_of(found: Mapping[str, Any], name: str) -> pd.DataFrame:
+    """A table of what was found, factors as its rows; what is not defined is NaN."""
+    table = pd.DataFrame(found["tables"][name]).set_index("factor").rename_axis(None)
+    return table.apply(pd.to_numeric, errors="coerce")
+
+
+def numbers_of(found: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a factor, most important first: the numbers a person decides by."""
+    made = table_of(found, "importance")[["permutation", "impurity"]]
+    made = made.join(table_of(found, "vif")[["vif"]].fillna(np.inf))  # JSON has no infinity
+    made = made.join(table_of(found, "logistic")[["odds_ratio", "p_value"]])
+    made = made.join(table_of(found, "information")[["share"]])
+    if "divergence" in found["tables"]:
+        made = made.join(table_of(found, "divergence")[["kl"]])
+    return made
+
+
+def findings(found: Mapping[str, Any], trees: int = 200) -> pn.Tabs:
+    """Tables and figures of a study, each made when it is looked at."""
+    return tabs(
+        {
+            "All numbers": lambda: _numbers(found),
+            "Pearson": lambda: _noted(NOTES["pearson"], _pearson(found)),
+            "VIF": lambda: _noted(NOTES["vif"], html_table(_vif(found))),
+            "Importance": lambda: _importance(found, trees),
+            "KL beside a second area": lambda: _divergence(found),
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------- behind
+
+
+def _noted(words: str, *parts: Any) -> pn.Column:
+    return pn.Column(*parts, note(words), sizing_mode="stretch_width")
+
+
+def _numbers(found: Mapping[str, Any]) -> pn.Column:
+    table = numbers_of(found).rename(columns=COLUMNS).rename_axis("factor").reset_index()
+    styled = table.style.hide(axis="index").format(
+        "{:.3g}", subset=list(table.columns[1:]), na_rep="–"
+    )
+    return _noted(
+        "Most important first. Odds ratio and p of a logistic regression on the factor alone; "
+        "information is the share of the label's entropy that the factor tells.",
+        html_table(styled.format(escape="html", subset=["factor"])),
+    )
+
+
+def _pearson(found: Mapping[str, Any]) -> Any:
+    plots: list[Callable[[], Any]] = []
+    for name, title in (("pearson", "Pearson's r"), ("cramers_v", "Cramér's V of categories")):
+        matrix = _square(found, name)
+        if len(matrix) > 1:
+            plots.append(lambda m=matrix, t=title: beside(correlation_of(m, t)))
+    return pn.FlexBox(*[or_words(plot) for plot in plots], gap="8px")
+
+
+def _square(found: Mapping[str, Any], name: str) -> pd.DataFrame:
+    matrix = table_of(found, name) if found["tables"].get(name) else pd.DataFrame()
+    return matrix.reindex(columns=matrix.index)
+
+
+def _vif(found: Mapping[str, Any]) -> Any:
+    table = table_of(found, "vif").sort_values("vif", ascending=False, na_position="first")
+    table = table.rename_axis("factor").reset_index()
+    table["vif"] = table["vif"].fillna(np.inf)
+    numbers = ["vif", "tolerance"]
+    shown = table[["factor", *numbers]]
+    return shown.style.hide(axis="index").format("{:.2f}", subset=numbers, na_rep="–")
+
+
+def _importance(found: Mapping[str, Any], trees: int) -> pn.Column:
+    table = table_of(found, "importance")
+    words = NOTES["importance"].format(
+        trees=trees, landslides=found["landslides"], without=found["places_without"],
+        accuracy=found["oob_accuracy"], auc=found["oob_auc"],
+    )  # fmt: skip
+    plots = [importance_of(table, measure=measure) for measure in ("permutation", "impurity")]
+    return _noted(words, beside(*plots))
+
+
+def _divergence(found: Mapping[str, Any]) -> Any:
+    if "divergence" not in found["tables"]:
+        return note(NO_SECOND)
+    table = table_of(found, "divergence")
+    words = NOTES["kl"].format(here=found["area"], there=found["against"])
+    plot = divergence_of(table, missing=found["not_shared"])
+    return _noted(words, or_words(lambda: beside(plot)))
