@@ -95,7 +95,8 @@ class RunView:
 
     def _words(self, state: str, message: str) -> str:
         run = self.run
-        now = f"{self.follower.words}." if state == "running" else message
+        now = f"{self.follower.words}." if state == "running" else f"{message}."
+        now = "" if now == "." else now.replace("..", ".")
         last = ""
         if state in ("failed", "lost", "stopped"):
             last = f" Last seen: {self.follower.words}."

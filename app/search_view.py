@@ -144,7 +144,7 @@ class SearchView:
             self.choice.options = names
             if self.choice.value not in names.values() or newest not in known:
                 self.choice.value = newest
-        now = tuple((p.name, p.stat().st_mtime) for p in found if p.name == self.choice.value)
+        now = next((_state(p) for p in found if p.name == self.choice.value), ())
         if not found:
             self.body[:] = (
                 [note("No search yet: start one above.")] if not len(self.body) else self.body
@@ -167,7 +167,7 @@ class SearchView:
         if not self.choice.value:
             return
         path = runs_folder() / self.choice.value
-        self.seen = ((path.name, (path / "tuning.json").stat().st_mtime),)
+        self.seen = _state(path)
         self.body[:] = [or_words(lambda: self._drawn(path))]
 
     def _drawn(self, path: Path) -> pn.Column:
@@ -223,6 +223,11 @@ def table_of(text: Mapping[str, Any]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["iteration", "score", "best_so_far", "seconds", *names])
     table["best_so_far"] = table["score"].cummax().ffill()
     return table
+
+
+def _state(path: Path) -> tuple[Any, ...]:
+    """What changes when a trial comes in."""
+    return path.name, (path / "tuning.json").stat().st_mtime_ns
 
 
 def _title(path: Path) -> str:

@@ -260,6 +260,22 @@ def test_a_run_is_deleted_only_after_it_was_asked(workspace, tmp_path):
     assert moved == [None]
 
 
+def test_after_a_deletion_another_run_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    area = make_area(tmp_path)
+    kept = make_run(area, tmp_path / "runs", "kept", state="failed")
+    gone = make_run(area, tmp_path / "runs", "gone", state="failed")
+    visitor = session.Session(page="Training", run=gone.id)
+    shown = training.RunList(visitor)
+    assert "GONE on valley" in texts(shown.body)
+    shown.shown.discard.clicks += 1
+    shown.shown.told[1][0].clicks += 1
+    assert visitor.run == shown.choice.value == kept.id
+    assert shown.choice.options == [kept.id]
+    assert "KEPT on valley" in texts(shown.body)
+    assert "GONE" not in texts(shown.body)
+
+
 def test_a_run_is_renamed_and_tagged(workspace, tmp_path):
     moved = []
     run = make_run(workspace / "areas" / "valley", tmp_path, "old", state="failed")
@@ -331,6 +347,9 @@ def test_trials_come_in_and_the_best_goes_to_the_form(workspace):
     visitor = session.Session(area="valley", recipe="cnn")
     view = search_view.SearchView(visitor)
     assert "best so far 0.6000 in trial 0" in texts(view.body)
+    drawn = view.body[0]
+    view.look()
+    assert view.body[0] is drawn  # nothing new: a button stays where it is
     write_search(folder, [(0.001, 0.6), (0.01, None), (0.002, 0.75)])
     view.look()
     assert "3 trials on valley (honest protocol)" in texts(view.body)
