@@ -74,7 +74,7 @@ backend-%: .backends/%/.ready
 
 e2e: setup
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
-	LSM_WALK=1 $(BIN)/python -m pytest tests/test_walk.py
+	LSM_WALK=1 $(BIN)/python -m pytest $(wildcard tests/test_walk*.py)
 
 # The lock holds names and versions only. TensorFlow is the processor's build.
 lock:
