@@ -5,16 +5,16 @@ import panel as pn
 from lsm_app.frame import frame
 from lsm_app.session import Session
 
-PAGES = {  # name to module
+PAGES = {  # name to module, in the menu's order
     "Study area": "study_area",
     "Factors": "factors",
-    "Compare": "compare",
     "Sampling": "sampling",
     "Training": "training",
+    "Compare": "compare",
     "Inventory": "inventory",
     "Transfer": "transfer",
     "Export": "export",
-}  # name to module
+}
 
 if pn.state.curdoc:
     pn.extension("filedropper", "tabulator")
