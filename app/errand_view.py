@@ -34,7 +34,7 @@ class ErrandView:
         self.errand = errand
         self.state = ""
         self.words = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
-        self.bar = pmui.LinearProgress(value=0, margin=(0, 10), sizing_mode="stretch_width")
+        self.bar = pn.pane.HTML("", margin=(0, 10), sizing_mode="stretch_width")
         self.stop = pmui.Button(label="Stop", size="small", color="error", variant="outlined")
         self.stop.on_click(lambda _: self.end())
         self.lines = pn.pane.HTML("", sizing_mode="stretch_width")
@@ -55,9 +55,7 @@ class ErrandView:
         self.words.param.update(object=escape(words), severity=SHAPES.get(self.state, "error"))
         alive = self.state == "running"
         self.bar.visible = self.stop.visible = alive
-        share = self.errand.share
-        self.bar.variant = "determinate" if share >= 0 else "indeterminate"
-        self.bar.value = round(100 * max(share, 0))
+        self.bar.object = _bar(self.errand.share, str(self.errand.about["title"]))
         if (len(said), alive) != self._said:
             self._said = (len(said), alive)
             self.lines.object = _lines(said, alive) if said else ""
@@ -67,6 +65,13 @@ class ErrandView:
         """Stop the process."""
         self.errand.stop()
         self.look()
+
+
+def _bar(share: float, title: str) -> str:
+    """A bar that says its name to who hears the page; it wanders where the share is not known."""
+    value = f'value="{100 * share:.0f}"' if share >= 0 else ""
+    style = "width:100%;height:6px;accent-color:#1976d2"
+    return f'<progress {value} max="100" aria-label="{escape(title)}" style="{style}"></progress>'
 
 
 def _lines(said: list[str], unfolded: bool) -> str:

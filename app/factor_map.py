@@ -35,6 +35,7 @@ MOST_POINTS = 20_000
 NOTHING = "no factor"
 GAP = np.full((1, 2), np.nan)
 TAP = "Tap the map: all values of the cell are shown here."
+BOX = {"flex": "1 1 520px", "min-width": "300px", "max-width": "100%", "overflow-x": "auto"}
 WEB = (
     "Tiles by OpenStreetMap (© OpenStreetMap contributors) are fetched from its servers while this "
     "switch is on, which tells them where you look; without a network the layer stands on white. "
@@ -107,7 +108,7 @@ class FactorMap:
         self.slides = pmui.Switch(label="Landslides", value=True)
         self.web = pmui.Switch(label="Web map", value=False)  # in no address: a link must not ask
         self.legend = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.box = pn.Column(styles={"flex": "1 1 520px", "min-width": "300px"})
+        self.box = pn.Column(styles=BOX)
         self.cell = html_table()
         self.told = note(TAP)
         self.stream = RangeXY()

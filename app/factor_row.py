@@ -21,6 +21,8 @@ USES = {  # of a source by what it holds
     "LineString": (DISTANCE, DENSITY),
     "Point": (DISTANCE, DENSITY, READINGS),
 }
+# Its buttons for one more and one less have no name for who hears the page; numbers are typed.
+TYPED = {"& .MuiInputAdornment-root": {"display": "none"}}
 KINDS = {VALUES: "continuous", CLASSES: "categorical", DIRECTION: "cyclic"}
 SHOWN = {  # fields that say something of a use
     VALUES: ("band", "units"), CLASSES: ("band", "names", "field"), DIRECTION: ("band",),
@@ -58,7 +60,11 @@ class FactorRow:
             width=150,
         )  # fmt: skip
         self.radius = pmui.FloatInput(
-            label="Radius, metres", value=factor.get("radius", 1000.0), start=1, width=130
+            label="Radius, metres",
+            value=factor.get("radius", 1000.0),
+            start=1,
+            width=130,
+            sx=TYPED,
         )
         remove = pmui.Button(label="Leave it out", size="small", variant="outlined")
         remove.on_click(lambda _: on_remove(self))

@@ -24,6 +24,13 @@ def test_a_dem_and_a_raster_of_classes_are_told_apart(tmp_path):
     assert dem.middle == pytest.approx((75.0, 36.14), abs=0.01)  # 36.1447 by pyproj
 
 
+def test_whole_metres_are_no_classes(tmp_path, monkeypatch):
+    write_raster(tmp_path / "dem.tif", np.arange(900, 948, dtype="int16").reshape(6, 8))
+    assert intake.look_at(tmp_path / "dem.tif").classes  # so few that they may be
+    monkeypatch.setattr(intake, "MOST_CLASSES", 40)
+    assert not intake.look_at(tmp_path / "dem.tif").classes
+
+
 def test_polygons_lines_and_layers_are_told(tmp_path):
     path = tmp_path / "slides.gpkg"
     frame(cells(1, 1), cells(3, 2), year=[2005, 2010]).to_file(path, layer="scars")
