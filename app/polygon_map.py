@@ -4,18 +4,18 @@ The picture is read anew for what is in view, never finer than the screen. Polyg
 and coloured by their state; only the one that is being changed can be changed.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import panel as pn
 import xarray as xr
-from bokeh.events import RangesUpdate
+from bokeh.events import RangesUpdate, Tap
 from bokeh.models import (
     ColumnDataSource,
     HoverTool,
     PanTool,
-    PolyDrawTool,
     PolyEditTool,
     Range1d,
     ResetTool,
@@ -25,6 +25,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from shapely.geometry.base import BaseGeometry
 
+from lsm_app.session import Newest, served
 from lsm_core.grid import Grid, grid_of
 from lsm_core.review import Piece, Review
 from lsm_core.true_colour import colour_bands, picture, stretch_of
@@ -35,27 +36,34 @@ DASHES = {"undecided": "solid", "accepted": "solid", "rejected": "dotted"}
 EDITED = "#FF2DA0"
 SIZE = (620, 560)  # pixels
 
-OnShapes = Callable[[list[list[tuple[float, float]]]], Any]
+Corners = list[tuple[float, float]]
 
 
 class PolygonMap:
-    """The map; `on_choose(numbers)` hears what was tapped, `on_shapes(outlines)` what was edited.
-
-    The outlines told are all of the layer that can be edited, in its order: first the one that was
-    put there by `edit`, then those drawn since.
+    """The map; `on_choose(numbers)` hears which polygons were tapped, `on_tap(x, y)` where,
+    `on_shape(corners)` the outline that was changed of the one put there by `edit`.
     """
 
     def __init__(
-        self, ds: xr.Dataset, on_choose: Callable[[list[int]], Any], on_shapes: OnShapes
+        self,
+        ds: xr.Dataset,
+        on_choose: Callable[[list[int]], Any],
+        on_shape: Callable[[Corners], Any],
+        on_tap: Callable[[float, float], Any],
     ) -> None:
         self.ds, self.grid = ds, grid_of(ds)
-        self.on_choose, self.on_shapes = on_choose, on_shapes
+        self.on_choose, self.on_shape, self.on_tap = on_choose, on_shape, on_tap
         self.stretch = stretch_of(ds, colour_bands(ds))
         self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.all = ColumnDataSource(_columns([]))
         self.edited = ColumnDataSource({"xs": [], "ys": []})
         self.figure = _frame(self.grid)
+        self.chosen: list[int] = []
+        self._columns = _columns([])
+        self._ranges: tuple[Any, ...] = (None, None, None, None)
+        self._read = Newest(lambda: self.view_window(*self._ranges))
         self._telling = False
+        self._doc = pn.state.curdoc if served() else None
         self._layers()
         self._tools()
         self.view_window(*_ends(self.grid))
@@ -78,74 +86,83 @@ class PolygonMap:
 
     def _tools(self) -> None:
         tap = TapTool(renderers=[self.patches])
-        draw = PolyDrawTool(renderers=[self.shape], vertex_renderer=self.corners)
         change = PolyEditTool(renderers=[self.shape], vertex_renderer=self.corners)
         tips = [("polygon", "@number"), ("state", "@state"), ("mean score", "@score{0.00}")]
         hover = HoverTool(renderers=[self.patches], tooltips=tips)
         wheel = WheelZoomTool()
-        self.figure.add_tools(PanTool(), wheel, tap, change, draw, hover, ResetTool())
+        self.figure.add_tools(PanTool(), wheel, tap, change, hover, ResetTool())
         self.figure.toolbar.active_scroll = wheel
         self.figure.toolbar.active_tap = tap
         self.figure.toolbar.logo = None
-        self.figure.on_event(RangesUpdate, lambda e: self.view_window(e.x0, e.x1, e.y0, e.y1))
+        self.figure.on_event(RangesUpdate, self._moved)
+        self.figure.on_event(Tap, self._touched)
         self.all.selected.on_change("indices", self._tapped)
         self.edited.on_change("data", self._reshaped)
 
     # ------------------------------------------------------------------------ what is shown
 
+    def _put(self, change: Callable[[], Any]) -> None:
+        """Change what is drawn; nobody is told. Served, when the page's turn has come: a callback
+        of Panel's may run in another thread, which must not touch Bokeh's models."""
+
+        def work() -> None:
+            before, self._telling = self._telling, True
+            try:
+                change()
+            finally:
+                self._telling = before
+
+        if self._doc is None:
+            work()
+        else:
+            self._doc.add_next_tick_callback(work)
+
     def show(self, review: Review, shown: Sequence[str]) -> None:
         """The polygons of these states, in their colours."""
         rows = [(n, p) for n, p in sorted(review.pieces.items()) if p.state in shown]
-        self._telling = True
-        try:
-            chosen, new = self.chosen, _columns(rows)
-            old = dict(self.all.data)
-            if all(old[name] == new[name] for name in ("number", "xs", "ys")):
-                self._recolour(old, new)
-            else:
-                self.all.data = new
-                self.choose(chosen)
-        finally:
-            self._telling = False
-
-    def _recolour(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Send only what another state changes: outlines may be long."""
-        other = [i for i, state in enumerate(new["state"]) if state != old["state"][i]]
-        if other:
-            names = ("state", "colour", "dash")
-            self.all.patch({name: [(i, new[name][i]) for i in other] for name in names})
-
-    @property
-    def chosen(self) -> list[int]:
-        """Numbers of the polygons chosen."""
-        numbers = self.all.data["number"]
-        return [int(numbers[i]) for i in self.all.selected.indices if i < len(numbers)]
+        new = _columns(rows)
+        old, self._columns = self._columns, new
+        if all(old[name] == new[name] for name in ("number", "xs", "ys")):
+            other = [i for i, state in enumerate(new["state"]) if state != old["state"][i]]
+            names = ("state", "colour", "dash")  # outlines may be long, and are as they were
+            patches = {name: [(i, new[name][i]) for i in other] for name in names}
+            if other:
+                self._put(lambda: self.all.patch(patches))
+            return
+        self._put(lambda: self.all.update(data=new))
+        self.choose(self.chosen)
 
     def choose(self, numbers: Sequence[int]) -> None:
         """Mark these polygons; nobody is told."""
-        before, self._telling = self._telling, True
-        try:
-            place = {int(n): i for i, n in enumerate(self.all.data["number"])}
-            self.all.selected.indices = [place[n] for n in numbers if n in place]
-        finally:
-            self._telling = before
+        place = {int(n): i for i, n in enumerate(self._columns["number"])}
+        self.chosen = [n for n in numbers if n in place]
+        indices = [place[n] for n in self.chosen]
+        self._put(lambda: self.all.selected.update(indices=indices))
 
     def edit(self, shape: BaseGeometry | None) -> None:
         """Put the outer ring of a shape where it can be changed; None: nothing is there."""
-        before, self._telling = self._telling, True
-        try:
-            ring = [] if shape is None else [_ring(shape)]
-            self.edited.data = {"xs": [r[0] for r in ring], "ys": [r[1] for r in ring]}
-        finally:
-            self._telling = before
+        ring = [] if shape is None else [_ring(shape)]
+        data = {"xs": [r[0] for r in ring], "ys": [r[1] for r in ring]}
+        self._put(lambda: self.edited.update(data=data))
+        self._put(lambda: self.corners.data_source.update(data={"x": [], "y": []}))
+
+    def sketch(self, corners: Corners) -> None:
+        """Show an outline that is being drawn, with its corners."""
+        xs, ys = ([corner[i] for corner in corners] for i in (0, 1))
+        self._put(lambda: self.edited.update(data={"xs": [xs], "ys": [ys]}))
+        self._put(lambda: self.corners.data_source.update(data={"x": xs, "y": ys}))
 
     def look_at(self, shape: BaseGeometry) -> None:
         """Move the view to a shape, with ground around it."""
         left, bottom, right, top = shape.bounds
         wide = max(right - left, top - bottom, 20 * min(self.grid.step)) * 1.6
         x, y = (left + right) / 2, (bottom + top) / 2
-        for ends, middle in ((self.figure.x_range, x), (self.figure.y_range, y)):
-            ends.update(start=middle - wide / 2, end=middle + wide / 2)
+
+        def move() -> None:
+            self.figure.x_range.update(start=x - wide / 2, end=x + wide / 2)
+            self.figure.y_range.update(start=y - wide / 2, end=y + wide / 2)
+
+        self._put(move)
         self.view_window(x - wide / 2, x + wide / 2, y - wide / 2, y + wide / 2)
 
     def view_window(self, x0: Any, x1: Any, y0: Any, y1: Any) -> None:
@@ -159,26 +176,35 @@ class PolygonMap:
         left, top = self.grid.transform * (cols.start, rows.start)
         right, bottom = self.grid.transform * (cols.stop, rows.stop)
         packed = np.ascontiguousarray(seen[::-1]).view(np.uint32)[..., 0]
-        self.image.data = {
-            "image": [packed], "x": [left], "y": [bottom], "dw": [right - left],
-            "dh": [top - bottom],
-        }  # fmt: skip
+        place = {"x": [left], "y": [bottom], "dw": [right - left], "dh": [top - bottom]}
+        self._put(lambda: self.image.update(data={"image": [packed]} | place))
+
+    def _moved(self, event: Any) -> None:
+        """The view was moved: the picture is read beside the server's own thread."""
+        self._ranges = (event.x0, event.x1, event.y0, event.y1)
+        if self._doc is None:
+            self.view_window(*self._ranges)
+        else:
+            threading.Thread(target=self._read, daemon=True).start()
 
     # --------------------------------------------------------------------------- what is heard
 
     def _tapped(self, attr: str, old: Any, new: Any) -> None:
         if not self._telling:
+            numbers = self._columns["number"]
+            self.chosen = [int(numbers[i]) for i in new if i < len(numbers)]
             self.on_choose(self.chosen)
 
     def _reshaped(self, attr: str, old: Any, new: Any) -> None:
         if self._telling:
             return
         data: Mapping[str, Any] = self.edited.data
-        shapes = [
-            list(zip(map(float, xs), map(float, ys), strict=False))
-            for xs, ys in zip(data["xs"], data["ys"], strict=False)
-        ]
-        self.on_shapes(shapes)
+        for xs, ys in zip(data["xs"], data["ys"], strict=False):
+            self.on_shape(list(zip(map(float, xs), map(float, ys), strict=False)))
+
+    def _touched(self, event: Any) -> None:
+        if event.x is not None and event.y is not None:
+            self.on_tap(float(event.x), float(event.y))
 
 
 def _columns(rows: Sequence[tuple[int, Piece]]) -> dict[str, list[Any]]:

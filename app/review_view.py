@@ -24,9 +24,9 @@ from lsm_core.review import (
 
 DETECTED, REVIEW, INVENTORY = "detected.gpkg", "review.gpkg", "inventory.gpkg"
 HOW = (
-    "Tap a polygon to choose it (shift: several). Change outline puts it in pink: with the tool of "
-    "a bent line, a double tap shows its corners; drag them, tap between to add, backspace takes "
-    "one. With the polygon tool, a double tap begins and ends a new one, which counts as accepted."
+    "Tap a polygon to choose it (shift: several). Change outline puts it in pink: with the edit "
+    "tool a double tap shows its corners; drag them, tap between to add one, backspace takes one. "
+    "Draw: tap the corners one by one, then Finish; Undo takes the last one. It counts as accepted."
 )
 ROWS = 8
 
@@ -38,7 +38,8 @@ class ReviewView:
         self.folder, self.ds = folder, ds
         self.review = read_review(folder, ds)
         self.editing: int | None = None
-        self.map = PolygonMap(ds, self.tapped, self.shaped)
+        self.corners: list[tuple[float, float]] | None = None  # of what is being drawn
+        self.map = PolygonMap(ds, self.tapped, self.shaped, self.touched)
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         self.told = pmui.Typography("", variant="body2", **wide)
         self.counted = pn.pane.HTML("", **wide)
@@ -60,7 +61,8 @@ class ReviewView:
             "Change outline": self._button("Change outline", self.edit),
             "Take away": self._button("Take away", self.remove),
             "Next undecided": self._button("Next undecided", self.next),
-            "Undo": self._button("Undo", lambda: self.told_by(self.review.undo)),
+            "Draw": self._button("Draw a polygon", self.draw_one),
+            "Undo": self._button("Undo", self.undo),
             "Redo": self._button("Redo", lambda: self.told_by(self.review.redo)),
         }
         above = self._button("Accept all of at least this score", self.accept_above)
@@ -166,7 +168,9 @@ class ReviewView:
     # ---------------------------------------------------------------------------- what is heard
 
     def tapped(self, numbers: list[int]) -> None:
-        """The list follows the map."""
+        """The list follows the map; while one draws, taps are corners."""
+        if self.corners is not None:
+            return
         place = {int(n): i for i, n in enumerate(self.table.value["number"])}
         self._listing = True
         try:
@@ -190,24 +194,43 @@ class ReviewView:
         if len(numbers) == 1 and numbers[0] in self.review.pieces:
             self.map.look_at(self.review.pieces[numbers[0]].geometry)
 
-    def shaped(self, outlines: list[list[tuple[float, float]]]) -> None:
-        """An outline was changed, or one was drawn."""
-        self.guard(lambda: self._shaped(outlines))
+    def shaped(self, corners: list[tuple[float, float]]) -> None:
+        """The outline that can be changed was changed."""
+        number = self.editing
+        if number is not None:
+            self.guard(lambda: self.told_by(lambda: self.review.reshape(number, corners)))
 
-    def _shaped(self, outlines: list[list[tuple[float, float]]]) -> None:
-        mine = 1 if self.editing is not None else 0
-        for outline in outlines[mine:]:
-            if len(outline) < 3:  # still being drawn
-                return
-        if mine and outlines and len(outlines) == 1:
-            number = self.editing
-            assert number is not None
-            self.told_by(lambda: self.review.reshape(number, outlines[0]))
-        for outline in outlines[mine:]:
-            number = self.review.draw(outline)
-            self.editing = number
-            self.told_by(lambda n=number: f"{n} drawn and accepted")
+    def touched(self, x: float, y: float) -> None:
+        """A tap on the map: a corner, while one draws."""
+        if self.corners is not None:
+            self.corners.append((x, y))
+            self.map.sketch(self.corners)
+            self.told.object = f"{len(self.corners)} corners: tap the next one, or Finish."
+
+    def draw_one(self) -> None:
+        """Begin to draw, or finish what is being drawn."""
+        button = self.buttons["Draw"]
+        if self.corners is None:
+            self._leave()
+            self.corners = []
+            button.label = "Finish the polygon"
+            self.told.object = "Tap the corners of the new polygon one by one."
+            return
+        corners, self.corners = self.corners, None
+        button.label = "Draw a polygon"
+        self.map.edit(None)
+        if corners:
+            number = self.review.draw(corners)
+            self.told_by(lambda: f"{number} drawn and accepted")
             self.map.choose([number])
+
+    def undo(self) -> None:
+        """Take the last corner back while one draws, else the last step."""
+        if self.corners:
+            self.corners.pop()
+            self.map.sketch(self.corners)
+            return
+        self.told_by(self.review.undo)
 
     # ------------------------------------------------------------------------------- drawn
 

@@ -203,18 +203,31 @@ def test_an_outline_is_changed_with_the_mouse_and_undone(view):
     assert sorted(view.map.edited.data["xs"][0]) == sorted(xs)
 
 
-def test_a_polygon_is_drawn_with_the_mouse(view):
+def test_a_polygon_is_drawn_by_its_corners(view):
     corners = list(square(100, 1200).exterior.coords)[:-1]
-    xs, ys = ([c[i] for c in corners] for i in (0, 1))
-    view.map.edited.data = {"xs": [xs[:2]], "ys": [ys[:2]]}  # begun: two corners
+    view.touched(1.0, 1.0)  # nobody draws yet
+    view.buttons["Draw"].clicks += 1
+    for x, y in corners[:2]:
+        view.touched(x, y)
+    view.touched(0.0, 0.0)
+    view.buttons["Undo"].clicks += 1  # takes the last corner
+    view.map.all.selected.indices = [1]  # a tap on a polygon is a corner, and chooses nothing
+    assert view.table.selection == []
+    for x, y in corners[2:]:
+        view.touched(x, y)
+    assert view.map.edited.data["xs"] == [[c[0] for c in corners]]
     assert len(view.review.pieces) == 4
-    view.map.edited.data = {"xs": [xs], "ys": [ys]}
+    view.buttons["Draw"].clicks += 1
     assert view.review.pieces[5].origin == "drawn"
     assert view.review.pieces[5].geometry.equals(square(100, 1200))
     assert view.map.chosen == [5]
+    assert view.map.edited.data["xs"] == []
     view.buttons["Undo"].clicks += 1
     assert len(view.review.pieces) == 4
-    assert view.map.edited.data["xs"] == []
+    view.buttons["Draw"].clicks += 1
+    view.touched(*corners[0])
+    view.buttons["Draw"].clicks += 1
+    assert "three corners" in view.wrong[0].object
 
 
 def test_a_bad_outline_is_said_and_the_page_lives_on(view):

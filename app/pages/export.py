@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.io.state import set_curdoc
 
 from lsm_app.errand_view import ErrandView
 from lsm_app.following import known_runs
@@ -73,7 +75,8 @@ class ExportPage:
         self.errand: ErrandView | None = None
         self.view = pn.Column(purpose(PURPOSE), self.choice, self.body, **wide)
         self._wire()
-        poll(session, self.look, period=700)
+        self._doc = pn.state.curdoc if served() else None
+        poll(session, self.polled, period=700)
 
     def _wire(self) -> None:
         session = self.session
@@ -103,6 +106,11 @@ class ExportPage:
         ]  # fmt: skip
 
     # ------------------------------------------------------------------------- what is known
+
+    def polled(self) -> None:
+        """`look` within this visitor's page: parts made outside of one ask a CDN for styles."""
+        with set_curdoc(self._doc) if self._doc else nullcontext():
+            self.look()
 
     def look(self) -> None:
         """Runs as they are now, the preview and the zip as far as they have come."""

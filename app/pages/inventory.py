@@ -1,6 +1,7 @@
 """Inventory: landslides from images, found by a network and decided on by a person."""
 
 import time
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import xarray as xr
+from panel.io.state import set_curdoc
 
 from lsm_app.chips_view import MOST, ORDERS, chips_or_words, gallery, ordered
 from lsm_app.errand_view import ErrandView
@@ -15,7 +17,7 @@ from lsm_app.following import known_runs
 from lsm_app.ground import built_areas
 from lsm_app.layout import heading, note
 from lsm_app.review_view import DETECTED, ReviewView
-from lsm_app.session import Newest, Session, poll, purpose, remember, said
+from lsm_app.session import Newest, Session, poll, purpose, remember, said, served
 from lsm_core import errands, jobs
 from lsm_core.catalog import shipped
 from lsm_core.errors import LsmError, RunError
@@ -62,14 +64,15 @@ class InventoryPage:
         self._detector_widgets()
         self._chip_widgets()
         self._polygon_widgets()
-        self.tabs = pn.Tabs(*self.boxes.items(), dynamic=True, **self.wide)
+        self.tabs = pmui.Tabs(*self.boxes.items(), dynamic=True, **self.wide)
         if session.step in self.boxes:
             self.tabs.active = list(self.boxes).index(session.step)
         self.tabs.param.watch(lambda e: self._turned(list(self.boxes)[e.new]), "active")
         self.view = pn.Column(
             purpose(PURPOSE), self.run_choice, self.wrong, self.doing, self.tabs, **self.wide
         )
-        poll(session, self.look, period=1000)
+        self._doc = pn.state.curdoc if served() else None
+        poll(session, self.polled, period=1000)
 
     # ---------------------------------------------------------------------------- the detector
 
@@ -256,6 +259,11 @@ class InventoryPage:
         except LsmError as error:
             self.wrong[:] = [said(error)]
         self.look()
+
+    def polled(self) -> None:
+        """`look` within this visitor's page: parts made outside of one ask a CDN for styles."""
+        with set_curdoc(self._doc) if self._doc else nullcontext():
+            self.look()
 
     def look(self) -> None:
         """Areas, runs and what is being worked on, as they are now."""
