@@ -37,7 +37,7 @@ SEEN = (
     "that shall choose by itself does so on its training places: section selection of a recipe."
 )
 DRAG = (
-    "Drag a handle: bars, table and map follow. A tap on free ground adds a limit; a chosen one "
+    "Press a handle and move at once: bars, table and map follow. A tap adds a limit; a chosen one "
     "goes with the backspace key. Or write the limits. Classes are closed on the left. Counted on "
     "{counted}."
 )
