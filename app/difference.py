@@ -84,7 +84,8 @@ def _drawn(first: Run, second: Run, stream: RangeXY) -> pn.Column:
     words = pmui.Typography(escape(found.words(*names)), variant="body2")
     return pn.Column(
         _legend(found, *names),
-        pn.pane.HoloViews(titled, linked_axes=True),
+        pn.FlexBox(pn.pane.HoloViews(titled, linked_axes=True)),  # straight in a column the
+        # browser lays out all plots of the page anew, and wrongly
         words,
         sizing_mode="stretch_width",
     )

@@ -7,8 +7,8 @@ import pytest
 from bokeh.models import ColumnDataSource, Span
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import class_limits, compared, difference, picking, score_table, session
-from lsm_app.following import loaded
+from lsm_app import app_hooks, class_limits, compared, difference, picking, score_table, session
+from lsm_app.following import known_runs, loaded
 from lsm_app.pages import compare
 from lsm_core import runs
 from lsm_core.rezoning import count_map, zones_at
@@ -237,3 +237,20 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
     test = run.scores[(run.scores["label"] == 1) & (run.scores["split"] == "test")]
     counted = class_limits.counted_map(run, held_out=True)
     assert counted.landslides.sum() + counted.left_out == len(test)
+
+
+# ----------------------------------------------------------------------------------- the server
+
+
+def test_the_server_has_judged_what_the_first_page_shows(workspace):
+    app_hooks._read()
+    done = [run for run, _ in known_runs()]
+    ids = compare.chosen([], done, set())
+    runs_shown = [loaded(run) for run in done if run.id in ids]
+    first = score_table.ScoreTable(runs_shown)
+    assert score_table.LATER not in first.table.object.to_html()
+
+
+def test_an_empty_workspace_does_not_stop_the_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    app_hooks.get_ready()

@@ -1,0 +1,47 @@
+"""What the server does once it listens: get ready for the first visitor, beside answering.
+
+Pages are imported, and what the first page shows by itself is read and judged, in a thread; the
+first visitor finds it done, or waits for no more than what is left of it.
+"""
+
+import importlib
+import logging
+import threading
+import time
+from typing import Any
+
+APART = 0.05  # seconds between two modules, in which visitors are answered
+
+
+def on_server_loaded(server_context: Any) -> None:
+    """Called by Bokeh."""
+    threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
+
+
+def get_ready() -> None:
+    """Whatever goes wrong here is said to the visitor whom it concerns, not to the log of all."""
+    try:
+        _read()
+    except Exception:
+        logging.getLogger(__name__).info("not ready for the first visitor", exc_info=True)
+
+
+def _read() -> None:
+    from lsm_app.following import known_runs, loaded
+    from lsm_app.ground import ground_of
+    from lsm_app.pages import compare
+    from lsm_app.score_table import ScoreTable
+
+    done = [run for run, state in known_runs() if state == "done"]
+    ids = compare.chosen([], done, set())
+    runs = [loaded(run) for run in done if run.id in ids]
+    if runs:
+        ScoreTable(runs).judge()
+        for run in runs:
+            if run.has_map:
+                ground_of(run.area_path)
+    from lsm_app.main import PAGES
+
+    for module in PAGES.values():
+        importlib.import_module(f"lsm_app.pages.{module}")
+        time.sleep(APART)
