@@ -36,7 +36,7 @@ class LearningView:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.labels = pmui.TextInput(label="Target labels, by comma", value="10,30,100", width=220)
-        self.draws = pmui.IntInput(label="Draws", value=3, start=1, width=130)
+        self.draws = pmui.Select(label="Draws", options=list(range(1, 21)), value=3, width=130)
         self.hows = pmui.MultiChoice(
             label="Ways", options=HOWS, value=["direct", "inductive", "scratch"], width=380
         )

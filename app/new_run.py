@@ -43,8 +43,12 @@ class NewRun:
         self.recipe = pmui.Select(
             label="Start from", options=[], searchable=True, filter_on_search=True, width=300
         )
-        self.seeds = pmui.IntInput(label="Repeats with other seeds", value=1, start=1, width=200)
-        self.folds = pmui.IntInput(label="Folds, each tested once", value=1, start=1, width=200)
+        self.seeds = pmui.Select(
+            label="Repeats with other seeds", options=list(range(1, 21)), value=1, width=200
+        )
+        self.folds = pmui.Select(
+            label="Folds, each tested once", options=list(range(1, 11)), value=1, width=200
+        )
         self.device = pmui.Select(label="Runs on", options=_devices(), width=270)
         self.start = pmui.Button(label="Start", variant="contained", icon="play_arrow")
         self.ask = pmui.Button(label="How long will it take?", variant="outlined")

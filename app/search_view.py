@@ -43,7 +43,7 @@ class SearchView:
         self.session = session
         self.what = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
         self.space = pmui.Select(label="Space that is searched", options=spaces(), width=250)
-        self.n = pmui.IntInput(label="Trials", value=15, start=1, width=120)
+        self.n = pmui.Select(label="Trials", options=list(range(1, 61)), value=15, width=120)
         self.strategy = pmui.Select(
             label="Strategy", options={"Bayes (Gaussian process)": "bayes", "random": "random"},
             value="bayes", width=220,
@@ -54,8 +54,12 @@ class SearchView:
             value="average_precision",
             width=220,
         )
-        self.folds = pmui.IntInput(label="Inner folds (1: none)", value=1, start=1, width=170)
-        self.seed = pmui.IntInput(label="Seed of the search", value=1, width=150)
+        self.folds = pmui.Select(
+            label="Inner folds (1: none)", options=list(range(1, 11)), value=1, width=170
+        )
+        self.seed = pmui.Select(
+            label="Seed of the search", options=list(range(1, 21)), value=1, width=150
+        )
         self.start = pmui.Button(label="Start the search", variant="contained")
         self.table = html_table()
         self.told = pn.Column(sizing_mode="stretch_width")
