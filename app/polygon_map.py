@@ -85,8 +85,8 @@ class PolygonMap:
         self.corners = plot.scatter([], [], size=9, color=EDITED, line_color="white")
 
     def _tools(self) -> None:
-        tap = TapTool(renderers=[self.patches])
-        change = PolyEditTool(renderers=[self.shape], vertex_renderer=self.corners)
+        self.tap = tap = TapTool(renderers=[self.patches])
+        self.change = change = PolyEditTool(renderers=[self.shape], vertex_renderer=self.corners)
         tips = [("polygon", "@number"), ("state", "@state"), ("mean score", "@score{0.00}")]
         hover = HoverTool(renderers=[self.patches], tooltips=tips)
         wheel = WheelZoomTool()
@@ -143,8 +143,10 @@ class PolygonMap:
         """Put the outer ring of a shape where it can be changed; None: nothing is there."""
         ring = [] if shape is None else [_ring(shape)]
         data = {"xs": [r[0] for r in ring], "ys": [r[1] for r in ring]}
+        tool = self.change if ring else self.tap
         self._put(lambda: self.edited.update(data=data))
         self._put(lambda: self.corners.data_source.update(data={"x": [], "y": []}))
+        self._put(lambda: self.figure.toolbar.update(active_tap=tool))
 
     def sketch(self, corners: Corners) -> None:
         """Show an outline that is being drawn, with its corners."""

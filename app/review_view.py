@@ -1,6 +1,7 @@
 """A review on the screen: the map, the list, the buttons, and what has been decided so far."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from lsm_core.review import (
 
 DETECTED, REVIEW, INVENTORY = "detected.gpkg", "review.gpkg", "inventory.gpkg"
 HOW = (
-    "Tap a polygon to choose it (shift: several). Change outline puts it in pink: with the edit "
-    "tool a double tap shows its corners; drag them, tap between to add one, backspace takes one. "
-    "Draw: tap the corners one by one, then Finish; Undo takes the last one. It counts as accepted."
+    "Tap a polygon to choose it (shift: several). Change outline puts it in pink: hold "
+    "it until its corners show, then drag them; hold a corner to add one after it, "
+    "backspace takes one. Draw: tap the corners one by one, then Finish; Undo takes the last one. "
+    "What is drawn counts as accepted."
 )
 ROWS = 8
 
@@ -154,10 +156,10 @@ class ReviewView:
         self.map.edit(None)
         self.told.object = ""
 
-    def told_by(self, change: Callable[[], str]) -> None:
-        """Make a change, say it, save and draw."""
+    def told_by(self, change: Callable[[], str], *, on_map: bool = False) -> None:
+        """Make a change, say it, save and draw; what was done `on_map` is there already."""
         words = change()
-        if self.editing is not None:
+        if self.editing is not None and not on_map:
             piece = self.review.pieces.get(self.editing)
             self.map.edit(piece.geometry if piece else None)
             self.editing = self.editing if piece else None
@@ -198,7 +200,8 @@ class ReviewView:
         """The outline that can be changed was changed."""
         number = self.editing
         if number is not None:
-            self.guard(lambda: self.told_by(lambda: self.review.reshape(number, corners)))
+            change = partial(self.review.reshape, number, corners)
+            self.guard(lambda: self.told_by(change, on_map=True))
 
     def touched(self, x: float, y: float) -> None:
         """A tap on the map: a corner, while one draws."""
