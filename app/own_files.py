@@ -30,7 +30,14 @@ from lsm_core.own_sources import (
 from lsm_core.uploads import LARGEST, Uploads
 
 CHUNK = 5_000_000  # bytes of a piece
-SCROLLS = ".filepond--root { max-height: 200px; }"  # of many files the list scrolls
+# Of many files the list scrolls; its words are dark enough to read.
+SCROLLS = """
+.filepond--root { max-height: 200px; }
+.filepond--item-panel, [data-filepond-item-state] .filepond--item-panel {
+  background-color: #1b5e20 !important;
+}
+.filepond--file-info-sub, .filepond--file-status-sub { opacity: 1 !important; }
+"""
 TAKEN = (
     "GeoTIFF (.tif, with its .aux.xml where it names classes), GeoPackage (.gpkg), CSV of points, "
     f"or all parts of a shapefile (.shp, .shx, .dbf, .prj); up to {LARGEST / 1e9:g} GB each."

@@ -102,10 +102,10 @@ class Errand:
         return int(read_json(path)["status"]) if path.is_file() else None
 
     def stop(self) -> None:
-        """End it; what it had half written is left out by whoever reads."""
+        """End it; runs that it has started go on, and what is half written nobody reads."""
         about = self.about
         if self.state == "running" and process_start(about["pid"]) == about["process_started"]:
-            end_process(about["pid"])
+            end_process(about["pid"], children=False)
             write_json(self.path / ENDED, {"status": -signal.SIGTERM})
 
 

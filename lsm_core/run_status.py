@@ -113,10 +113,10 @@ def end_run(path: Path) -> str:
     return str(read_status(path)["state"])
 
 
-def end_process(pid: int) -> None:
-    """End a process and its children: it is asked first, and killed after the grace time."""
+def end_process(pid: int, children: bool = True) -> None:
+    """End a process, and its children unless told not to: asked first, killed after the grace."""
     process = psutil.Process(pid)
-    family = [process, *process.children(recursive=True)]
+    family = [process, *(process.children(recursive=True) if children else [])]
     process.send_signal(signal.SIGTERM)
     _, stubborn = psutil.wait_procs([process], timeout=GRACE)
     for member in family:

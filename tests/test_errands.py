@@ -1,7 +1,10 @@
 """A command beside the page: followed through its folder, known after its starter is gone."""
 
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from lsm_core import errands
@@ -52,6 +55,24 @@ def test_a_command_is_stopped_and_only_one_works_on_a_subject(workspace):
     errand.stop()
     assert ended(errand).state == "stopped"
     errand.stop()  # once more does nothing
+
+
+def test_what_it_has_started_goes_on(workspace):
+    child = "import signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); "  # killed, then
+    child += "subprocess.Popen([sys.executable, '-c', {!r}]); {}"
+    wait = "import time; time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", child.format(wait, wait)])
+    family = psutil.Process(process.pid)
+    while not family.children():
+        time.sleep(0.05)
+    started = family.children()[0]
+    about = {"pid": process.pid, "process_started": errands.process_start(process.pid)}
+    path = made(workspace, "1").path
+    errands.write_json(path / "errand.json", errands.Errand(path).about | about)
+    errands.Errand(path).stop()
+    assert errands.process_start(started.pid) is not None
+    started.kill()
+    process.wait()
 
 
 def test_words_and_share_are_read_as_they_come(workspace):
