@@ -24,11 +24,15 @@ KEEP = (
 
 def recipe_path(name: str) -> Path:
     """The file of a recipe: of the workspace, else one that comes with the program."""
-    found = own_recipes().get(name) or shipped("recipes") / f"{name}.yaml"
-    if name not in (*own_recipes(), *_shipped()):
-        known = [*own_recipes(), *_shipped()]
-        raise RecipeError(f"there is no recipe {name!r}: {did_you_mean(name, known)}")
-    return found
+    own, ours = own_recipes(), {p.stem: p for p in shipped("recipes").glob("*.yaml")}
+    if name in own or name in _shipped():
+        return own.get(name) or ours[name]
+    if name in ours:
+        raise RecipeError(
+            f"{name} draws chips, or goes on from another run: choose a recipe of places to begin "
+            "with"
+        )
+    raise RecipeError(f"there is no recipe {name!r}: {did_you_mean(name, [*own, *_shipped()])}")
 
 
 def recipes_of_places() -> dict[str, str]:

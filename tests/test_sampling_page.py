@@ -284,6 +284,10 @@ def test_a_recipe_that_is_not_there_is_said(workspace):
     assert "there is no recipe" in texts(sampling.page(visitor(recipe="lsgh_nett")))
 
 
+def test_a_recipe_of_chips_is_no_recipe_of_places(workspace):
+    assert "attention_unet draws chips" in texts(sampling.page(visitor(recipe="attention_unet")))
+
+
 def test_an_address_with_nonsense_is_said(workspace):
     nonsense = {"heat": {"take": [9]}, "negatives": {"strategy": "at_night"}}
     page = sampling.page(visitor(**nonsense))

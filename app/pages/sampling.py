@@ -119,7 +119,7 @@ class Sampling:
         self.curves = pn.Column(sizing_mode="stretch_width")
         self.plot, self.layer, heat = self._map()
         self.draw = Newest(self._draw)
-        self.watchers: list[Any] = [None]
+        self.closed = False
         self.late = False  # whether something changed while another page was looked at
         controls = pmui.Tabs(
             ("Heat", self._heat_controls(*heat)),
@@ -151,7 +151,7 @@ class Sampling:
         for watcher in self.watchers:
             self.session.param.unwatch(watcher)
         self.box.close()
-        self.watchers = []
+        self.closed = True
 
     # -------------------------------------------------------------------------------- the map
 
@@ -278,7 +278,7 @@ class Sampling:
     def _draw(self) -> None:
         """Places under both protocols; those of the chosen one on the map."""
         self.late = served() and self.session.page != "Sampling"
-        if self.late or not self.watchers:
+        if self.late or self.closed:
             return
         self._say_heat()
         try:
