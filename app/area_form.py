@@ -26,6 +26,7 @@ DRAFTED = (
     "to streams come from the DEM; further sources are taken for what they look like. Change what "
     "you like below, then build."
 )
+SENT = "Sent to be built: how far it is, and what goes wrong, stands at the top of this page."
 SIZES = (
     "Position compares a cell with the ground within the radius; relief is the range of elevation "
     "in a window; a stream starts where that much ground drains together."
@@ -75,6 +76,7 @@ class AreaForm:
         self.source = pmui.Select(label="Source of one more factor", width=330)
         self.add = pmui.Button(label="Add it", variant="outlined")
         self.add.on_click(lambda _: self.add_factor())
+        self.answer = pn.Column(sizing_mode="stretch_width")
         self.text = pn.pane.HTML("", sizing_mode="stretch_width")
         self.build = pmui.Button(label="Build this area", color="primary", variant="contained")
         self.build.on_click(lambda _: self.send())
@@ -168,6 +170,7 @@ class AreaForm:
             if factor not in plain and factor not in self.kept:
                 self._row(factor)
         self.base = content
+        self.answer.clear()
         self.form[:] = self._parts()
         self.show_text()
 
@@ -191,6 +194,7 @@ class AreaForm:
             pn.FlexBox(self.source, self.add, align_items="center", gap="8px"),
             self.text,
             self.build,
+            self.answer,
         ]
 
     # --------------------------------------------------------------------------- factors
@@ -263,10 +267,10 @@ class AreaForm:
         try:
             path = area_draft.save_draft(self.content())
         except LsmError as error:
-            self.words[:] = [said(error)]
+            self.answer[:] = [said(error)]
             return
-        self.words.clear()
         self.on_build(path.stem)
+        self.answer[:] = [note(SENT)]
 
 
 def _found(entry: Entry) -> Found | None:

@@ -22,7 +22,7 @@ USES = {  # of a source by what it holds
     "Point": (DISTANCE, DENSITY, READINGS),
 }
 # Its buttons for one more and one less have no name for who hears the page; numbers are typed.
-TYPED = {"& .MuiInputAdornment-root": {"display": "none"}}
+TYPED = {"& .MuiInputAdornment-root": {"display": "none"}, "& input": {"paddingLeft": "14px"}}
 KINDS = {VALUES: "continuous", CLASSES: "categorical", DIRECTION: "cyclic"}
 SHOWN = {  # fields that say something of a use
     VALUES: ("band", "units"), CLASSES: ("band", "names", "field"), DIRECTION: ("band",),

@@ -73,6 +73,7 @@ def test_dropped_files_are_drafted_and_built_on_screen_alone(files, workspace, m
     asked = []
     monkeypatch.setattr(errands, "start", lambda *words: asked.append(words) or done(workspace))
     press(page, "Build this area")
+    assert "top of this page" in texts(page.form.answer)
     assert asked == [
         (["prepare", str(area_path("hills")) + ".yaml"], "Building area hills", "hills", 15)
     ]
@@ -108,6 +109,9 @@ def test_fields_change_the_file_and_what_is_wrong_is_said(files, workspace):
     form.name.value = "my area"
     assert form.build.disabled
     assert "name" in form.text.object
+    form.name.value = "balakot"
+    press(page, "Build this area")
+    assert "name of a shipped area" in texts(form.answer)
     form.name.value = "mine"
     form.crs.value = "north"
     assert "is no coordinate reference system" in form.text.object
