@@ -12,8 +12,8 @@ from bokeh.themes import Theme
 from lsm_app.session import ICONS, KEPT, Session, said, served
 from lsm_core.errors import LsmError
 
-# Named here, the look of a plot stays as the core's figures made it: else the browser paints it anew
-# and tells the server of every axis.
+# Named here, the look of a plot stays as the core's figures made it: else the browser paints it
+# anew and tells the server of every axis.
 PLOTS = ("Plot", "Figure", "Axis", "Grid", "Legend", "Title", "ColorBar", "BaseColorBar")
 BROKEN = "This page could not be built: an error of the program, written to the server's log."
 
@@ -65,6 +65,7 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         main=[main],
         sidebar_width=190,
         sidebar_open=not telephone,
+        sidebar_resizable=False,  # its handle has a label where none may be
         theme_toggle=False,
         busy_indicator=None,  # it would show that anybody's session is busy
     )

@@ -61,7 +61,14 @@ def tabs(parts: Mapping[str, Callable[[], Any]]) -> pn.Tabs:
 
 
 BROKEN = "This part could not be made: an error of the program, written to the server's log."
+MORE = "More of this page is being made …"
 LONGEST = 60.0  # seconds the server may take to put one part on the page
+
+
+def _gone(doc: Any) -> bool:
+    """Whether nobody looks at a page any more: its tab was closed."""
+    session = getattr(doc.session_context, "session", None)
+    return session is None or session.connection_count == 0
 
 
 class InTurn:
@@ -85,7 +92,7 @@ class InTurn:
             for slot, make in zip(slots, parts, strict=True):
                 self._put(or_words(make), slot)
             return
-        more = pmui.LinearProgress(variant="indeterminate", sizing_mode="stretch_width")
+        more = note(MORE)
         self.box[:] = [*slots, more]
         told = (pn.state.curdoc, self._calls, parts, slots, more)
         threading.Thread(target=self._work, args=told, daemon=True).start()
@@ -93,7 +100,7 @@ class InTurn:
     def _work(self, doc: Any, call: int, parts: Any, slots: Any, more: Any) -> None:
         with set_curdoc(doc):
             for slot, make in zip(slots, parts, strict=True):
-                if call != self._calls or not served():  # something newer, or the visitor has gone
+                if call != self._calls or _gone(doc):
                     return
                 try:
                     part = or_words(make)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from test_figures import finish_run, make_area, make_run
 
-from lsm_app import heat_view, session
+from lsm_app import heat_view, main, session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = {"127.0.0.1", "localhost"}
@@ -37,6 +37,14 @@ MODELS = "() => [...Bokeh.documents[0].all_models]"
 MAPS = f"""{MODELS}.filter(m => m.type === 'Figure')
   .filter(m => JSON.stringify(m.x_range.tags).includes('easting'))
   .map(m => [m.x_range.start, m.x_range.end])"""
+MIDDLE = f"""() => {{
+  const map = ({MODELS})().find(m => m.type === 'Figure' && JSON.stringify(m.x_range.tags)
+    .includes('easting'))
+  const element = Bokeh.index.find_one_by_id(map.id).el
+  element.scrollIntoView({{block: 'center'}})
+  const box = element.getBoundingClientRect()
+  return [box.x + box.width / 2, box.y + box.height / 2]
+}}"""
 CELLS = f"""{MODELS}.filter(m => m.type === 'GlyphRenderer' && m.glyph.type === 'Image')
   .map(m => [m.data_source.data.dw[0], m.data_source.data.dh[0]])"""
 CLEAR = f"""{MODELS}.filter(m => m.palette && m.palette.length === {heat_view.LEVELS})
@@ -135,11 +143,11 @@ def test_runs_are_compared_and_a_new_one_joins(browser, address, workspace):
     with looking(browser, f"{address}?page=Compare") as page:
         page.get_by_text("epoch 5 of at most 10", exact=False).wait_for()
         page.get_by_text("CNN (honest)", exact=True).first.wait_for()
-        _wait(page, MAPS, "maps => maps.length === 2")
+        _wait(page, MAPS, "maps => maps.length === 3")  # two runs and their difference
         _zoom(page)
         finish_run(run.path, seed=9)
         page.get_by_text("LATE (honest)", exact=True).first.wait_for()
-        _wait(page, MAPS, "maps => maps.length >= 3")
+        _wait(page, MAPS, "maps => maps.length >= 4")
         assert "late-valley" in page.url
 
 
@@ -147,10 +155,7 @@ def _zoom(page):
     """One turn of the wheel over the first map moves both, and new cells arrive."""
     before, cells = page.evaluate(MAPS), page.evaluate(CELLS)
     assert before[0] == before[1]
-    canvas = page.locator(".bk-Canvas").first
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*page.evaluate(MIDDLE))
     page.mouse.wheel(0, -400)
     _wait(page, CELLS, f"cells => JSON.stringify(cells) !== JSON.stringify({cells})")
     near = page.evaluate(MAPS)
@@ -182,6 +187,22 @@ def test_a_telephone_shows_the_page_and_not_the_menu(browser, address):
         page.get_by_text("All runs, newest first").wait_for()
         assert page.get_by_text("Sampling", exact=True).count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+AXE = """() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' ... ')}`))"""
+
+
+@pytest.mark.parametrize("name", main.PAGES)
+def test_a_page_is_open_to_everybody(browser, address, name):
+    """No serious breach of the rules for accessible pages, as axe-core knows them."""
+    axe = pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
+    with looking(browser, f"{address}?page={name}") as page:
+        page.locator(".MuiTypography-body2").first.wait_for()
+        page.wait_for_timeout(4000)  # what comes later shall be judged too
+        page.add_script_tag(path=Path(axe.__file__).with_name("axe.min.js"))
+        assert page.evaluate(AXE) == []
 
 
 @pytest.mark.skipif("LSM_SCREENSHOTS" not in os.environ, reason="set LSM_SCREENSHOTS=folder")
