@@ -67,8 +67,10 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         sidebar_open=not telephone,
         sidebar_resizable=False,  # its handle has a label where none may be
         theme_toggle=False,
-        busy_indicator=None,  # it would show that anybody's session is busy
+        busy_indicator="linear",
     )
+    # It would show that anybody's session is busy. None counts only once the page is there.
+    pn.state.onload(lambda: whole.param.update(busy_indicator=None))
     with param.edit_constant(whole):
         whole.busy = False  # no longer follows the server's, which is all sessions'
     if telephone:  # there the menu covers the page: shut it after a choice
