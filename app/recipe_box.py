@@ -9,8 +9,9 @@ import panel as pn
 import panel_material_ui as pmui
 
 from lsm_app.layout import heading, note
+from lsm_app.recipes import OWN, file_of, recipes_here
 from lsm_app.session import Session, remember, said
-from lsm_core.catalog import did_you_mean, shipped
+from lsm_core.catalog import shipped
 from lsm_core.errors import LsmError, RecipeError
 from lsm_core.own_recipes import keep_recipe, own_recipes
 from lsm_core.recipe import Recipe, load_recipe
@@ -23,22 +24,19 @@ KEEP = (
 
 
 def recipe_path(name: str) -> Path:
-    """The file of a recipe: of the workspace, else one that comes with the program."""
-    own, ours = own_recipes(), {p.stem: p for p in shipped("recipes").glob("*.yaml")}
-    if name in own or name in _shipped():
-        return own.get(name) or ours[name]
-    if name in ours:
+    """The file of a recipe by what `session.recipe` calls it; one of places, of cells."""
+    if name in recipes_here() and not name.startswith(OWN) and name not in _shipped():
         raise RecipeError(
             f"{name} draws chips, or goes on from another run: choose a recipe of places to begin "
             "with"
         )
-    raise RecipeError(f"there is no recipe {name!r}: {did_you_mean(name, [*own, *_shipped()])}")
+    return file_of(name)
 
 
 def recipes_of_places() -> dict[str, str]:
     """Words to name: recipes whose places are cells, those of the workspace first."""
-    own = {f"{name} (kept here)": name for name in own_recipes()}
-    return own | {title: name for name, title in _shipped().items() if name not in own.values()}
+    own = {f"{name} (kept here)": f"{OWN}{name}" for name in own_recipes()}
+    return own | {title: name for name, title in _shipped().items()}
 
 
 def _shipped() -> dict[str, str]:
@@ -88,7 +86,7 @@ class RecipeBox:
         except LsmError as error:
             self.words[:] = [said(error)]
             return
-        self.session.recipe = recipe.name
+        self.session.recipe = f"{OWN}{recipe.name}"
         self._fill()
         self.words[:] = [_kept(recipe, path)]
 
@@ -97,11 +95,12 @@ class RecipeBox:
         self.session.param.unwatch(self.watcher)
 
     def _fill(self, *_: Any) -> None:
-        name = self.session.recipe
-        self.base.options = recipes_of_places()
-        if name in self.base.options.values():
-            self.base.value = name
-        self.name.value = name if name in own_recipes() else f"my_{name}"
+        """What there is to begin with now; the list never chooses by itself."""
+        name, options = self.session.recipe, recipes_of_places()
+        chosen = name if name in options.values() else None
+        self.base.param.update(options=options, value=chosen)
+        plain = name.removeprefix(OWN)
+        self.name.value = plain if name.startswith(OWN) else f"my_{plain}"
 
     def _begin(self, event: Any) -> None:
         if event.new:

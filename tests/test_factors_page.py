@@ -257,7 +257,7 @@ def test_ticks_reasons_and_limits_are_kept_as_a_recipe(workspace):
     assert kept.input.factors == ("elevation", "slope", "rock")
     assert kept.input.left_out == {"twice": "is slope, doubled"}
     assert kept.input.classes == {"slope": (10.0, 20.0)}
-    assert session.recipe == "my_factors"
+    assert session.recipe == "mine: my_factors"
 
 
 def test_limits_of_the_recipe_stay_for_factors_that_are_kept():

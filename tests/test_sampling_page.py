@@ -258,7 +258,7 @@ def test_what_is_chosen_is_kept_as_a_recipe(workspace):
     assert kept.samples.negatives == {"strategy": "low_heat", "heat": 0.3, "diameter": 4}
     assert (kept.input.form, kept.input.sizes, kept.window) == ("window", (3, 5), 5)
     assert (kept.protocol, kept.method, kept.split.seed) == ("paper", "stratified", 4)
-    assert session.recipe == "my_places"
+    assert session.recipe == "mine: my_places"
     shown = drawn_places.recipe_under(
         session, load_recipe(own_recipes()["my_places"]), 30.0, "paper"
     )
@@ -281,7 +281,7 @@ def test_a_name_no_file_can_have_is_said(workspace, name, words):
 
 
 def test_a_recipe_that_is_not_there_is_said(workspace):
-    assert "there is no recipe" in texts(sampling.page(visitor(recipe="lsgh_nett")))
+    assert "did you mean lsgh_net" in texts(sampling.page(visitor(recipe="lsgh_nett")))
 
 
 def test_a_recipe_of_chips_is_no_recipe_of_places(workspace):
