@@ -15,6 +15,7 @@ from lsm_core.device import VALUES
 from lsm_core.encoding import Encoder
 from lsm_core.prediction import Layout
 from lsm_core.study_area import shape_of
+from lsm_core.tile_map import for_tiles
 
 PROBED = 4096  # cells that are scored to tell how long all will take
 SCRATCH = 3  # times a tile's widest map that a network holds at once
@@ -69,7 +70,8 @@ def scoring_seconds(model: Any, encoder: Encoder, layout: Layout, cells: float) 
     if layout.scheme is None:
         side = tile + sum(layout.margin)
         image = np.zeros((1, side, side, len(encoder.channels)), np.float32)
-        return tiles * _warm_seconds(lambda: model.predict_on_batch(image))
+        network = for_tiles(model, tile)
+        return tiles * _warm_seconds(lambda: network.predict_on_batch(image))
     whole, windows = dense_map.blank_work(layout.scheme, len(encoder.channels))
     kept = 0.0 if layout.scheme.rest is None else _warm_seconds(windows) / layout.scheme.batch
     return tiles * _warm_seconds(whole) + cells * kept

@@ -34,7 +34,7 @@ from lsm_core.model_store import load_model as load_model
 from lsm_core.model_store import save_model as save_model
 from lsm_core.runs import Run
 from lsm_core.study_area import is_units, open_area, shape_of
-from lsm_core.tile_map import HALO, TILE, image_scores, places_in_image, tile_of
+from lsm_core.tile_map import HALO, TILE, for_tiles, image_scores, places_in_image, tile_of
 from lsm_core.windows import cut, cut_scales
 
 TABLE_BATCH = 65536  # cells a scikit-learn model scores at once
@@ -173,6 +173,7 @@ def predict_blocks(
     """
     total = cells_of(layout.blocks)
     before = 0
+    model = for_tiles(model, layout.tile) if layout.tile else model
     for part in read_blocks(ds, encoder, layout.blocks, layout.margin):
         found = np.full(part.block.shape, np.nan, np.float32)
         scored, wanted, here = 0, int(part.wanted.sum()), part.wanted.size

@@ -51,13 +51,18 @@ class Squeezed(NamedTuple):
     def of(self, found: NDArray[np.float32]) -> Windows:
         """What the windows of a map (y, x, channel) give, asked by the cells they begin in.
 
-        The answer is (window, m, m, channel out), as the layers would give it.
+        The answer is (window, m, m, channel out), as the layers would give it, and holds until the
+        next one is asked for.
         """
         shares, base = self._shared(found)
         left = (self.window - len(self.kernel) + 1) // 2
+        room = np.empty((0, left, left, len(self.bias)), np.float32)
 
         def windows(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
-            out = np.empty((len(rows), left, left, len(self.bias)), np.float32)
+            nonlocal room  # new memory takes as long to get as the pooling
+            if len(room) < len(rows):
+                room = np.empty((len(rows), *room.shape[1:]), np.float32)
+            out = room[: len(rows)]
 
             def some(begin: int, end: int) -> None:
                 at = slice(begin, end)
@@ -154,21 +159,24 @@ def _next(graph: keras.Model, x: Any, kind: type) -> tuple[Any, Any]:
 def _shares(x, cell, kernel, bias, begin, end, shares, base):  # type: ignore[no-untyped-def]
     """Rows `begin` to `end` of both convolutions of the tile."""
     size, channels, outs = kernel.shape[0], kernel.shape[2], kernel.shape[3]
-    shares[begin:end] = 0
     for r in range(begin, end):
         for c in range(base.shape[1]):
             whole = base[r, c]
             whole[:] = bias
             for ch in range(channels):
-                share = shares[r, c, ch]
-                for i in range(size):
-                    for j in range(size):
-                        value = x[r + i, c + j, ch]
-                        weighed = value * cell[r + i, c + j]
-                        k = kernel[i, j, ch]
-                        for o in range(outs):
-                            share[o] += value * k[o]
-                            whole[o] += weighed * k[o]
+                share, k = shares[r, c, ch], kernel[0, 0, ch]
+                value = x[r, c, ch]
+                weighed = value * cell[r, c]
+                for o in range(outs):
+                    share[o] = value * k[o]
+                    whole[o] += weighed * k[o]
+                for tap in range(1, size * size):
+                    i, j = tap // size, tap % size
+                    value, k = x[r + i, c + j, ch], kernel[i, j, ch]
+                    weighed = value * cell[r + i, c + j]
+                    for o in range(outs):
+                        share[o] += value * k[o]
+                        whole[o] += weighed * k[o]
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS)

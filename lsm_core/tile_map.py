@@ -16,12 +16,13 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lsm_core.blocks import Encoded, blocks_of, encode_block, places_by_block, square
-from lsm_core.device import values_at_once
+from lsm_core.device import backend_name, has_gpu, values_at_once
 from lsm_core.encoding import Encoder
 from lsm_core.study_area import cells_at, shape_of
 
 STEP = 16  # models.attention_unet.STEP, which is not imported: it would load a network library
 HALO = 96  # its REACH
+COMPILED = 512  # cells a side of a tile, from which compiling is worth its seconds
 TILE = 1024  # halos are done twice: 1.9 times the work with tiles of 512, 1.4 times with these
 
 
@@ -37,13 +38,29 @@ def tile_of(shape: tuple[int, int], model: Any, most: int = TILE) -> int:
     return min(most, -(-max(shape) // STEP) * STEP)
 
 
+def for_tiles(model: Any, tile: int) -> Any:
+    """The network for tiles of this size alone: of large ones compiled, 1.4 times as fast.
+
+    That takes TensorFlow seconds, and other libraries do it by themselves or not at all.
+    """
+    if tile < COMPILED or backend_name() != "tensorflow" or has_gpu():
+        return model
+    import keras
+
+    across = tile + 2 * HALO
+    seen = keras.Input((across, across, model.inputs[0].shape[-1]), batch_size=1)
+    network = keras.Model(seen, model(seen))
+    network.compile(jit_compile=True)
+    return network
+
+
 def image_scores(
     model: Any, part: Encoded, tile: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
     """Scores of the wanted cells of a block, tile by tile, as (rows, cols, scores).
 
-    `part` is encoded with a margin of `HALO`, and as tall as a tile. Tiles without a wanted cell
-    are not computed.
+    `model` is what `for_tiles` gives; `part` is encoded with a margin of `HALO`, and as tall as a
+    tile. Tiles without a wanted cell are not computed.
     """
     across = tile + 2 * HALO
     for left in range(0, part.block.shape[1], tile):
@@ -73,6 +90,7 @@ def places_in_image(
     tile = tile_of(shape_of(ds), model, tile)
     margin = (HALO, HALO)
     blocks = blocks_of(ds, encoder, tile, margin=margin, step=tile)
+    model = for_tiles(model, tile)
     for block, here in places_by_block(blocks, rows, cols):
         r, c = rows[here] - block.first, cols[here] - block.left
         wanted, found = np.zeros(block.shape, bool), np.full(block.shape, np.nan, np.float32)
