@@ -10,11 +10,16 @@ import threading
 import time
 from typing import Any
 
+import panel.reactive
+from panel.io.resources import LOCAL_DIST
+
 APART = 0.05  # seconds between two modules, in which visitors are answered
 
 
 def on_server_loaded(server_context: Any) -> None:
     """Called by Bokeh."""
+    # A part that is drawn before its page is known would ask Panel's own host for its style.
+    panel.reactive.CDN_DIST = LOCAL_DIST
     threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
 
 

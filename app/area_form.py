@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 import yaml
 
-from lsm_app.factor_row import TYPED, FactorRow
+from lsm_app.factor_row import FactorRow
 from lsm_app.layout import heading, note
 from lsm_app.own_files import found_in, words_of
 from lsm_app.session import said
@@ -60,18 +60,14 @@ class AreaForm:
         self.title = pmui.TextInput(label="Title, for people", width=430)
         self.crs = pmui.TextInput(label="CRS as EPSG number; empty: the DEM's", width=330)
         self.cell = pmui.FloatInput(
-            label="Cell size, metres; 0: the DEM's", start=0, value=0.0, width=230, sx=TYPED
+            label="Cell size, metres; 0: the DEM's", start=0, value=0.0, width=230
         )
         self.terrain = pmui.MultiChoice(
             label="Factors from the DEM", sizing_mode="stretch_width", max_width=900
         )
-        self.radius = pmui.FloatInput(
-            label="Radius of position, metres", start=1, width=210, sx=TYPED
-        )
-        self.window = pmui.IntInput(
-            label="Window of relief, cells", start=3, step=2, width=190, sx=TYPED
-        )
-        self.streams = pmui.FloatInput(label="Ground of a stream, m2", start=1, width=200, sx=TYPED)
+        self.radius = pmui.FloatInput(label="Radius of position, metres", start=1, width=210)
+        self.window = pmui.IntInput(label="Window of relief, cells", start=3, step=2, width=190)
+        self.streams = pmui.FloatInput(label="Ground of a stream, m2", start=1, width=200)
         self.others = pn.Column(sizing_mode="stretch_width")
         self.source = pmui.Select(label="Source of one more factor", width=330)
         self.add = pmui.Button(label="Add it", variant="outlined")

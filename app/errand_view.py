@@ -11,6 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from lsm_app.following import in_words
+from lsm_app.session import bar_html
 from lsm_core.errands import Errand, errands
 
 MOST_SHOWN = 3
@@ -55,7 +56,7 @@ class ErrandView:
         self.words.param.update(object=escape(words), severity=SHAPES.get(self.state, "error"))
         alive = self.state == "running"
         self.bar.visible = self.stop.visible = alive
-        self.bar.object = _bar(self.errand.share, str(self.errand.about["title"]))
+        self.bar.object = bar_html(self.errand.share, str(self.errand.about["title"]))
         if (len(said), alive) != self._said:
             self._said = (len(said), alive)
             self.lines.object = _lines(said, alive) if said else ""
@@ -65,13 +66,6 @@ class ErrandView:
         """Stop the process."""
         self.errand.stop()
         self.look()
-
-
-def _bar(share: float, title: str) -> str:
-    """A bar that says its name to who hears the page; it wanders where the share is not known."""
-    value = f'value="{100 * share:.0f}"' if share >= 0 else ""
-    style = "width:100%;height:6px;accent-color:#1976d2"
-    return f'<progress {value} max="100" aria-label="{escape(title)}" style="{style}"></progress>'
 
 
 def _lines(said: list[str], unfolded: bool) -> str:

@@ -22,7 +22,6 @@ USES = {  # of a source by what it holds
     "Point": (DISTANCE, DENSITY, READINGS),
 }
 # Its buttons for one more and one less have no name for who hears the page; numbers are typed.
-TYPED = {"& .MuiInputAdornment-root": {"display": "none"}, "& input": {"paddingLeft": "14px"}}
 KINDS = {VALUES: "continuous", CLASSES: "categorical", DIRECTION: "cyclic"}
 SHOWN = {  # fields that say something of a use
     VALUES: ("band", "units"), CLASSES: ("band", "names", "field"), DIRECTION: ("band",),
@@ -64,7 +63,6 @@ class FactorRow:
             value=factor.get("radius", 1000.0),
             start=1,
             width=130,
-            sx=TYPED,
         )
         remove = pmui.Button(label="Leave it out", size="small", variant="outlined")
         remove.on_click(lambda _: on_remove(self))

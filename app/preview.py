@@ -13,6 +13,7 @@ from typing import NamedTuple
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app.session import bar_html
 from lsm_core.print_style import Look, arguments_of
 
 LONGEST = 240.0  # seconds a figure may take
@@ -32,9 +33,8 @@ class Preview:
 
     def __init__(self) -> None:
         self.words = pmui.Typography("", variant="caption", sizing_mode="stretch_width")
-        self.bar = pmui.LinearProgress(
-            variant="indeterminate", visible=False, sizing_mode="stretch_width"
-        )
+        bar = bar_html(-1, "drawing the preview")
+        self.bar = pn.pane.HTML(bar, visible=False, sizing_mode="stretch_width")
         self.wrong = pmui.Alert(
             object="", severity="warning", visible=False, sizing_mode="stretch_width"
         )

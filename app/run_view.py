@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 
 from lsm_app.following import Follower
 from lsm_app.layout import beside, note
-from lsm_app.session import said
+from lsm_app.session import bar_html, said
 from lsm_core import jobs, runs
 from lsm_core.errors import LsmError
 from lsm_core.figures import best_epoch, history_of, validation_of
@@ -45,7 +45,7 @@ class RunView:
         self.follower = Follower(run.path)
         self.seen = (-1, "")
         self.state = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
-        self.bar = pmui.LinearProgress(value=0, margin=(0, 10), sizing_mode="stretch_width")
+        self.bar = pn.pane.HTML("", margin=(0, 10), sizing_mode="stretch_width")
         self.told = pn.Column(sizing_mode="stretch_width")
         self.curves = pn.Column(sizing_mode="stretch_width")
         self.pipe: hv.streams.Pipe | None = None  # epochs to the curves
@@ -87,8 +87,7 @@ class RunView:
         self.state.object = escape(self._words(state, status["message"]))
         self.bar.visible = self.button.visible = alive
         self.rename.disabled = alive
-        self.bar.variant = "determinate" if follower.percent >= 0 else "indeterminate"
-        self.bar.value = max(follower.percent, 0)
+        self.bar.object = bar_html(follower.percent / 100, f"training of {self.run.title}")
         if (len(follower.epochs), state) != self.seen:
             self.seen = (len(follower.epochs), state)
             self._draw()

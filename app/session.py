@@ -18,6 +18,11 @@ from panel.io.callbacks import PeriodicCallback
 from lsm_core.errors import LsmError
 
 MOST_KEPT = 6  # shared readers kept in memory
+# The buttons of number fields have no name that a reader of the page aloud could tell: they go.
+TYPED = {"& .MuiInputAdornment-root": {"display": "none"}, "& input": {"paddingLeft": "14px"}}
+for field in (pmui.FloatInput, pmui.IntInput):
+    field.param.sx.default = TYPED
+
 ICONS = {  # of the pages, in the menu's order
     "Study area": "terrain",
     "Factors": "tune",
@@ -158,6 +163,13 @@ def said(error: LsmError) -> pmui.Alert:
 def purpose(text: str) -> pmui.Typography:
     """The line at the top of a page that says what it is for."""
     return pmui.Typography(text, variant="body2", sizing_mode="stretch_width")
+
+
+def bar_html(share: float, title: str) -> str:
+    """A bar that says its name to who hears the page; it wanders where the share is not known."""
+    value = f'value="{100 * share:.0f}"' if share >= 0 else ""
+    style = "width:100%;height:6px;accent-color:#1976d2"
+    return f'<progress {value} max="100" aria-label="{escape(title)}" style="{style}"></progress>'
 
 
 def html_table(styled: Any = None) -> pn.pane.DataFrame:

@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from lsm_app.compared import comparison
 from lsm_app.following import Follower, known_runs, loaded, places_of
 from lsm_app.layout import InTurn
-from lsm_app.session import Newest, Session, poll, purpose
+from lsm_app.session import Newest, Session, bar_html, poll, purpose
 from lsm_core.runs import ALIVE, Run, runs_folder
 
 AT_FIRST = 4  # runs compared before anybody chooses
@@ -110,12 +110,12 @@ def show_live(
         follower = followers.setdefault(run.id, Follower(run.path)).look()
         words = follower.words if state == "running" else "waiting for its turn"
         row[0].object = f"**{escape(run.title)}** ({run.recipe.protocol}), {state}: {escape(words)}"
-        row[1].value = follower.percent if state == "running" else 0
-        row[1].variant = "determinate" if row[1].value >= 0 else "indeterminate"
+        share = follower.percent / 100 if state == "running" else 0.0
+        row[1].object = bar_html(share, f"training of {run.title}")
 
 
 def _live_row(run: Run) -> pn.Column:
-    bar = pmui.LinearProgress(value=0, sizing_mode="stretch_width")
+    bar = pn.pane.HTML("", sizing_mode="stretch_width")
     line = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
     return pn.Column(line, bar, name=run.id, sizing_mode="stretch_width")
 
