@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,8 +121,8 @@ def write_map(
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `path` and move it there in one step."""
-    part = path.with_name(f".{path.name}.part")
+    """Write beside `path` and move it there in one step; of two writers at once the last wins."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         write(part)
         os.replace(part, path)

@@ -12,8 +12,10 @@ from test_app import texts
 from test_diagrams import MORE, protocols
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import map_view, why
+from lsm_app import compared, map_view, why
+from lsm_app.compared import Group
 from lsm_app.pages import compare
+from lsm_app.score_table import ScoreTable
 from lsm_app.session import Session
 from lsm_core import runs
 
@@ -74,14 +76,14 @@ def waited(one):
 
 
 def test_the_meter_is_drawn_for_runs_that_have_one_and_said_for_others(made):
-    drawn = compare.leakage(list(made))
+    drawn = Group(list(made), Session()).leakage()
     assert len(drawn.select(pn.pane.HoloViews)) == 1
     assert f"{made[1].id} stored no distances" in texts(drawn)
     assert drawn.get_root()
 
 
 def test_runs_of_one_meter_share_its_picture(made):
-    assert len(compare.leakage([made[0], made[0]]).select(pn.pane.HoloViews)) == 1
+    assert len(Group([made[0], made[0]], Session()).leakage().select(pn.pane.HoloViews)) == 1
 
 
 def test_the_page_draws_the_meter(workspace, made):
@@ -187,19 +189,21 @@ def test_one_place_at_a_time_in_a_session(made, monkeypatch):
 
 
 def test_tabs_are_filled_when_opened(made):
-    tabs = compare.curves([made[0]])
+    tabs = Group([made[0]], Session()).curves()
     assert len(tabs.select(pn.pane.HoloViews)) == 2
     tabs.active = 1
     assert len(tabs.select(pn.pane.HoloViews)) == 3
     tabs.active = 2
     assert len(tabs.select(pn.pane.HoloViews)) == 5
-    old = compare.curves([made[1]])
+    old = Group([made[1]], Session()).curves()
     old.active = 1
     assert "stored no reliability" in texts(old)
 
 
 def test_null_models_stand_below_and_are_never_the_best(made):
-    html = compare.score_table(list(made))[0].object.to_html()
+    table = ScoreTable(list(made))
+    table.judge()
+    html = table.table.object.to_html()
     rows = html.split("<tr>")
     assert "slope alone" in rows[-1]
     assert "0.990" in rows[-1]
@@ -211,14 +215,14 @@ def test_null_models_stand_below_and_are_never_the_best(made):
 def test_the_gap_is_drawn_when_asked_for(made, monkeypatch):
     table = protocols()
     both = table.assign(metric="ap")
-    monkeypatch.setattr(compare, "compare_protocols", lambda runs, draws: pd.concat([table, both]))
-    view = compare.protocols(list(made))
+    monkeypatch.setattr(compared, "compare_protocols", lambda runs, draws: pd.concat([table, both]))
+    view = compared.protocols(list(made))
     assert not view.select(pn.pane.HoloViews)
     view[0].clicks += 1
     assert len(view.select(pn.pane.HoloViews)) == 2
 
 
 def test_a_gap_that_cannot_be_had_is_said(made):
-    view = compare.protocols(list(made))
+    view = compared.protocols(list(made))
     view[0].clicks += 1
     assert "no model was run under both protocols" in texts(view)

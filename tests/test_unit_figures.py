@@ -11,9 +11,9 @@ import pytest
 import shapely
 import xarray as xr
 
+from lsm_app.compared import Group, Whole
 from lsm_app.ground import ground_of
-from lsm_app.pages import compare
-from lsm_app.why import Why
+from lsm_app.session import Session
 from lsm_core import runs
 from lsm_core.errors import AreaError, RunError
 from lsm_core.recipe import make_recipe
@@ -95,6 +95,7 @@ def test_runs_on_units_are_drawn_as_points_and_have_no_ground(tmp_path, monkeypa
     runs.write_table(run.path / "susceptibility.csv", table)
     runs.write_shapes(run.path / "susceptibility.gpkg", drawn(table, path))
     runs.write_json(run.path / "zones.json", Limits("equal", (0, 0.5, 1), "left").to_json())
-    (box,) = compare.maps([run], Why(threading.Lock())).objects
+    whole = Whole([run], [Group([run], Session())], Session(), threading.Lock())
+    (box,) = whole.maps().objects
     (column,) = box.objects
     assert len(column.object) == n
