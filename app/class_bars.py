@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import xarray as xr
-from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d, Span
+from bokeh.models import ColumnDataSource, LinearColorMapper, Span
 from bokeh.plotting import figure
 
 from lsm_app.ground import Ground
-from lsm_app.heat_view import CLEAR, add_shade, coarse
+from lsm_app.heat_view import CLEAR, coarse
 from lsm_app.layout import note
-from lsm_app.limits_view import INSIDE, MAP_CELLS, MAP_SIZE, OUTSIDE, STATISTICS, colours_of
+from lsm_app.limits_view import INSIDE, MAP_CELLS, OUTSIDE, STATISTICS, classes_over, colours_of
 from lsm_app.session import html_table
 from lsm_core.encoding import encode, fit_encoder
-from lsm_core.figures import map_frame
 from lsm_core.recipe import Input
 
 ROW = 22  # pixels a class takes
@@ -115,17 +114,8 @@ class ClassBars:
 
 def _map(ds: xr.Dataset, ground: Ground, name: str, colours: list[str]) -> figure:
     """The classes over the hillshade, every n-th cell."""
+    plot = classes_over(ground, name)
     left, bottom, right, top = ground.grid.bounds
-    frame = map_frame(ground.grid.bounds, *MAP_SIZE, ground.unit)
-    plot = figure(
-        frame_width=frame["frame_width"], frame_height=frame["frame_height"],
-        x_range=Range1d(left, right), y_range=Range1d(bottom, top), match_aspect=True,
-        tools="pan,wheel_zoom,reset,save", active_scroll="wheel_zoom",
-        title=f"Classes of {name}, {ground.name}",
-    )  # fmt: skip
-    plot.axis.visible = plot.grid.visible = False
-    plot.toolbar.logo = None
-    add_shade(plot, ground)
     small = coarse(ground.grid, MAP_CELLS)
     step = round(small.transform.a / ground.grid.transform.a)
     part = ds.isel(y=slice(None, None, step), x=slice(None, None, step))[[name, "valid"]]

@@ -16,12 +16,12 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import xarray as xr
-from holoviews.streams import RangeXY, Tap
+from holoviews.streams import RangeXY
 from numpy.typing import NDArray
 
 from lsm_app.ground import Ground, ground_of
 from lsm_app.layout import note
-from lsm_app.map_view import MOST_CELLS, Range, shade_window
+from lsm_app.map_view import MOST_CELLS, Range, shade_window, tap_mark
 from lsm_app.session import Newest, Session, html_table, remember
 from lsm_core import cartography, layer_figures
 from lsm_core.area_report import values_at
@@ -226,7 +226,7 @@ def area_map(
         lines, points = (partial(part, path, ground, kdims) for part in (_lines, _points))
         layers *= hv.DynamicMap(lines, streams=[stream])
         layers *= hv.DynamicMap(points, streams=[stream])
-    layers *= _cross(on_tap, kdims, marked)
+    layers *= tap_mark(on_tap, kdims, marked)
     frame = cartography.map_frame(ground.grid.bounds, *SIZE, ground.unit)
     left, bottom, right, top_edge = ground.grid.bounds
     frame["xlim"] = stream.x_range or (left, right)
@@ -270,26 +270,6 @@ def _points(
         return cartography.place_points(np.array([]), np.array([]), kdims)
     numbers = seen["landslide_id"].to_numpy()[:: -(-max(len(seen), 1) // MOST_POINTS)] - 1
     return cartography.place_points(ground.x[numbers], ground.y[numbers], kdims)
-
-
-def _cross(
-    on_tap: Callable[[float, float], object],
-    kdims: list[Any],
-    marked: tuple[float, float] | None,
-) -> hv.DynamicMap:
-    tap = Tap() if marked is None else Tap(x=marked[0], y=marked[1])
-
-    def cross(x: float | None, y: float | None) -> hv.Points:
-        points = hv.Points([] if x is None else [(x, y)], kdims=kdims)
-        look = {"marker": "circle_cross", "size": 16, "fill_alpha": 0.0, "line_width": 2}
-        return points.opts(color="white", line_color="#e6007e", **look, backend="bokeh")
-
-    def told(x: float | None, y: float | None) -> None:
-        if x is not None and y is not None:
-            on_tap(float(x), float(y))
-
-    tap.add_subscriber(told)
-    return hv.DynamicMap(cross, streams=[tap])
 
 
 def legend(look: Look | None) -> str:

@@ -219,10 +219,8 @@ def _bars(source: ColumnDataSource, x_range: Range1d, label: str) -> tuple[figur
     return plot, neutral
 
 
-def _map(
-    ds: xr.Dataset, ground: Ground, name: str, level: NDArray[np.float64], mapper: LinearColorMapper
-) -> figure:
-    """The factor's levels over the hillshade, every n-th cell."""
+def classes_over(ground: Ground, name: str) -> figure:
+    """A map that is to hold the classes of a factor, so far its hillshade alone."""
     left, bottom, right, top = ground.grid.bounds
     frame = map_frame(ground.grid.bounds, *MAP_SIZE, ground.unit)
     plot = figure(
@@ -234,6 +232,15 @@ def _map(
     plot.axis.visible = plot.grid.visible = False
     plot.toolbar.logo = None
     add_shade(plot, ground)
+    return plot
+
+
+def _map(
+    ds: xr.Dataset, ground: Ground, name: str, level: NDArray[np.float64], mapper: LinearColorMapper
+) -> figure:
+    """The factor's levels over the hillshade, every n-th cell."""
+    plot = classes_over(ground, name)
+    left, bottom, right, top = ground.grid.bounds
     small = coarse(ground.grid, MAP_CELLS)
     step = round(small.transform.a / ground.grid.transform.a)
     value = ds[name][::step, ::step].to_numpy()

@@ -280,7 +280,7 @@ def run_map(
     if places:
         layers *= figures.place_points(*_thinned(ground), kdims)
     if on_tap:
-        layers *= _mark(on_tap, kdims)
+        layers *= tap_mark(on_tap, kdims)
     frame = figures.map_frame(ground.grid.bounds, *size, ground.unit)
     left, bottom, right, top_edge = ground.grid.bounds
     frame["xlim"] = stream.x_range or (left, right)
@@ -289,9 +289,13 @@ def run_map(
     return layers.opts(**frame, backend="bokeh")
 
 
-def _mark(on_tap: Callable[[float, float], object], kdims: list[hv.Dimension]) -> hv.DynamicMap:
-    """A cross where the map was tapped last; every tap is told."""
-    tap = Tap()
+def tap_mark(
+    on_tap: Callable[[float, float], object],
+    kdims: list[Any],
+    marked: tuple[float, float] | None = None,
+) -> hv.DynamicMap:
+    """A cross where the map was tapped last, at first at `marked`; every tap is told."""
+    tap = Tap() if marked is None else Tap(x=marked[0], y=marked[1])
 
     def cross(x: float | None, y: float | None) -> hv.Points:
         points = hv.Points([] if x is None else [(x, y)], kdims=kdims)
