@@ -177,13 +177,14 @@ def test_the_radius_recolours_the_heat_and_a_failure_is_said(browser, address, w
         assert page.evaluate(CLEAR) == [expected]
         page.wait_for_function("location.search.includes('radius=210')")
         page.get_by_text("Training", exact=True).click()
+        page.get_by_role("tab", name="Runs", exact=True).click()
         page.get_by_text("the disk is full", exact=False).first.wait_for()
         assert "page=Training" in page.url
 
 
 def test_a_telephone_shows_the_page_and_not_the_menu(browser, address):
     screen = {"viewport": {"width": 390, "height": 844}, "user_agent": TELEPHONE}
-    with looking(browser, f"{address}?page=Training", **screen) as page:
+    with looking(browser, f"{address}?page=Training&part=Runs", **screen) as page:
         page.get_by_text("All runs, newest first").wait_for()
         assert page.get_by_text("Sampling", exact=True).count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
