@@ -45,7 +45,8 @@ def _read() -> None:
         for run in runs:
             if run.has_map:
                 ground_of(run.area_path)
-    from lsm_app.main import PAGES
+    # Not from `main`: imported here while a visitor comes, it would build a page into theirs.
+    from lsm_app.frame import PAGES
 
     for module in PAGES.values():
         importlib.import_module(f"lsm_app.pages.{module}")

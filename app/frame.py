@@ -15,6 +15,16 @@ from lsm_core.errors import LsmError
 # Named here, the look of a plot stays as the core's figures made it: else the browser paints it
 # anew and tells the server of every axis.
 PLOTS = ("Plot", "Figure", "Axis", "Grid", "Legend", "Title", "ColorBar", "BaseColorBar")
+PAGES = {  # name to module, in the menu's order
+    "Study area": "study_area",
+    "Factors": "factors",
+    "Sampling": "sampling",
+    "Training": "training",
+    "Compare": "compare",
+    "Inventory": "inventory",
+    "Transfer": "transfer",
+    "Export": "export",
+}
 BROKEN = "This page could not be built: an error of the program, written to the server's log."
 
 

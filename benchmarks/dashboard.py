@@ -4,22 +4,17 @@ The sample area with two runs on it, served as `lsm serve` does; every visit is 
 where there is no Chromium or no Playwright.
 """
 
-import os
-import re
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from benchmarks.serving import served, with_runs
 from benchmarks.timing import Row
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-LSM = [sys.executable, "-m", "lsm_core.cli"]
 VISITS = 5
 TITLE = "Landslide susceptibility workbench"
 LONGEST = 90_000  # ms
@@ -35,14 +30,11 @@ def rows(quick: bool) -> Iterator[Row]:
         print("dashboard: left out, there is no chromium")
         return
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
-        environment = os.environ | {"LSM_WORKSPACE": folder}
-        for words in ("sample", "run random_forest logistic_regression --area sample"):
-            subprocess.run(
-                [*LSM, *words.split()], env=environment, check=True, stdout=subprocess.DEVNULL
-            )
+        environment = with_runs(folder)
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        with _served(environment) as address:
+        with served(environment) as (root, _):
+            address = f"{root}?page=Compare"
             first = _visit(browser, address, 6000)
             warm = statistics.median(_visit(browser, address) for _ in range(VISITS))
         browser.close()
@@ -63,18 +55,3 @@ def _visit(browser: Any, address: str, stay: float = 500) -> float:
     page.close()
     time.sleep(1.5)  # what it was about to draw is not the next visitor's
     return seconds
-
-
-@contextmanager
-def _served(environment: dict[str, str]) -> Iterator[str]:
-    command = [*LSM, "serve", "--port", "5089"]
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
-        assert found, "the server did not say where it is"
-        time.sleep(8)  # imports, and getting ready for its first visitor
-        yield f"{found.group()}?page=Compare"
-    finally:
-        server.terminate()
-        server.communicate(timeout=20)

@@ -1,5 +1,7 @@
 """The comparison page: tables that come late, maps subtracted, places picked, limits dragged."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import panel as pn
@@ -249,6 +251,13 @@ def test_the_server_has_judged_what_the_first_page_shows(workspace):
     runs_shown = [loaded(run) for run in done if run.id in ids]
     first = score_table.ScoreTable(runs_shown)
     assert score_table.LATER not in first.table.object.to_html()
+
+
+def test_getting_ready_builds_no_page_into_that_of_a_visitor(workspace, monkeypatch):
+    """`main` puts a page into whatever document Bokeh holds for current, whoever's it is."""
+    monkeypatch.delitem(sys.modules, "lsm_app.main", raising=False)
+    app_hooks._read()
+    assert "lsm_app.main" not in sys.modules
 
 
 def test_an_empty_workspace_does_not_stop_the_server(tmp_path, monkeypatch):

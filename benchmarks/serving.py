@@ -1,0 +1,43 @@
+"""A workspace with runs on the sample area, and the dashboard served on it as `lsm serve` does."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+LSM = [sys.executable, "-m", "lsm_core.cli"]
+READY = 8  # seconds for imports, and for getting ready for the first visitor
+
+
+def with_runs(folder: str) -> dict[str, str]:
+    """The environment of a workspace in `folder`: the sample area, two runs on it."""
+    environment = os.environ | {"LSM_WORKSPACE": folder}
+    for words in ("sample", "run random_forest logistic_regression --area sample"):
+        lsm(words, environment)
+    return environment
+
+
+def lsm(words: str, environment: dict[str, str]) -> None:
+    """A command of ours, done in silence."""
+    subprocess.run([*LSM, *words.split()], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def served(environment: dict[str, str], port: int = 5089) -> Iterator[tuple[str, psutil.Process]]:
+    """Address and process of a server that ends with the block."""
+    command = [*LSM, "serve", "--port", str(port)]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        found = re.search(r"http://\S+", server.stdout.readline())
+        assert found, "the server did not say where it is"
+        time.sleep(READY)
+        yield found.group(), psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)

@@ -1,0 +1,161 @@
+"""A visitor of the dashboard without a browser: says and hears what a browser would.
+
+A page is fetched, its connection opened and its models are kept by name, so that many visitors cost
+the machine little beside the server that is measured. What a browser draws costs the server nothing
+and is left out.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bokeh.protocol import Protocol
+from bokeh.protocol.receiver import Receiver
+from tornado.httpclient import AsyncHTTPClient
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+LONGEST = 120.0  # seconds any answer may take
+LARGEST = 2**30  # bytes of a message
+READY = {
+    "kind": "MessageSent",
+    "msg_type": "bokeh_event",
+    "msg_data": {"type": "event", "name": "document_ready", "values": {"type": "map"}},
+}
+# What changes with every click and shows nothing new.
+UNSEEN = {"search", "busy", "busy_indicator", "loading", "active", "hash", "disabled"}
+
+Event = Mapping[str, Any]
+
+
+class Visitor:
+    """One tab: `enter` it, `find` a model, `do` something with it and be answered, `leave`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.models: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.errors: list[str] = []
+        self.received = 0  # bytes
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._protocol = Protocol()
+        self._socket: WebSocketClientConnection | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    async def enter(self) -> float:
+        """Open the page; seconds until it is on the screen. Errors: none comes (TimeoutError)."""
+        began = time.perf_counter()
+        page = await AsyncHTTPClient().fetch(self.address, request_timeout=LONGEST)
+        token = re.search(r'"token":"([^"]+)"', page.body.decode())
+        if token is None:
+            raise ConnectionError(f"{self.address} is no page of the dashboard")
+        socket = self.address.split("?")[0].replace("http", "ws", 1) + "/ws"
+        self._socket = await websocket_connect(
+            socket, subprotocols=["bokeh", token.group(1)], max_message_size=LARGEST
+        )
+        self._listening = asyncio.create_task(self._listen())
+        await self._hear(lambda event: event["kind"] == "ACK")
+        await self._say("PULL-DOC-REQ", {})
+        await self._hear(lambda event: event["kind"] == "PULL-DOC-REPLY")
+        await self._say("PATCH-DOC", {"events": [READY]})
+        await self._hear(lambda event: event.get("attr") == "children")
+        return time.perf_counter() - began
+
+    async def leave(self) -> None:
+        """Close the tab."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._listening is not None:
+            await self._listening
+
+    def find(self, kind: str, **attributes: Any) -> str:
+        """The newest model whose name begins with `kind` and that has these attributes.
+
+        Errors: there is none (LookupError).
+        """
+        for name, (found, known) in reversed(self.models.items()):
+            if found.startswith(kind) and all(known.get(k) == v for k, v in attributes.items()):
+                return name
+        kinds = sorted({found for found, _ in self.models.values()})
+        raise LookupError(f"no {kind} with {attributes} on the page; it has {kinds}")
+
+    async def do(self, *events: Event, answers: int = 1) -> float:
+        """Say what was done (`changed`, `zoomed`); seconds until so many things seen have changed.
+
+        Errors: no answer (TimeoutError), the server went (ConnectionError).
+        """
+        while not self._events.empty():
+            self._events.get_nowait()
+        began = time.perf_counter()
+        await self._say("PATCH-DOC", {"events": events})
+        for _ in range(answers):
+            await self._hear(is_seen)
+        return time.perf_counter() - began
+
+    async def settle(self, quiet: float = 1.0) -> None:
+        """Wait until nothing has come for `quiet` seconds."""
+        while True:
+            try:
+                await asyncio.wait_for(self._events.get(), quiet)
+            except TimeoutError:
+                return
+
+    async def _say(self, kind: str, content: Mapping[str, Any]) -> None:
+        header = self._protocol.create("PULL-DOC-REQ").header | {"msgtype": kind}
+        if self._socket is None:
+            raise ConnectionError("the page is not open")
+        for part in (header, {}, content):
+            await self._socket.write_message(json.dumps(part))
+
+    async def _hear(self, wanted: Callable[[Event], bool]) -> None:
+        async with asyncio.timeout(LONGEST):
+            while not wanted(event := await self._events.get()):
+                if event["kind"] == "closed":
+                    raise ConnectionError(f"{self.address}: the server closed the connection")
+
+    async def _listen(self) -> None:
+        receiver = Receiver(self._protocol)
+        while (fragment := await self._socket.read_message()) is not None:  # type: ignore[union-attr]
+            self.received += len(fragment)
+            message = await receiver.consume(fragment)
+            if message is None:
+                continue
+            if message.msgtype == "ERROR":
+                self.errors.append(str(message.content))
+            for model in _objects(message.content):
+                self.models[model["id"]] = model["name"], model.get("attributes", {})
+            self._events.put_nowait({"kind": message.msgtype})
+            for event in message.content.get("events", []):
+                self._events.put_nowait(event)
+        self._events.put_nowait({"kind": "closed"})
+
+
+def changed(model: str, name: str, value: Any) -> Event:
+    """A widget was set to another value."""
+    return {"kind": "ModelChanged", "model": {"id": model}, "attr": name, "new": value}
+
+
+def zoomed(plot: str, x: tuple[float, float], y: tuple[float, float]) -> Event:
+    """A plot shows another part of the plane."""
+    shown = {"model": {"id": plot}, "x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]}
+    said = {"name": "rangesupdate", "values": {"type": "map", "entries": list(shown.items())}}
+    return READY | {"msg_data": {"type": "event"} | said}
+
+
+def is_seen(event: Event) -> bool:
+    """Whether an event from the server changes what is on the screen."""
+    changes = ("ModelChanged", "ColumnDataChanged", "ColumnsPatched", "ColumnsStreamed")
+    return event["kind"] in changes and event.get("attr") not in UNSEEN
+
+
+def _objects(content: Any) -> Iterator[dict[str, Any]]:
+    """Models defined anywhere within a message."""
+    if isinstance(content, dict):
+        if content.get("type") == "object" and "id" in content:
+            yield content
+        for value in content.values():
+            yield from _objects(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _objects(value)

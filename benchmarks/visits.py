@@ -1,0 +1,158 @@
+"""Many visitors of the dashboard at once, many after each other, and four maps of a province."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import psutil
+
+from benchmarks.serving import served, with_runs
+from benchmarks.timing import Row
+from benchmarks.visitor import Visitor, changed
+
+PAGES = ("Study area", "Factors", "Sampling", "Training", "Compare", "Inventory", "Transfer",
+         "Export")  # fmt: skip
+USERS = 10
+MINUTE = 60.0  # seconds the users stay
+THINKING = (1.0, 4.0)  # seconds between two clicks of a user
+MENU = 0.25  # share of the clicks that choose another page
+VISITS = 200
+AT_ONCE = 4
+FORGET = 40.0  # seconds after which the server has forgotten who has gone
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = with_runs(folder)
+        with served(environment) as (address, server):
+            yield from asyncio.run(_rows(address, server, 40 if quick else VISITS))
+
+
+async def _rows(address: str, server: psutil.Process, visits: int) -> list[Row]:
+    rng = np.random.default_rng(1)
+    for page in PAGES:  # what is read once for all visitors is no visitor's memory
+        await _visit(_address(address, page), page, rng)
+    await asyncio.sleep(FORGET)
+    before = _megabytes(server)
+    users = [Visitor(_address(address, PAGES[i % len(PAGES)])) for i in range(USERS)]
+    await asyncio.gather(*(user.enter() for user in users))
+    until = time.monotonic() + MINUTE
+    told = await asyncio.gather(*(_use(user, until, rng) for user in users))
+    clicks = [seconds for user in told for _, seconds in user]
+    during = _megabytes(server)
+    for user in users:
+        await user.leave()
+    worst = max((found for user in told for found in user), key=lambda found: found[1])
+    note = f"{len(clicks)} clicks in {MINUTE:.0f} s, 95% within {np.quantile(clicks, 0.95):.2g} s, "
+    note += f"worst {worst[1]:.2g} s ({worst[0]}); {sum(len(user.errors) for user in users)} errors"
+    session = (during - before) / USERS
+    await asyncio.sleep(FORGET)
+    start = _megabytes(server)
+    seconds = time.monotonic()
+    await _soak(address, visits, rng)
+    seconds = time.monotonic() - seconds
+    top = _megabytes(server)
+    await asyncio.sleep(FORGET)
+    end = _megabytes(server)
+    soak = f"{start:.0f} MB before, {top:.0f} MB at the end of {seconds:.0f} s, {end:.0f} MB once "
+    soak += "they were forgotten"
+    return [
+        Row("S3", f"{USERS} users at once: median click until something seen changes", 1,
+            statistics.median(clicks), "s", note=note),
+        Row("S4", "memory of a session", 60, session, "MB", note="after a minute of use"),
+        Row("S5", f"memory after {visits} visits, over that before", 1.05, end / start, note=soak),
+    ]  # fmt: skip
+
+
+def _address(root: str, page: str) -> str:
+    part = "&part=Runs" if page == "Training" else ""
+    return f"{root}?page={quote(page)}&area=sample{part}"
+
+
+def _megabytes(server: psutil.Process) -> float:
+    return server.memory_info().rss / 1e6
+
+
+async def _use(user: Visitor, until: float, rng: Any) -> list[tuple[str, float]]:
+    """Click and think until the time is over; what was clicked, and after how long it answered."""
+    page = PAGES[0]
+    page = next(name for name in PAGES if f"page={quote(name)}&" in user.address)
+    told = []
+    while time.monotonic() < until:
+        await asyncio.sleep(rng.uniform(*THINKING))
+        if rng.random() < MENU:
+            page = str(rng.choice([name for name in PAGES if name != page]))
+            told.append((f"to {page}", await _go(user, page)))
+        else:
+            told.append((page, await CLICKS[page](user, rng)))
+    return told
+
+
+async def _soak(address: str, visits: int, rng: Any) -> None:
+    """Visits of one page and one click each, a few at once."""
+
+    async def one_after_another(share: int) -> None:
+        for i in range(share, visits, AT_ONCE):
+            page = PAGES[i % len(PAGES)]
+            await _visit(_address(address, page), page, rng)
+
+    await asyncio.gather(*map(one_after_another, range(AT_ONCE)))
+
+
+async def _visit(address: str, page: str, rng: Any) -> None:
+    visitor = Visitor(address)
+    await visitor.enter()
+    await visitor.settle()
+    await CLICKS[page](visitor, rng)
+    await visitor.settle(0.5)
+    await visitor.leave()
+
+
+async def _go(user: Visitor, page: str) -> float:
+    return await user.do(changed(user.find("MenuList"), "active", PAGES.index(page)))
+
+
+def _other(kind: str, label: str, name: str = "value") -> Callable[..., Awaitable[float]]:
+    """Choose another of a widget's options."""
+
+    async def click(user: Visitor, rng: Any) -> float:
+        widget = user.find(kind, label=label)
+        known = user.models[widget][1]
+        value = str(rng.choice([o for o in known["options"] if o != known.get(name)]))
+        known[name] = value
+        return await user.do(changed(widget, name, value))
+
+    return click
+
+
+async def _slide(user: Visitor, rng: Any) -> float:
+    slider = user.find("FloatSlider", label="Radius, metres")
+    known = user.models[slider][1]
+    steps = round((known["end"] - known["start"]) / known["step"])
+    value = known["start"] + known["step"] * int(rng.integers(0, steps))
+    known["value"] = value = value + known["step"] * (value == known["value"])
+    return await user.do(changed(slider, "value", value))
+
+
+async def _tab(user: Visitor, rng: Any) -> float:
+    tabs = user.find("Tabs")
+    known = user.models[tabs][1]
+    known["active"] = (known.get("active", 0) + 1) % 3
+    return await user.do(changed(tabs, "active", known["active"]))
+
+
+CLICKS = {
+    "Study area": _other("RadioButtonGroup", "What to look at"),
+    "Factors": _other("Select", "Factor"),
+    "Sampling": _slide,
+    "Training": _tab,
+    "Compare": _tab,
+    "Inventory": _tab,
+    "Transfer": _other("Select", "Score"),
+    "Export": _other("Select", "Dots an inch"),
+}
