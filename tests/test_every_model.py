@@ -24,10 +24,18 @@ NETWORKS = [card.name for card in models.MENU.values() if card.framework == "ker
 SEEDLESS = {"logistic_regression", "gradient_boosting", "gbdt_lr", "svm"} | {
     card.name for card in models.MENU.values() if card.eats == ("classes",)
 }
+# Slow to learn; `cnn` is the network of lsgh_net too.
+SLOW = ("cnn", "attention_unet")
 SAMPLES, STEPS = 60, 150
 # What makes an entry quick: numbers of trees and channels, none of which it needs to be examined.
 # Threads of a forest add its votes up in any order, which shows in the last bits: one thread.
 SMALL = {"n_estimators": 20, "min_samples_leaf": 5, "n_jobs": 1, "maps": 8, "base": 4}
+
+
+def slow_apart(names):
+    """The slow ones wait for `make torture` and `make backends`."""
+    slow = pytest.mark.torture
+    return [pytest.param(name, marks=slow) if name in SLOW else name for name in names]
 
 
 def shape_for(card):
@@ -97,7 +105,7 @@ def taught(name, x, label, seed=1, steps=STEPS):
 # ------------------------------------------------------------------------------------ the exam
 
 
-@pytest.mark.parametrize("name", models.MENU)
+@pytest.mark.parametrize("name", slow_apart(models.MENU))
 def test_it_knows_60_samples_by_heart_and_scores_them_alike_when_loaded(name, tmp_path):
     x, label = shown(name)
     model = taught(name, x, label)
@@ -113,7 +121,7 @@ def test_it_knows_60_samples_by_heart_and_scores_them_alike_when_loaded(name, tm
     )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", slow_apart(NETWORKS))
 def test_a_new_network_scores_with_float32_and_one_step_moves_all_that_scores(name):
     """Of the weights that have a say in the score, none stays where it was."""
     x, label = shown(name)

@@ -105,6 +105,7 @@ def test_honest_runs_share_test_places_and_leak_nothing(forest, network):
     assert overlap_report(network.samples[network.samples["label"] >= 0], window)["share"] == 0.0
 
 
+@pytest.mark.torture
 def test_same_recipe_same_samples_weights_and_metrics(network, sample_workspace, tmp_path):
     again = run(NETWORK, "sample", tmp_path)
     pd.testing.assert_frame_equal(again.samples, network.samples)

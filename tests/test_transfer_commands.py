@@ -102,6 +102,7 @@ def test_tables_and_the_roc_are_written(forest, direct, call, tmp_path):
     assert set(zones["run"]) == {forest.id, direct.id}
 
 
+@pytest.mark.torture
 def test_a_study_leaves_tables_and_goes_on_from_what_is_finished(call, areas, tmp_path):
     (tmp_path / "rf.yaml").write_text(json.dumps(FOREST))
     asked = ("study", "rf.yaml", "--source", "here", "--area", "there", "--labels", "20,40")
