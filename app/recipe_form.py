@@ -18,7 +18,7 @@ from lsm_app.ground import built_areas
 from lsm_app.layout import note
 from lsm_app.recipes import settings_of
 from lsm_app.session import Session, said
-from lsm_core import model_options
+from lsm_core import model_options, own_code
 from lsm_core.errors import LsmError, RecipeError
 from lsm_core.model_cards import MENU
 from lsm_core.recipe import Recipe, make_recipe
@@ -164,7 +164,7 @@ class RecipeForm:
         if key == "model.name":
             return [*MENU, *model_options.own_models()]
         if key == "split.method":
-            return list(METHODS)
+            return [*METHODS, *own_code.named("split")]
         if key in NAMES_OF_FACTORS:
             return self._factors()
         return None

@@ -9,6 +9,7 @@ import xarray as xr
 
 from lsm_app.layout import note
 from lsm_app.session import Session
+from lsm_core import own_code
 from lsm_core.columns import columns
 from lsm_core.recipe import METHODS, Split
 from lsm_core.sections import AS_PUBLISHED
@@ -117,10 +118,11 @@ def split_controls(session: Session, ds: xr.Dataset) -> pn.Column:
     box = pn.FlexBox(*fields.values(), gap="4px")
 
     def fill(*_: Any) -> None:
-        method.options = list(AS_PUBLISHED) if session.protocol == "paper" else list(METHODS)
+        own = own_code.named("split")
+        method.options = list(AS_PUBLISHED if session.protocol == "paper" else (*METHODS, *own))
         now = session.split.get("method") or _usual(session.protocol)
         method.value = now if now in method.options else _usual(session.protocol)
-        words.object = SPLITS[method.value]
+        words.object = SPLITS.get(method.value) or f"{own[method.value]}: a split of one's own."
         for name, field in fields.items():
             used = USED.get(method.value, ()) + (("apart",) if protocol.value == "honest" else ())
             field.visible = name in ("seed", "test", "validation", *used)

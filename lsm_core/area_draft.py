@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lsm_core.area_file import DERIVED, AreaFile, in_words
+from lsm_core import own_code
+from lsm_core.area_file import DERIVED, AreaFile, derived, in_words
 from lsm_core.catalog import shipped
 from lsm_core.errors import AreaError
 from lsm_core.imagery import INDICES
@@ -110,7 +111,11 @@ def terrain_choices(cell: float, ground: float = math.inf) -> dict[str, dict[str
         "slope_position": {"radius": radius},
         "relief": {"window": RELIEF_CELLS},
     }
-    names = [name for name in DERIVED if name not in INDICES]
+    suit = {"radius": radius, "window": RELIEF_CELLS}
+    for name in derived()[len(DERIVED) :]:
+        taken = own_code.arguments(name)
+        sizes[name] = {key: size for key, size in suit.items() if key in taken}
+    names = [name for name in derived() if name not in INDICES]
     choices = {name: {"name": name, "derive": name, **sizes.get(name, {})} for name in names}
     streams = {
         "distance_to": "streams",

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from lsm_core import distance, imagery, stations, terrain
+from lsm_core import distance, imagery, own_code, stations, terrain
 from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import AreaError
 from lsm_core.grid import How
@@ -35,6 +35,12 @@ from lsm_core.workspace import own_area_files
 HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
 NEEDS = {"slope_position": "radius", "relief": "window"}
 DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY, *INDICES)
+
+
+def derived() -> tuple[str, ...]:
+    """Names of all factors that `derive` takes; those of one's own (`own_code`) come last."""
+    own = own_code.named("factor")
+    return (*DERIVED, *(name for name in own if name not in DERIVED))
 
 
 # YAML reads an unquoted 2023-04-28 as a date, which JSON does not know.
@@ -228,12 +234,15 @@ class FactorPart(Part):
 
     def _check_parameters(self) -> None:
         if self.derive is not None:
-            if self.derive not in DERIVED and not imagery.is_dated(self.derive):
-                near = did_you_mean(self.derive, list(DERIVED))
+            known = derived()
+            if self.derive not in known and not imagery.is_dated(self.derive):
+                near = did_you_mean(self.derive, list(known))
                 raise ValueError(
                     f"no factor {self.derive!r} is derived from a DEM or image: {near}"
                 )
             wanted = {NEEDS.get(self.derive, "")} | ({"radius"} if self.derive == "tpi" else set())
+            if self.derive in known[len(DERIVED) :]:
+                wanted = set(own_code.arguments(self.derive))
             given = {key for key in ("radius", "window") if getattr(self, key) is not None}
             if given - wanted or set(NEEDS.get(self.derive, "").split()) - given:
                 needs = NEEDS.get(self.derive) or "neither radius nor window"

@@ -69,7 +69,7 @@ def write_bundle(
 
     Parameters
     ----------
-    parts : of `PARTS`; all but the model by default. figures : of `publication.FIGURES`; all that
+    parts : of `PARTS`; all but the model by default. figures : of `publication.figures()`; all that
         these runs can give by default.
     tell : hears what is done, and what was left out and why (which the README says too).
 
@@ -166,7 +166,7 @@ def _figures(
     tell: Tell,
     leave_out: Tell,
 ) -> None:
-    for name in wanted or publication.FIGURES:
+    for name in wanted or publication.figures():
         try:
             tell(f"figure: {name}")
             publication.write_figure(name, runs, look, into, formats)

@@ -98,7 +98,7 @@ def _draw(
     from lsm_core.runs import open_run
 
     look, runs = make_look(given), [open_run(name) for name in names]
-    for name in wanted or publication.FIGURES:
+    for name in wanted or publication.figures():
         try:
             for path in publication.write_figure(name, runs, look, to, formats):
                 print(path)

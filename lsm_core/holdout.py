@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
+from lsm_core import own_code
 from lsm_core.columns import (
     column_at,
     column_name,
@@ -38,7 +39,7 @@ from lsm_core.folds import (
     random_folds,
 )
 from lsm_core.grid import grid_of
-from lsm_core.recipe import Recipe, Split
+from lsm_core.recipe import METHODS, Recipe, Split
 from lsm_core.splits import (
     PARTS,
     block_split,
@@ -261,9 +262,30 @@ def _held(
             if len(np.unique(group)) > 1:
                 return held_groups(group, share, rng)
             # a single area or year is left: its validation is cut by block
+        case own if own not in METHODS:
+            return _by_own(ds, own, places, share, rng)
     if np.unique(places["block"]).size > 1:
         return held_groups(places["block"], share, rng)
     return random_split(len(places), test=share, validation=0, rng=rng) == "test"
+
+
+def _by_own(
+    ds: xr.Dataset, name: str, places: pd.DataFrame, share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """What a split of one's own holds out; places are handed over as a copy."""
+    given = {"ds": ds, "places": places.reset_index(drop=True), "share": share, "rng": rng}
+    held = np.asarray(own_code.call(name, "split", **given))
+    if held.dtype != bool or held.shape != (len(places),):
+        raise SampleError(
+            f"split.method {name} must give True or False for each of {len(places)} places; got "
+            f"{held.dtype} of shape {held.shape}"
+        )
+    if held.all() or not held.any():
+        raise SampleError(
+            f"split.method {name} holds out {int(held.sum())} of {len(places)} places: some must "
+            "be held out and some left"
+        )
+    return held
 
 
 def _stated(ds: xr.Dataset, recipe: Recipe, places: pd.DataFrame) -> NDArray[np.str_]:

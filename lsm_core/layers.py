@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
 from lsm_core import catalog as sources
-from lsm_core import distance, hydrology, imagery, legend, rasters, stations, terrain
-from lsm_core.area_file import HYDROLOGY, AreaFile, FactorPart
+from lsm_core import distance, hydrology, imagery, legend, own_code, rasters, stations, terrain
+from lsm_core.area_file import DERIVED, HYDROLOGY, AreaFile, FactorPart
 from lsm_core.area_image import lay_image
-from lsm_core.errors import SourceError
+from lsm_core.errors import AreaError, SourceError
 from lsm_core.grid import INTEGER_NODATA, Grid, align, as_float, crop, fit_of, grid_of, north_up
 from lsm_core.map_units import classes_of
 from lsm_core.study_area import flags
@@ -183,7 +183,8 @@ def _made(spec: FactorPart, site: _Site) -> tuple[xr.DataArray, str]:
         return layer, f"from the image {site.image.attrs['source']}"
     if spec.derive is not None and site.dem is not None and area.dem is not None:
         layer = align(_derived(spec, site.dem, site), grid, "nearest")
-        return layer, f"derived from {area.dem.source}"
+        by = f" by {own_code.fingerprint()}" if spec.derive not in DERIVED else ""
+        return layer, f"derived from {area.dem.source}{by}"
     if spec.stream_area and site.dem is not None and area.dem is not None:
         upslope = site.plain["flow_accumulation"]
         streams = hydrology.streams(site.dem, spec.stream_area, accumulation=upslope)
@@ -205,6 +206,8 @@ def _of_image(name: str) -> bool:
 
 
 def _derived(spec: FactorPart, dem: xr.DataArray, site: _Site) -> xr.DataArray:
+    if spec.derive not in DERIVED:
+        return _of_own(spec, dem)
     if spec.derive == "elevation":
         return dem.assign_attrs(kind="continuous", units="m", long_name="elevation")
     if spec.derive in HYDROLOGY and spec.derive != "flow_accumulation":
@@ -215,6 +218,25 @@ def _derived(spec: FactorPart, dem: xr.DataArray, site: _Site) -> xr.DataArray:
         position = terrain.slope_position if spec.derive == "slope_position" else terrain.tpi
         return position(dem, spec.radius)
     return site.plain[str(spec.derive)]
+
+
+def _of_own(spec: FactorPart, dem: xr.DataArray) -> xr.DataArray:
+    """A factor of one's own, checked; the DEM is handed over as a copy."""
+    sizes = {k: v for k in ("radius", "window") if (v := getattr(spec, k)) is not None}
+    made = own_code.call(str(spec.derive), "factor", dem=dem.copy(), **sizes)
+    if not isinstance(made, xr.DataArray) or made.shape != dem.shape:
+        got = f"{type(made).__name__} of shape {getattr(made, 'shape', None)}"
+        raise AreaError(
+            f"{spec.derive} must give an xarray.DataArray on the DEM's {dem.shape} cells; got {got}"
+        )
+    usual = {"kind": "continuous", "units": "1", "long_name": spec.name.replace("_", " ")}
+    attrs = usual | {key: made.attrs[key] for key in usual if key in made.attrs}
+    if attrs["kind"] not in ("continuous", "cyclic"):
+        raise AreaError(
+            f"{spec.derive} is {attrs['kind']}: a factor of one's own is continuous or cyclic; "
+            "classes come from a source, or from class limits in a recipe"
+        )
+    return dem.copy(data=np.asarray(made.values, dtype=np.float32)).assign_attrs(attrs)
 
 
 def _from_raster(spec: FactorPart, site: _Site) -> tuple[xr.DataArray, str]:

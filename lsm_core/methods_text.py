@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lsm_core.report import TESTED
+from lsm_core.report import tested_words
 from lsm_core.runs import Run
 
 FORMS = {
@@ -94,7 +94,8 @@ def _samples(run: Run) -> Iterator[str]:
 def _protocol(run: Run) -> Iterator[str]:
     recipe = run.recipe
     if recipe.protocol == "honest":
-        yield f"Under the honest protocol {TESTED[recipe.method]} tested, split before all else."
+        tested = tested_words(recipe.method)
+        yield f"Under the honest protocol {tested} tested, split before all else."
         yield f"Training places lie at least {recipe.apart} cells from test places."
     else:
         yield f"Under the paper protocol places were split as published ({recipe.method})."

@@ -49,13 +49,7 @@ def options(name: str) -> list[Setting]:
 
 def own_models() -> dict[str, str]:
     """Builders of one's own by name, each with the first line of its docstring."""
-    found = own_code.own_file()
-    return {
-        node.name: (ast.get_docstring(node) or "of your own").splitlines()[0]
-        for node in (_functions(found).values() if found else ())
-        if set(NOT_OPTIONS) <= {argument.arg for argument in _nodes(node)}
-        and not node.name.startswith("_")
-    }
+    return own_code.named("model")
 
 
 def _builder(name: str) -> ast.FunctionDef:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import rasterio
 from matplotlib.figure import Figure
 
-from lsm_core import print_factors, print_maps, print_panels
+from lsm_core import own_code, print_factors, print_maps, print_panels
 from lsm_core.catalog import did_you_mean
 from lsm_core.errors import LsmError, RunError
 from lsm_core.print_style import FORMATS, Look, check_letters, make_look, styled
@@ -73,6 +73,29 @@ FIGURES: dict[str, Kind] = {
 AREA_DRAWN = ("susceptibility", "zones", "importance", "correlation")  # these open the study area
 
 
+OWN_READS = ("metrics.json", "samples.parquet", "scores.parquet", "susceptibility.tif")
+
+
+def figures() -> dict[str, Kind]:
+    """Every figure by name: those of the program, then those of one's own (`own_code`)."""
+    own = {name: Kind(title, _own(name), OWN_READS) for name, title in _named_own().items()}
+    return FIGURES | own
+
+
+def _named_own() -> dict[str, str]:
+    return {k: v for k, v in own_code.named("figure").items() if k not in FIGURES}
+
+
+def _own(name: str) -> Drawn:
+    def drawn(runs: Sequence[Run], look: Look) -> Figure:
+        made = own_code.call(name, "figure", runs=runs, look=look)
+        if not isinstance(made, Figure):
+            raise RunError(f"{name} must give a matplotlib Figure, got {type(made).__name__}")
+        return made
+
+    return drawn
+
+
 def draw(name: str, runs: Sequence[Run], look: Look) -> Figure:
     """A figure by its name; call it inside `styled(look)`.
 
@@ -81,9 +104,10 @@ def draw(name: str, runs: Sequence[Run], look: Look) -> Figure:
     RunError : no such figure, or a run that has not what it shows. RecipeError : a font that
         lacks letters of the figure.
     """
-    if name not in FIGURES:
-        raise RunError(f"no figure {name!r}: {did_you_mean(name, list(FIGURES))}")
-    figure = FIGURES[name].draw(runs, look)
+    known = figures()
+    if name not in known:
+        raise RunError(f"no figure {name!r}: {did_you_mean(name, list(known))}")
+    figure = known[name].draw(runs, look)
     check_letters(figure, look)
     return figure
 
@@ -137,20 +161,22 @@ def sidecar(name: str, runs: Sequence[Run], look: Look, files: Sequence[Path]) -
     told: dict[str, Any] = {
         "format": FORMAT,
         "figure": name,
-        "title": FIGURES[name].title,
+        "title": figures()[name].title,
         "runs": [_of_run(name, run) for run in runs],
         "options": options,
         "files": {path.name: sha256(path) for path in files},
         "versions": versions() | own,
         "rebuild": f"lsm figures --rebuild {files[0].stem}.json" if files else "",
     }
+    if name not in FIGURES:
+        told["own_code"] = own_code.fingerprint()
     if look.context:
         told["context"] = sha256(Path(look.context))
     return told
 
 
 def _of_run(name: str, run: Run) -> dict[str, Any]:
-    recipe = run.recipe
+    recipe, reads = run.recipe, figures()[name].reads
     told: dict[str, Any] = {
         "id": run.id,
         "path": str(run.path),
@@ -160,10 +186,10 @@ def _of_run(name: str, run: Run) -> dict[str, Any]:
         "split_seed": recipe.split.seed,
         "area": {k: run.area[k] for k in ("name", "fingerprints") if k in run.area},
         "test_places": _or_none(lambda: run.metrics["test_places"]),
-        "data": {f: sha256(run.path / f) for f in FIGURES[name].reads if (run.path / f).is_file()},
+        "data": {f: sha256(run.path / f) for f in reads if (run.path / f).is_file()},
         "versions": _or_none(lambda: read_json(run.path / "versions.json")),
     }
-    if "susceptibility.tif" in FIGURES[name].reads or "zones.tif" in FIGURES[name].reads:
+    if {"susceptibility.tif", "zones.tif"} & set(told["data"]):
         told["grid"] = _grid(run)
     return told
 
@@ -227,6 +253,8 @@ def rebuild(
         for name, was in entry["data"].items()
         if not (run.path / name).is_file() or sha256(run.path / name) != was
     ]
+    if told.get("own_code") and told["own_code"] != own_code.fingerprint():
+        moved.append(f"{told['own_code']} (the code that draws it)")
     if moved and not anyway:
         raise RunError(
             f"{path.name} was drawn from other data: {', '.join(moved)} changed since; --anyway "
@@ -240,7 +268,7 @@ def rebuild(
 def _read(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
-        if told["format"] != FORMAT or told["figure"] not in FIGURES:
+        if told["format"] != FORMAT or told["figure"] not in figures():
             raise KeyError("format")
         return dict(told)
     except (OSError, ValueError, KeyError, TypeError) as error:

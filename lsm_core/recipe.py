@@ -85,9 +85,9 @@ class Recipe(Section):
 
     @property
     def named_code(self) -> tuple[str, ...]:
-        """What may name functions of one's own: model, loss, options that are words."""
+        """What may name functions of one's own: model, loss, split, options that are words."""
         options = (value for value in self.model.options.values() if isinstance(value, str))
-        return (self.model.name, self.training.loss, *options)
+        return (self.model.name, self.training.loss, self.method, *options)
 
     @property
     def by_chips(self) -> bool:

@@ -23,13 +23,18 @@ TESTED = {
 }
 
 
+def tested_words(method: str) -> str:
+    """What a method tests, as the beginning of a sentence; the method may be one's own."""
+    return TESTED.get(method, f"what {method} (a split of one's own) holds out is")
+
+
 def plan_in_words(recipe: Recipe, counts: dict[str, int], *, units: bool = False) -> str:
     """What a run is about to do, with every count of what was drawn and left out.
 
     `units` : whether the area is made of units, which know metres apart (`split.buffer`) only.
     """
     protocol = {
-        "honest": f"honest protocol: {TESTED[recipe.method]} tested, {_gap(recipe, units)}",
+        "honest": f"honest protocol: {tested_words(recipe.method)} tested, {_gap(recipe, units)}",
         "paper": f"paper protocol: {recipe.method} split, as published",
     }[recipe.protocol]
     if recipe.split.folds:

@@ -63,7 +63,8 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return Recipe.model_validate(read_json(self.path / "recipe.json"))
+        stored = read_json(self.path / "recipe.json")
+        return Recipe.model_validate(stored, context={"stored": True})
 
     @cached_property
     def area(self) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from lsm_core import own_code
 
 Protocol = Literal["honest", "paper"]
 Form = Literal["onehot", "window", "table", "classes", "chip"]
 Method = Literal["quantile", "equal", "natural", "geometric", "std"]
-
 
 METHODS = (
     *("random", "stratified", "blocks", "clusters", "knndm"),
@@ -33,7 +34,8 @@ class Split(Section):
     (squares); `clusters` (k-means of coordinates); `knndm` (folds as far apart as the map's cells
     are from the landslides); `buffered` (at random, training at least `buffer` metres away);
     `area` (whole areas that a column names); `image` (whole years of the image that shows the
-    landslide); `date` (the latest); `column` (a column says it itself). Under `honest` every method
+    landslide); `date` (the latest); `column` (a column says it itself); or the name of a function
+    of one's own (`own_code`). Under `honest` every method
     keeps `apart` cells between training and test. Without `block`, the area's size decides (see
     `holdout.block_metres`). With `folds`, run number `fold` of so many is meant: every landslide is
     tested in one of them.
@@ -64,14 +66,17 @@ class Split(Section):
         return value.isoformat() if isinstance(value, date) else value  # as YAML reads 2006-10-08
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> "Split":
-        if self.method is not None and self.method not in METHODS:
-            raise ValueError(f"{self.method!r} is no split.method; {near(self.method, METHODS)}")
+    def _makes_sense(self, info: ValidationInfo) -> "Split":
+        own = self.method is not None and self.method not in METHODS
+        if self.method and own and not (info.context or {}).get("stored"):
+            known = (*METHODS, *own_code.named("split"))
+            if self.method not in known:
+                raise ValueError(f"{self.method!r} is no split.method; {near(self.method, known)}")
         if self.folds is not None and self.fold > self.folds:
             raise ValueError(
                 f"split.fold is {self.fold}, of {self.folds} folds: give 1 to {self.folds}"
             )
-        if self.folds is not None and self.method in ("date", "column"):
+        if self.folds is not None and (self.method in ("date", "column") or own):
             raise ValueError(f"split.method {self.method} makes one split: leave split.folds out")
         if self.method in ("area", "column", "date") and self.column is None:
             raise ValueError(

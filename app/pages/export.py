@@ -21,7 +21,7 @@ from lsm_core import errands
 from lsm_core.errors import LsmError, RunError
 from lsm_core.export_bundle import PARTS, USUAL, arguments_for, command_of, new_place
 from lsm_core.print_style import FORMATS
-from lsm_core.publication import FIGURES
+from lsm_core.publication import figures as known_figures
 from lsm_core.runs import Run, runs_folder
 
 PURPOSE = (
@@ -53,8 +53,9 @@ class ExportPage:
         self.runs: list[Run] = []
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         self.choice = pmui.MultiChoice(label="Runs to export", **wide)
-        titles = {kind.title: name for name, kind in FIGURES.items()}
-        figures = [name for name in session.figures if name in FIGURES] or list(FIRST)
+        known = known_figures()
+        titles = {kind.title: name for name, kind in known.items()}
+        figures = [name for name in session.figures if name in known] or list(FIRST)
         self.figures = pmui.MultiChoice(label="Figures", options=titles, value=figures, **wide)
         self.formats = pmui.MultiChoice(
             label="Written as", options=list(FORMATS), value=list(session.formats), **wide
