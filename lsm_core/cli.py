@@ -319,9 +319,36 @@ def demo(
 def serve(
     port: int = 5006,
     show: Annotated[bool, typer.Option(help="Open a browser.")] = False,
+    address: Annotated[str, typer.Option(help="Where to listen: this machine only.")] = "127.0.0.1",
+    origins: Annotated[
+        list[str] | None, typer.Option("--allow-origin", help="Name that people call it by.")
+    ] = None,
+    login: Annotated[
+        Path | None, typer.Option(help='Names and passwords: JSON, {"ana": "..."}, mode 600.')
+    ] = None,
+    visitors: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 50,
+    largest: Annotated[
+        float | None, typer.Option("--largest-upload", min=0, help="Megabytes of one file.")
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="-- [--oauth-...=...]", help="OAuth and HTTPS, as Panel names them."
+        ),
+    ] = None,
 ) -> None:
-    """Serve the dashboard on http://localhost:5006/app, to this machine only."""
-    command = _serve_command(port, ["--show"] if show else [])
+    """Serve the dashboard on http://localhost:5006/app, to this machine only unless asked.
+
+    Elsewhere only with a login and a name: docs/security.md.
+    """
+    from lsm_core.serving import panel_options
+
+    options, told = panel_options(
+        address, origins=origins or (), login=login, visitors=visitors, largest=largest,
+        more=more or (),
+    )  # fmt: skip
+    os.environ.update(told)
+    command = _serve_command(port, options + ["--show"] * show)
     os.execv(command[0], command)  # the server takes this process's place, so both end together
 
 
@@ -341,8 +368,9 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
         raise RunError("the dashboard is not installed: reinstall lsm-workbench")
     folder = Path(spec.origin).parent
     command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
-    command += ["--address", "127.0.0.1", "--num-threads", "4", "--log-level", "warning"]
-    command += ["--plugins", "lsm_app.exports_route", *more]  # the way to large files
+    command += ["--num-threads", "4", "--log-level", "warning"]
+    command += ["--plugins", "lsm_app.exports_route"]  # the way to large files
+    command += ["--plugins", "lsm_app.guard", *(more or ["--address", "127.0.0.1"])]
     print(f"the page: http://localhost:{port}/{folder.name}", flush=True)
     return command
 

@@ -10,6 +10,7 @@ LsmError
 ├── SampleError       too few places, or only one class of them
 ├── RecipeError       a setting that is unknown or out of range
 ├── RunError          a run folder that is missing, incomplete or not comparable
+├── ServeError        the dashboard cannot be served as asked
 └── Stopped           not a mistake: the user stopped a run
 
 A message says what is wrong, what was got, and what to do, in one line. The command line prints it
@@ -55,6 +56,10 @@ class RecipeError(LsmError):
 
 class RunError(LsmError):
     """A run folder is missing, incomplete, or cannot be compared with another."""
+
+
+class ServeError(LsmError):
+    """The dashboard would be open to people whom nobody let in, or cannot be served."""
 
 
 class Stopped(LsmError):

@@ -5,6 +5,7 @@ calls a file never becomes a path. The parts of a shapefile, and what lies besid
 legend), come as files of their own and find each other by the names they have.
 """
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -16,7 +17,7 @@ from lsm_core.intake import SUFFIXES
 from lsm_core.own_sources import Entry
 from lsm_core.workspace import uploads_folder
 
-LARGEST = 2_000_000_000  # bytes of one file
+LARGEST = int(os.environ.get("LSM_LARGEST_UPLOAD", 2_000_000_000))  # bytes of one file
 MOST = 20_000_000_000  # bytes of all of them
 LEGENDS = (".tif.aux.xml", ".tiff.aux.xml", ".qml", ".clr")  # beside a raster
 NEEDED = (".shp", ".shx", ".dbf")  # parts without which a shapefile is none
