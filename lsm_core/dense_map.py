@@ -71,7 +71,7 @@ def scheme_for(model: Any, shape: tuple[int, int]) -> Scheme | None:
         return whole
     try:
         of_scse, after = squeezed(rest)
-        return Scheme(start, after, side, tile, of_scse.of, LATE)
+        return Scheme(start, after, side, tile, of_scse.asker(), LATE)
     except dense.NotDense:
         return whole
 

@@ -12,6 +12,8 @@ pooling) is done in the same pass, while the window lies in the processor's cach
 processor, whatever Keras runs on.
 """
 
+import math
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,45 +50,61 @@ class Squeezed(NamedTuple):
     bias: NDArray[np.float32]
     second: Gate
 
-    def of(self, found: NDArray[np.float32]) -> Windows:
-        """What the windows of a map (y, x, channel) give, asked by the cells they begin in.
+    def asker(self) -> Callable[[NDArray[np.float32]], Windows]:
+        """What to call with the map (y, x, channel) of each tile, to ask for its windows.
 
-        The answer is (window, m, m, channel out), as the layers would give it, and holds until the
-        next one is asked for.
+        Windows are asked for by the cells they begin in. The answer is (window, m, m, channel out),
+        as the layers would give it, and holds until the next one is asked for; a tile may be asked
+        until the next one is given. Memory is kept: new memory takes longer to get than to fill.
         """
-        shares, base = self._shared(found)
+        room = Room()
         left = (self.window - len(self.kernel) + 1) // 2
-        room = np.empty((0, left, left, len(self.bias)), np.float32)
 
-        def windows(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
-            nonlocal room  # new memory takes as long to get as the pooling
-            if len(room) < len(rows):
-                room = np.empty((len(rows), *room.shape[1:]), np.float32)
-            out = room[: len(rows)]
+        def of(found: NDArray[np.float32]) -> Windows:
+            shares, base = self._shared(found, room)
 
-            def some(begin: int, end: int) -> None:
-                at = slice(begin, end)
-                _windows(found, shares, base, rows[at], cols[at], self.window,
-                         *self.first[:4], *self.second, out[at])  # fmt: skip
+            def windows(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
+                out = room.get("windows", (len(rows), left, left, len(self.bias)))
 
-            in_bands(len(rows), some, cores())
-            return out
+                def some(begin: int, end: int) -> None:
+                    at = slice(begin, end)
+                    _windows(found, shares, base, rows[at], cols[at], self.window,
+                             *self.first[:4], *self.second, out[at])  # fmt: skip
 
-        return windows
+                in_bands(len(rows), some, cores())
+                return out
 
-    def _shared(self, found: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+            return windows
+
+        return of
+
+    def _shared(self, found: NDArray[np.float32], room: "Room") -> tuple[NDArray[np.float32], ...]:
         """K_c * x_c, (y, x, channel, channel out), and K * (s x) with the bias."""
         cell = 1 / (1 + np.exp(-(found @ self.first.cell + self.first.cell_bias)))
         size, (*_, channels, outs) = len(self.kernel), self.kernel.shape
         height, width = (length - size + 1 for length in found.shape[:2])
-        shares = np.empty((height, width, channels, outs), np.float32)
-        base = np.empty((height, width, outs), np.float32)
+        shares = room.get("shares", (height, width, channels, outs))
+        base = room.get("base", (height, width, outs))
 
         def rows(begin: int, end: int) -> None:
             _shares(found, cell, self.kernel, self.bias, begin, end, shares, base)
 
         in_bands(height, rows, cores())
         return shares, base
+
+
+class Room(threading.local):
+    """Memory that is written over and over, by name; each thread that asks has its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.float32]] = {}
+
+    def get(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """An array of a shape, with whatever was in it."""
+        size = math.prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept[name] = np.empty(size, np.float32)
+        return self._kept[name][:size].reshape(shape)
 
 
 def squeezed(rest: keras.Model) -> tuple[Squeezed, keras.Model]:

@@ -1,5 +1,7 @@
 """What windows share of scSE, against windows one by one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -27,9 +29,26 @@ def test_windows_of_lsgh_net_are_what_its_layers_make_of_them(side):
     rows, cols = np.nonzero(wanted)
     seen = np.lib.stride_tricks.sliding_window_view(found, (window, window), axis=(0, 1))
     expected = np.asarray(rest.predict_on_batch(seen[rows, cols].transpose(0, 2, 3, 1)))
-    got = np.asarray(after.predict_on_batch(first.of(found)(rows, cols)))
+    got = np.asarray(after.predict_on_batch(first.asker()(found)(rows, cols)))
     assert expected.std() > 1e-3
     np.testing.assert_allclose(got, expected, rtol=0, atol=CLOSE)
+
+
+def test_a_tile_of_any_size_follows_another_and_threads_do_not_meet():
+    """Memory is used again: neither an older tile nor one of another thread shows in an answer."""
+    first, _ = squeezed(rest_of(models.build("lsgh_net", (13, 13, 3), seed=1)))
+    tiles = [np.maximum(images(side, side, 32), 0) for side in (20, 30, 14)]
+    at = np.arange(2), np.arange(2)[::-1]
+    expected = [first.asker()(tile)(*at).copy() for tile in tiles]
+    asker = first.asker()
+    for tile, alone in zip(tiles, expected, strict=True):
+        np.testing.assert_array_equal(asker(tile)(*at), alone)
+    held = asker(tiles[0])
+    with ThreadPoolExecutor(1) as pool:
+        np.testing.assert_array_equal(
+            pool.submit(lambda: asker(tiles[2])(*at)).result(), expected[2]
+        )
+    np.testing.assert_array_equal(held(*at), expected[0])
 
 
 def test_a_map_by_lsgh_net_is_made_so_and_on_a_gpu_by_windows(monkeypatch):
