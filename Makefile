@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format bench torture backends e2e lock clean
+.PHONY: help setup app test check format docs bench torture backends e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
 	@echo "make test    all tests (slow browser walk apart)"
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
+	@echo "make docs    the documentation, strictly, into site/ (open site/index.html)"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
 	@echo "make torture kills, faults, and every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
@@ -42,6 +43,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: setup
 	$(BIN)/ruff format .
@@ -80,9 +84,9 @@ e2e: setup
 lock:
 	rm -rf .lock-venv
 	$(PYTHON) -m venv .lock-venv
-	.lock-venv/bin/python -m pip install --quiet -e ".[cpu,notebooks,dev]"
+	.lock-venv/bin/python -m pip install --quiet -e ".[cpu,notebooks,docs,dev]"
 	.lock-venv/bin/python -m pip freeze --exclude-editable > requirements.lock
 	rm -rf .lock-venv
 
 clean:
-	rm -rf .backends build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .backends site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

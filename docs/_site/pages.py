@@ -1,0 +1,40 @@
+"""What the documentation's build does besides: no built page may ask another host for anything."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+FETCHED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
+NOT_FETCHED = ("canonical", "prev", "next", "alternate")  # addresses of pages, for readers
+OUTSIDE = re.compile(r"(https?:)?//", re.IGNORECASE)
+
+
+class _Fetched(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        address = dict(attrs).get(FETCHED.get(tag, "")) or ""
+        told = tag == "link" and dict(attrs).get("rel") in NOT_FETCHED
+        if OUTSIDE.match(address) and not told:
+            self.found.append(address)
+
+
+def outside(html: str) -> list[str]:
+    """Addresses on other hosts that a browser would fetch by itself when it opens the page.
+
+    Links that a reader may follow are not among them.
+    """
+    page = _Fetched()
+    page.feed(html)
+    return page.found + re.findall(r"(?:@import\s+|url\()[\"']?(https?://[^\"')\s]+)", html)
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Called by MkDocs for every page it has built."""
+    from mkdocs.exceptions import PluginError
+
+    if found := outside(output):
+        raise PluginError(f"{page.file.src_uri} would ask other hosts: {', '.join(found)}")
+    return output
