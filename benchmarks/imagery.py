@@ -25,7 +25,7 @@ CHANNELS, WINDOWS = 22, 3 * 89_160  # of paper 3's largest set
 
 def rows(quick: bool) -> Iterator[Row]:
     """P7, tiles of a U-Net against a loop over small ones; P14, feeding against training."""
-    part, size = LOOPED * 6, LOOPED * (11 if quick else 22)
+    part, size = LOOPED * 6, LOOPED * (11 if quick else 33)
     net = models.build("attention_unet", (64, 64, BANDS), base=8, seed=1)
     margin = tile_map.HALO
     image = np.random.default_rng(0).random((size + 2 * margin,) * 2 + (BANDS,), dtype=np.float32)

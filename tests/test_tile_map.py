@@ -115,13 +115,29 @@ def test_it_tells_how_far_it_is_and_stops_when_asked(place):
 @pytest.mark.parametrize(
     ("shape", "values", "tile"),
     [
-        ((100, 340), 10**9, 352),  # a small area: a multiple of 16 that holds it
-        ((4314, 7210), 10**9, 1024),
-        ((4314, 7210), 16 * (592**2), 400),  # 2 x 8 channels of 592 x 592 cells, halos taken off
+        ((100, 340), 10**9, 176),  # two side by side: 2 x 368 x 368 cells; 544 x 544 in one
+        ((1100, 1100), 10**9, 1104),  # in one, not one of 1,536 or two of 1,024 either way
+        ((3036, 3036), 10**9, 1520),  # four that share it out evenly
+        ((4000, 7200), 16 * (592**2), 400),  # 2 x 8 channels of 592 x 592 cells, halos taken off
         ((4314, 7210), 1, 16),
     ],
 )
-def test_tiles_are_as_large_as_area_and_memory_allow(monkeypatch, shape, values, tile):
+def test_tiles_take_the_least_work_that_area_and_memory_allow(monkeypatch, shape, values, tile):
     monkeypatch.setattr(tile_map, "values_at_once", lambda: values)
     model = attention_unet.build((32, 32, 2), base=8)
     assert tile_map.tile_of(shape, model) == tile
+
+
+def test_large_tiles_are_compiled_to_the_same_scores_every_time(monkeypatch):
+    """Also where TensorFlow is told to repeat itself to the bit, as every command tells it."""
+    if tile_map.backend_name() != "tensorflow" or tile_map.has_gpu():
+        pytest.skip("TensorFlow's compiler for processors")
+    monkeypatch.setattr(tile_map, "HALO", 16)
+    model, rng = lively(), np.random.default_rng(0)
+    assert tile_map.for_tiles(model, tile_map.COMPILED - 16) is model
+    network = tile_map.for_tiles(model, tile_map.COMPILED)
+    assert isinstance(network, tile_map.Compiled)
+    x = rng.random((1, *network.input_shape[1:]), dtype=np.float32)
+    found = network.predict_on_batch(x)
+    np.testing.assert_allclose(found, model.predict_on_batch(x), rtol=0, atol=LAST_BITS)
+    np.testing.assert_array_equal(found, network.predict_on_batch(x))
