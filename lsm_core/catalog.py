@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lsm_core.errors import CatalogError, CrsError, SourceError
+from lsm_core.file_kinds import VECTORS, check_first_bytes, check_layers
 from lsm_core.workspace import own_catalog
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ def open_vector(catalog: "DataCatalog", name: str) -> "gpd.GeoDataFrame":
     entry = entry_of(catalog, name, ("GeoDataFrame", "DataFrame"))
     if entry.data_type == "DataFrame":
         return _points(reading(name, lambda: catalog.get_dataframe(name)), entry, name)
+    path = local_path(entry)
+    if path is not None and path.suffix.lower() in VECTORS:
+        check_first_bytes(path)
+        check_layers(path)
     _check_layer(entry, name)
     data = reading(name, lambda: catalog.get_geodataframe(name, handle_nodata=_no_error()))
     if data is None:  # HydroMT's word for a source without features
@@ -202,6 +207,7 @@ def read_polygons(path: str | Path) -> "gpd.GeoDataFrame":
 
     if not Path(path).is_file():
         raise SourceError(f"no file at {path}: give a GeoPackage, Shapefile or GeoJSON of polygons")
+    check_first_bytes(Path(path))
     return reading(str(path), lambda: gpd.read_file(path))
 
 

@@ -13,26 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
-from rasterio.warp import transform
+from rasterio.windows import Window
 
 from lsm_core.errors import CrsError, SourceError
+from lsm_core.file_kinds import RASTERS as RASTERS
+from lsm_core.file_kinds import SUFFIXES as SUFFIXES
+from lsm_core.file_kinds import (
+    TABLES,
+    VECTORS,
+    check_first_bytes,
+    check_layers,
+    check_sound,
+    one_line,
+    open_geotiff,
+)
 from lsm_core.lattice import crs_name
 
-RASTERS, TABLES = (".tif", ".tiff"), (".csv",)
-VECTORS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".geojson": "GeoJSON"}
-SUFFIXES = (*RASTERS, *VECTORS, *TABLES)
-FIRST_BYTES = {  # of a file of this kind
-    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    ".tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    ".gpkg": (b"SQLite format 3\0",),
-    ".shp": (b"\0\0\x27\x0a",),
-}
 MOST_VALUES = 4_000_000_000  # rows x columns x bands
 MOST_IN_A_BLOCK = 100_000_000
+MOST_UNPACKED = 50_000_000  # values of a raster that are unpacked to look at it: half a second
 MOST_FEATURES = 5_000_000
+MOST_COLUMNS, LONGEST_HEAD = 2_000, 1_000_000  # of a table, bytes of its first line
 LOOKED_AT = 400  # cells a side of a raster that are read to say what it holds
 MOST_CLASSES = 60  # different whole numbers that still look like classes
 X_COLUMNS = ("x", "lon", "longitude", "easting", "east", "utm_x", "x_coord", "lng")
@@ -77,9 +80,10 @@ class Found:
             what = f"features ({self.geometry})" if self.kind == "vector" else "rows"
             return f"{self.features:,} {what}, {crs}"
         bands = f", {len(self.bands)} bands" if len(self.bands) > 1 else ""
-        holds = "classes" if self.classes else "values"
+        holds = f"{'classes' if self.classes else 'values'} {self.low:.5g} to {self.high:.5g}"
+        holds = "no value at all" if math.isnan(self.low) else holds
         size = f"{self.shape[0]:,} x {self.shape[1]:,} cells of {self.cell:.4g}{bands}"
-        return f"raster, {size}, {holds} {self.low:.5g} to {self.high:.5g}, {crs}"
+        return f"raster, {size}, {holds}, {crs}"
 
 
 def look_at(path: str | Path, layer: str | None = None) -> Found:
@@ -97,10 +101,13 @@ def look_at(path: str | Path, layer: str | None = None) -> Found:
             f"{path.name} is of no kind that is taken: give a GeoTIFF (.tif), GeoPackage (.gpkg), "
             "shapefile, GeoJSON or CSV"
         )
-    _check_first_bytes(path, suffix)
+    check_first_bytes(path)
     if suffix in RASTERS:
         return _raster(path)
-    return _table(path) if suffix in TABLES else _vector(path, VECTORS[suffix], layer)
+    if suffix in TABLES:
+        return _table(path)
+    check_layers(path)
+    return _vector(path, VECTORS[suffix], layer)
 
 
 def crs_of(text: str) -> CRS:
@@ -128,28 +135,17 @@ def utm_of(longitude: float, latitude: float) -> int:
     return (32600 if latitude >= 0 else 32700) + zone
 
 
-def _check_first_bytes(path: Path, suffix: str) -> None:
-    with path.open("rb") as file:
-        start = file.read(65536)
-    wanted = FIRST_BYTES.get(suffix)
-    if not start or (wanted and not start.startswith(wanted)) or (not wanted and b"\0" in start):
-        raise SourceError(
-            f"{path.name} is not what its name says: its first bytes are not those of a "
-            f"{suffix} file; save it anew and give that"
-        )
-
-
 def _raster(path: Path) -> Found:
     try:
-        with rasterio.open(path, driver="GTiff") as file:
+        with open_geotiff(path) as file:
+            check_sound(path, file)
             _check_size(path, file)
-            shape = tuple(min(n, LOOKED_AT) for n in file.shape)
-            values = file.read(1, out_shape=shape, masked=True).compressed()
+            values = _sample(file)
             values = values[np.isfinite(values)].astype("float64")
             x, y = file.xy(file.height // 2, file.width // 2)
             return Found(
                 "raster",
-                **_crs_words(file.crs),
+                **_crs_words(path, file.crs),
                 bands=tuple(d or str(i + 1) for i, d in enumerate(file.descriptions)),
                 shape=(file.height, file.width),
                 cell=math.sqrt(abs(file.transform.determinant)),
@@ -159,7 +155,28 @@ def _raster(path: Path) -> Found:
                 middle=_place(file.crs, x, y),
             )
     except RasterioError as error:
-        raise SourceError(f"{path.name} cannot be read as a GeoTIFF: {_line(error)}") from None
+        raise SourceError(f"{path.name} cannot be read as a GeoTIFF: {one_line(error)}") from None
+
+
+def _sample(file: Any) -> np.ndarray:
+    """Values of the first band here and there; of a raster without fitting overviews, of blocks."""
+    shape = tuple(min(n, LOOKED_AT) for n in file.shape)
+    wanted = max(n / m for n, m in zip(file.shape, shape, strict=True))
+    factor = max([f for f in file.overviews(1) if f <= wanted], default=1)
+    if file.height * file.width / factor**2 <= MOST_UNPACKED:
+        return file.read(1, out_shape=shape, masked=True).compressed()
+    rows, cols = file.block_shapes[0]
+    down, across = -(-file.height // rows), -(-file.width // cols)
+    many = min(down * across, max(1, MOST_UNPACKED // (rows * cols)))
+    step = max(1, rows * cols * many // LOOKED_AT**2)
+    read = []
+    for block in np.linspace(0, down * across - 1, many).astype(int):
+        row, col = int(block) // across, int(block) % across
+        window = Window(col * cols, row * rows, cols, rows).intersection(
+            Window(0, 0, file.width, file.height)
+        )
+        read.append(file.read(1, window=window, masked=True).compressed()[::step])
+    return np.concatenate(read)
 
 
 def _check_size(path: Path, file: Any) -> None:
@@ -175,6 +192,11 @@ def _check_size(path: Path, file: Any) -> None:
         raise SourceError(
             f"{path.name} does not say where on Earth it lies: write its georeference into it"
         )
+    if not all(map(math.isfinite, file.transform)) or not file.transform.determinant:
+        raise SourceError(
+            f"{path.name} has cells of no size, or a corner that is no number: write its "
+            "georeference into it anew"
+        )
 
 
 def _like_classes(values: np.ndarray) -> bool:
@@ -182,16 +204,23 @@ def _like_classes(values: np.ndarray) -> bool:
     return bool(len(found) and len(found) <= MOST_CLASSES and (found == np.round(found)).all())
 
 
-def _crs_words(crs: CRS | None) -> dict[str, Any]:
+def _crs_words(path: Path, crs: CRS | None) -> dict[str, Any]:
     if not crs:
         return {"crs": "", "projected": False}
+    if not (crs.is_projected or crs.is_geographic):
+        raise SourceError(
+            f"{path.name} has a CRS of no place on Earth ({crs_name(crs)}): write the right one "
+            "into it (gdal_edit -a_srs, ogr2ogr -a_srs)"
+        )
     return {"crs": crs_name(crs), "projected": bool(crs.is_projected)}
 
 
 def _place(crs: CRS | None, x: float, y: float) -> tuple[float, float] | None:
     if not crs:
         return None
-    (lon,), (lat,) = transform(crs, CRS.from_epsg(4326), [x], [y])
+    from pyproj import Transformer
+
+    lon, lat = Transformer.from_crs(crs.to_wkt(), 4326, always_xy=True).transform(x, y)
     return (float(lon), float(lat)) if math.isfinite(lon) and math.isfinite(lat) else None
 
 
@@ -205,7 +234,7 @@ def _vector(path: Path, driver: str, layer: str | None) -> Found:
             raise SourceError(f"{path.name} holds no layer with a geometry")
         about = pyogrio.read_info(path, layer=layer or layers[0])
     except (DataSourceError, ValueError) as error:
-        raise SourceError(f"{path.name} cannot be read: {_line(error)}") from None
+        raise SourceError(f"{path.name} cannot be read: {one_line(error)}") from None
     if about["driver"] != driver or about["features"] > MOST_FEATURES:
         raise SourceError(
             f"{path.name} is a {about['driver']} of {about['features']:,} features: a {driver} of "
@@ -215,7 +244,7 @@ def _vector(path: Path, driver: str, layer: str | None) -> Found:
     left, bottom, right, top = about["total_bounds"] or (math.nan,) * 4
     return Found(
         "vector",
-        **_crs_words(crs),
+        **_crs_words(path, crs),
         layers=layers,
         fields=tuple(map(str, about["fields"])),
         features=int(about["features"]),
@@ -236,14 +265,23 @@ def _plain(geometry: str | None) -> str:
 
 def _table(path: Path) -> Found:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            fields = next(csv.reader(file))
-            rows = sum(1 for line in file if line.strip())
+        with path.open("rb") as file:
+            start = file.readline(LONGEST_HEAD + 1)
+            rows = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+            file.seek(max(len(start), file.tell() - 1))
+            rows += file.read(1) not in (b"\n", b"")
+        if len(start) > LONGEST_HEAD:
+            raise SourceError(
+                f"the first line of {path.name} is longer than {LONGEST_HEAD / 1e6:g} MB: it is to "
+                "name the columns; rows are parted by line ends"
+            )
+        fields = next(csv.reader([start.decode("utf-8-sig")]))
     except (UnicodeDecodeError, csv.Error, StopIteration) as error:
         raise SourceError(f"{path.name} cannot be read as a CSV in UTF-8: {error}") from None
-    if len(fields) < 2:
+    if not 2 <= len(fields) <= MOST_COLUMNS:
         raise SourceError(
-            f"{path.name} has one column only ({fields[:1]}): columns are parted by commas"
+            f"{path.name} has {len(fields):,} columns ({', '.join(fields[:3])[:80]}): 2 to "
+            f"{MOST_COLUMNS:,} are taken, parted by commas"
         )
     return Found("table", fields=tuple(fields), features=rows)
 
@@ -257,7 +295,3 @@ def columns_xy(fields: tuple[str, ...]) -> tuple[str, str]:
     small = {name.strip().lower(): name for name in reversed(fields)}
     found = [next((small[n] for n in names if n in small), "") for names in (X_COLUMNS, Y_COLUMNS)]
     return (found[0], found[1]) if all(found) else (fields[0], fields[1])
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -12,6 +12,7 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 
 from lsm_core.errors import CrsError, InventoryError, SourceError
+from lsm_core.file_kinds import check_first_bytes
 from lsm_core.grid import TOLERANCE, Grid
 
 
@@ -74,6 +75,7 @@ def read_points(path: Path | str, crs: CRS) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"no points at {path}: give the path of a CSV, GeoPackage or Shapefile")
+    check_first_bytes(path)
     try:
         table = pd.read_csv(path) if path.suffix.lower() == ".csv" else gpd.read_file(path)
     except Exception as error:  # readers below pandas and GDAL raise whatever they like

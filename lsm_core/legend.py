@@ -11,6 +11,7 @@ import rasterio
 from lsm_core.errors import SourceError
 
 UNKNOWN = "#808080"
+LARGEST = 20_000_000  # bytes of a legend, which is read at once
 NO_TABLE = (".nc", ".nc4", ".h5", ".hdf", ".zarr")
 
 
@@ -81,7 +82,10 @@ def category_names(path: str | Path, column: str | None = None) -> dict[int, str
         return {i: text for i, text in enumerate(texts) if text}
     fields = _fields(table)
     code, label = _columns(path, fields, column)
-    return {int(float(row[code])): row[label].strip() for row in _rows(table)}
+    try:
+        return {int(float(row[code])): row[label].strip() for row in _rows(table)}
+    except (ValueError, OverflowError, IndexError) as error:
+        raise _no_table(path.with_name(path.name.removesuffix(".aux.xml")), error) from None
 
 
 def name_columns(path: str | Path) -> list[str]:
@@ -95,6 +99,8 @@ def _parsed(path: Path) -> ElementTree.Element | None:
     """The document, or None without a file. QGIS writes a bare document type, more is refused."""
     if not path.is_file():
         return None
+    if path.stat().st_size > LARGEST:
+        raise SourceError(f"{path} is larger than {LARGEST / 1e6:.0f} MB: no legend is")
     text = path.read_text(encoding="utf-8", errors="replace")
     text = re.sub(r"<!DOCTYPE[^\[\]<>]*>", "", text, count=1)
     if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
@@ -140,9 +146,19 @@ def _table_colours(path: Path) -> dict[int, str]:
     if not {"value", "red", "green", "blue"} <= set(names):
         return {}
     where = [names.index(n) for n in ("value", "red", "green", "blue")]
-    rows = [[float(row[i]) for i in where] for row in _rows(table)]
-    shares = any(0 < v < 1 for row in rows for v in row[1:])
-    return {int(row[0]): _hex(*(v * 255 if shares else v for v in row[1:])) for row in rows}
+    try:
+        rows = [[float(row[i]) for i in where] for row in _rows(table)]
+        shares = any(0 < v < 1 for row in rows for v in row[1:])
+        return {int(row[0]): _hex(*(v * 255 if shares else v for v in row[1:])) for row in rows}
+    except (ValueError, OverflowError, IndexError) as error:
+        raise _no_table(path, error) from None
+
+
+def _no_table(path: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{path}.aux.xml is no attribute table that can be read ({error}): delete it or save it "
+        "anew"
+    )
 
 
 def _style(path: Path) -> Legend:
@@ -165,6 +181,8 @@ def _colour_file(path: Path) -> Legend:
     """`code red green blue [name]`, one a line; a fourth number is opacity."""
     if not path.is_file():
         return Legend({}, {}, [])
+    if path.stat().st_size > LARGEST:
+        raise SourceError(f"{path} is larger than {LARGEST / 1e6:.0f} MB: no legend is")
     names, colours = {}, {}
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         words = line.replace(",", " ").split()
@@ -173,7 +191,7 @@ def _colour_file(path: Path) -> Legend:
         try:
             code, rgb = int(float(words[0])), [float(word) for word in words[1:4]]
             colours[code] = _hex(*rgb)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise SourceError(
                 f"{path} is no colour file: a line is `code red green blue`, got {line!r}"
             ) from None

@@ -13,6 +13,7 @@ import numpy as np
 
 from lsm_core.catalog import did_you_mean, entry_of, local_path, reading, source
 from lsm_core.errors import CatalogError, SourceError
+from lsm_core.file_kinds import RASTERS, check_geotiff
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,8 +104,10 @@ def _opened(catalog: "DataCatalog", name: str) -> "xr.DataArray | xr.Dataset":
         raise SourceError(  # GDAL would take its axes by position, whatever they are called
             f"{name} is a NetCDF or Zarr: state `driver: raster_xarray` in the catalogue"
         )
-    chunks = None
-    if local_path(entry) is None:
+    chunks, path = None, local_path(entry)
+    if path is not None and path.suffix.lower() in RASTERS:
+        check_geotiff(path)
+    if path is None:
         chunks = {"x": BLOCK, "y": BLOCK}
         for key, value in PATIENCE.items():
             os.environ.setdefault(key, value)

@@ -18,6 +18,7 @@ from lsm_core.own_sources import Entry
 from lsm_core.workspace import uploads_folder
 
 LARGEST = int(os.environ.get("LSM_LARGEST_UPLOAD", 2_000_000_000))  # bytes of one file
+LARGEST_LEGEND = 10_000_000  # bytes of what lies beside a raster
 MOST = 20_000_000_000  # bytes of all of them
 LEGENDS = (".tif.aux.xml", ".tiff.aux.xml", ".qml", ".clr")  # beside a raster
 NEEDED = (".shp", ".shx", ".dbf")  # parts without which a shapefile is none
@@ -84,6 +85,7 @@ class Uploads:
     def _whole(self, file: str, path: Path) -> Entry | None:
         ending, stem = _parts(file)
         if ending in LEGENDS:
+            self._check_legend(file, path)
             self._legends[Path(file).name.lower()] = path
             return self._lay_beside()
         if ending in SIDECARS:
@@ -119,10 +121,11 @@ class Uploads:
         except CrsError:
             self.pending[file] = path
             raise
-        except LsmError:
+        except LsmError as error:
             shutil.rmtree(path.parent, ignore_errors=True)
             self._shapes = {s: f for s, f in self._shapes.items() if f != path.parent}
-            raise
+            # it lies under a name of ours, which the visitor does not know
+            raise type(error)(str(error).replace(path.name, Path(file).name)) from None
 
     def _lay_beside(self) -> Entry | None:
         """Put legends beside the rasters they belong to, as far as these are there."""
@@ -138,6 +141,16 @@ class Uploads:
                 found.parent.rmdir()
                 laid = entry
         return laid
+
+    def _check_legend(self, file: str, path: Path) -> None:
+        """GDAL reads what lies beside a raster, and would open another file that it names."""
+        if path.stat().st_size <= LARGEST_LEGEND and b"OVERVIEW" not in path.read_bytes().upper():
+            return
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise SourceError(
+            f"{Path(file).name} is larger than {LARGEST_LEGEND / 1e6:.0f} MB or names other files: "
+            "only names and colours of classes are taken"
+        )
 
     def _drop(self, file: str) -> None:
         path = self._coming.pop(file)

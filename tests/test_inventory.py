@@ -170,5 +170,5 @@ def test_points_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(SourceError, match="no point with finite"):
         read_points(tmp_path / "own.csv", UTM)
     (tmp_path / "own.gpkg").write_text("nothing")
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(SourceError, match="is not what its name says"):
         read_points(tmp_path / "own.gpkg", UTM)

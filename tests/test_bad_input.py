@@ -1,0 +1,94 @@
+"""Whatever strangers hand in ends in a clear error or a right answer, and leaves nothing behind."""
+
+import os
+import signal
+import time
+
+import bad_rasters
+import pytest
+from strangers import CASES, Place
+
+from lsm_core.errors import CrsError, LsmError
+from lsm_core.study_area import open_area
+
+MODULES = (bad_rasters,)
+LONGEST = 10.0  # seconds, of any case
+LONGEST_WORDS = 900  # letters of a message
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    made = Place(tmp_path)
+    monkeypatch.setenv("LSM_WORKSPACE", str(made.workspace))
+    monkeypatch.delenv("LSM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
+def test_bad_input(case, place):
+    attempt = case.make(place)
+    before = _outside(place)
+    began = time.monotonic()
+    error = _tried(attempt)
+    assert time.monotonic() - began < LONGEST
+    assert _outside(place) == before, "files outside the workspace were changed"
+    _check_workspace(place, error)
+    if case.words is None:
+        assert error is None, error
+        return
+    assert error is not None, "nothing was said"
+    _check_words(error, case.words)
+
+
+def _tried(attempt):
+    """The LsmError it ends in, if any; any other is a failure of the program."""
+    was = signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        attempt()
+    except LsmError as error:
+        return error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, was)
+    return None
+
+
+def _too_long(*_):
+    raise TimeoutError(f"longer than {LONGEST} s")
+
+
+def _check_words(error, words):
+    import re
+
+    said = str(error)
+    assert re.search(words, said), said
+    assert len(said.splitlines()) == 1, said
+    assert len(said) <= LONGEST_WORDS, len(said)
+    for inner in ("Traceback", "object at 0x", "<class ", "NoneType"):
+        assert inner not in said, said
+
+
+def _outside(place):
+    """Every file below the root but those of the workspace: name, size, time of change."""
+    found = {}
+    for folder, names, files in os.walk(place.root):
+        names[:] = [n for n in names if os.path.join(folder, n) != str(place.workspace)]
+        for name in files:
+            about = os.stat(os.path.join(folder, name))
+            found[os.path.join(folder, name)] = (about.st_size, about.st_mtime_ns)
+    return found
+
+
+def _check_workspace(place, error):
+    """No half-written area, nothing unfinished, no rest of an upload that was refused."""
+    areas = place.workspace / "areas"
+    for folder in areas.iterdir() if areas.is_dir() else ():
+        assert not folder.name.startswith("."), folder
+        if folder.is_dir():
+            assert error is None
+            open_area(folder)
+    uploads = place.workspace / "uploads"
+    if error is not None and not isinstance(error, CrsError) and uploads.is_dir():
+        assert not [p for p in uploads.rglob("*") if p.is_file()]
