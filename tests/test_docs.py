@@ -226,3 +226,9 @@ def pages():
 )
 def test_what_a_browser_would_fetch_elsewhere_is_seen(pages, html, found):
     assert pages.outside(html) == found
+
+
+def test_a_file_is_taken_in_with_links_that_lead_on(pages, tmp_path):
+    (tmp_path / "A.md").write_text("# A\n\n[how](docs/howto/a.md)\n")
+    text = pages.taken_in('above\n\n--8<-- "A.md"\n\nbelow', tmp_path)
+    assert text == "above\n\n# A\n\n[how](howto/a.md)\n\n\nbelow"

@@ -1,10 +1,14 @@
-"""What the documentation's build does besides: no built page may ask another host for anything."""
+"""What the documentation's build does besides: pages take in files of the repository's top, and no
+built page may ask another host for anything.
+"""
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 FETCHED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
+INCLUDED = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
 NOT_FETCHED = ("canonical", "prev", "next", "alternate")  # addresses of pages, for readers
 OUTSIDE = re.compile(r"(https?:)?//", re.IGNORECASE)
 
@@ -29,6 +33,20 @@ def outside(html: str) -> list[str]:
     page = _Fetched()
     page.feed(html)
     return page.found + re.findall(r"(?:@import\s+|url\()[\"']?(https?://[^\"')\s]+)", html)
+
+
+def taken_in(markdown: str, root: Path) -> str:
+    """A page with the files that it names by `--8<-- "FILE"`, their links made those of a page."""
+
+    def text(found: re.Match[str]) -> str:
+        return (root / found[1]).read_text("utf-8").replace("](docs/", "](")
+
+    return INCLUDED.sub(text, markdown)
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Called by MkDocs for every page before it is rendered."""
+    return taken_in(markdown, Path(config["config_file_path"]).parent)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
