@@ -12,7 +12,7 @@ help:
 	@echo "make test    all tests (slow browser walk apart)"
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
-	@echo "make docs    the documentation, strictly, into site/ (open site/index.html)"
+	@echo "make docs    the documentation, strictly, into site/ (open site/index.html; with search: python3 -m http.server -d site)"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
 	@echo "make torture kills, faults, and every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"

@@ -202,12 +202,17 @@ def test_the_readme_leads_somewhere():
 # ------------------------------------------------------------------------------- what builds it
 
 
-@pytest.fixture(scope="module")
-def pages():
-    spec = importlib.util.spec_from_file_location("docs_pages", DOCS / "_site" / "pages.py")
+def tool(name):
+    """A module of the folder that builds the site."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_site" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return tool("pages")
 
 
 @pytest.mark.parametrize(
@@ -232,3 +237,42 @@ def test_a_file_is_taken_in_with_links_that_lead_on(pages, tmp_path):
     (tmp_path / "A.md").write_text("# A\n\n[how](docs/howto/a.md)\n")
     text = pages.taken_in('above\n\n--8<-- "A.md"\n\nbelow', tmp_path)
     assert text == "above\n\n# A\n\n[how](howto/a.md)\n\n\nbelow"
+
+
+DOCSTRING = """Sum of two.
+
+Parameters
+----------
+a, b : numbers. times : how often,
+    one by itself.
+
+Raises
+------
+AreaError : none. RecipeError : two.
+
+>>> add(1, 1)
+2
+"""
+MARKDOWN = """Sum of two.
+
+**Parameters**
+
+- `a, b`: numbers.
+- `times`: how often,
+    one by itself.
+
+**Raises**
+
+- `AreaError`: none.
+- `RecipeError`: two.
+
+```pycon
+>>> add(1, 1)
+2
+```
+"""
+
+
+def test_a_docstring_becomes_lists_and_code():
+    pytest.importorskip("griffe", reason="no griffe: pip install lsm-workbench[docs]")
+    assert tool("docstrings").as_markdown(DOCSTRING) == MARKDOWN

@@ -7,25 +7,12 @@ import griffe
 
 HEADING = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 PARAMETER = re.compile(r"^([a-z_]\w*(?:, [a-z_]\w*)*|[A-Z]\w*Error) : ?", re.MULTILINE)
+NEXT = re.compile(r"(?<=[.)] )([a-z_]\w*(?:, [a-z_]\w*)*|[A-Z]\w*Error) : (?=\S)")
 EXAMPLE = re.compile(r"(?:^>>> .*\n?(?:^(?!\s*$).+\n?)*)+", re.MULTILINE)
 
 
 def as_markdown(text: str) -> str:
-    """A docstring of the house's kind as Markdown.
-
-    >>> print(as_markdown("Sum.\\n\\nParameters\\n----------\\na, b : numbers.\\n\\n>>> 1 + 1\\n2"))
-    Sum.
-    <BLANKLINE>
-    **Parameters**
-    <BLANKLINE>
-    - `a, b`: numbers.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    <BLANKLINE>
-    """
+    """A docstring of the house's kind as Markdown."""
     examples: list[str] = []
 
     def keep(found: re.Match[str]) -> str:
@@ -35,6 +22,7 @@ def as_markdown(text: str) -> str:
     text = EXAMPLE.sub(keep, text)
     text = HEADING.sub(r"**\1**\n", text)
     text = PARAMETER.sub(r"- `\1`: ", text)
+    text = re.sub(r" +\n- ", "\n- ", NEXT.sub(r"\n- `\1`: ", text))
     return re.sub(r"\0(\d+)\0\n", lambda found: examples[int(found[1])], text)
 
 
