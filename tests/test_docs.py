@@ -104,6 +104,18 @@ def test_commands_are_known_with_their_options(page, targets):
                 pytest.fail(f"{shlex.join(words)}: {said(error)}")
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=name_of)
+def test_commands_within_sentences_are_known_too(page):
+    """Such as `lsm tune --folds`: words may be missing, but none may be wrong."""
+    shortened = {"MissingParameter", "NoArgsIsHelpError", "BadOptionUsage"}
+    for words in re.findall(r"`(lsm [a-z][^`]*)`", FENCE.sub("", page.read_text("utf-8"))):
+        try:
+            check(shlex.split(words))
+        except Exception as error:
+            if type(error).__name__ not in shortened:
+                pytest.fail(f"{words}: {said(error)}")
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
