@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-import yaml
 
 from lsm_app.ground import built_areas
 from lsm_app.session import html_table
 from lsm_core.area_draft import area_files
+from lsm_core.errors import AreaError
 from lsm_core.own_sources import Entry, entries
+from lsm_core.plain_yaml import read_yaml
 
 KEYS = ("source", "distance_to", "density_of", "interpolate", "like", "mask", "polygons")
 
@@ -44,9 +45,9 @@ def _own(path: Path) -> bool:
 
 def _listed(name: str, path: Path, known: dict[str, Entry], own: bool) -> Listed:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path, AreaError)
         factors, title = content.get("factors") or [], str(content.get("title") or name)
-    except (OSError, yaml.YAMLError, AttributeError):
+    except (AreaError, AttributeError):
         return Listed(name, "not readable", "", [], 0, own)
     units = " on units" if "units" in content else ""
     used = sources_in(content)

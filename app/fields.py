@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 import yaml
 
+from lsm_core.plain_yaml import NotYaml, parse_yaml
 from lsm_core.recipe_fields import Setting
 
 WIDTH = {"flex": "1 1 250px", "min-width": "230px", "max-width": "380px"}
@@ -134,8 +135,8 @@ def value_of(setting: Setting, text: str) -> Any:
         return float(text)
     several = setting.kind == "free" and "," in text and text[0] not in "[{'\""
     try:
-        return yaml.safe_load(f"[{text}]" if several else text)
-    except yaml.YAMLError:
+        return parse_yaml(f"[{text}]" if several else text)
+    except NotYaml:
         return text  # the schema says what is wrong with it
 
 

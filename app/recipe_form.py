@@ -21,6 +21,7 @@ from lsm_app.session import Session, said
 from lsm_core import model_options, own_code
 from lsm_core.errors import LsmError, RecipeError
 from lsm_core.model_cards import MENU
+from lsm_core.plain_yaml import parse_yaml
 from lsm_core.recipe import Recipe, make_recipe
 from lsm_core.recipe_fields import Setting, settings, words_of
 from lsm_core.sections import METHODS
@@ -309,7 +310,7 @@ def _at(plain: Mapping[str, Any], key: str, option: Setting | None = None) -> An
 
 def _parsed(text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
-    return key.strip(), yaml.safe_load(value)
+    return key.strip(), parse_yaml(value)
 
 
 def change_text(key: str, value: Any) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-import yaml
 
 from lsm_app.errand_view import ErrandView
 from lsm_app.layout import heading, note, or_words
@@ -20,8 +19,9 @@ from lsm_app.recipes import SEARCH, file_of, searches_here, settings_of
 from lsm_app.session import Session, html_table, said
 from lsm_core import errands
 from lsm_core.catalog import shipped
-from lsm_core.errors import LsmError
+from lsm_core.errors import LsmError, RecipeError
 from lsm_core.model_cards import MENU
+from lsm_core.plain_yaml import read_yaml
 from lsm_core.recipe import make_recipe
 from lsm_core.run_files import read_json
 from lsm_core.runs import runs_folder
@@ -109,9 +109,9 @@ class SearchView:
         if not path:
             return
         try:
-            lines = yaml.safe_load(path.read_text(encoding="utf-8"))
+            lines = read_yaml(path, RecipeError)
             rows = [(key, *next(iter(line.items()))) for key, line in lines.items()]
-        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        except (LsmError, AttributeError) as error:
             self.told[:] = [pmui.Alert(object=escape(f"{path}: {error}"), severity="warning")]
             return
         table = pd.DataFrame(rows, columns=["setting", "kind", "values or limits"])

@@ -3,11 +3,11 @@
 `areas/balakot.yaml` shows every key of a grid; those of units stand in `units_file`.
 """
 
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BeforeValidator,
     Field,
@@ -20,7 +20,9 @@ from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import AreaError
 from lsm_core.grid import How
 from lsm_core.imagery import INDICES
+from lsm_core.plain_yaml import read_yaml
 from lsm_core.units_file import (
+    LONGEST_NAME,
     RESERVED,
     Part,
     PolygonFactor,
@@ -33,6 +35,7 @@ from lsm_core.units_file import (
 from lsm_core.workspace import own_area_files
 
 HYDROLOGY = ("flow_accumulation", "twi", "spi", "sti")
+WIDEST = 2001  # cells across a window
 NEEDS = {"slope_position": "radius", "relief": "window"}
 DERIVED = ("elevation", *terrain.FACTORS, *NEEDS, *HYDROLOGY, *INDICES)
 
@@ -196,7 +199,7 @@ class FactorPart(Part):
     kernel: distance.Kernel | None = None
     edges: list[float] | None = None
     radius: float | None = Field(None, gt=0)
-    window: int | None = Field(None, gt=1)
+    window: int | None = Field(None, gt=1, le=WIDEST)
     stream_area: float | None = Field(None, gt=0)
     band: str | int | None = None
     time: When | None = None
@@ -262,7 +265,7 @@ class FactorPart(Part):
 class AreaFile(Part):
     """The whole area file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
     title: str = ""
     grid: GridPart
     dem: RasterPart | None = None
@@ -307,27 +310,28 @@ def read_area_file(path: str | Path) -> AreaFile | UnitsFile | PolygonsFile:
     path = _find(path)
     kind: Kind = AreaFile
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path, AreaError)
         if isinstance(content, dict) and "units" in content:
             of_polygons = isinstance(content["units"], dict) and {"polygons", "of"} & {
                 *content["units"]
             }
             kind = PolygonsFile if of_polygons else UnitsFile
         return kind.model_validate(content)
-    except yaml.YAMLError as error:
-        raise AreaError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         words = "; ".join(in_words(found, kind) for found in error.errors())
         raise AreaError(f"{path}: {words}") from None
 
 
 def _find(path: str | Path) -> Path:
-    if Path(path).is_file():
-        return Path(path)
+    with suppress(OSError):  # a name longer than any file's
+        if Path(path).is_file():
+            return Path(path)
     names = {file.stem: file for file in [*own_area_files(), *shipped("areas").glob("*.yaml")]}
     if str(path) not in names:
         near = did_you_mean(str(path), list(names))
-        raise AreaError(f"no area file {path}: give a path or the name of a known area; {near}")
+        raise AreaError(
+            f"no area file {str(path)[:200]}: give a path or the name of a known area; {near}"
+        )
     return names[str(path)]
 
 

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lsm_core.errors import CatalogError, CrsError, SourceError
 from lsm_core.file_kinds import VECTORS, check_first_bytes, check_layers
+from lsm_core.plain_yaml import read_yaml
 from lsm_core.workspace import own_catalog
 
 if TYPE_CHECKING:
@@ -72,10 +71,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     """A catalogue as it is written: its entries by name, and `meta`."""
     if not path.is_file():
         raise CatalogError(f"no catalogue at {path}: give the path of a HydroMT data_catalog.yaml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except yaml.YAMLError as error:
-        raise CatalogError(f"{path} is not readable YAML: {_one_line(error)}") from None
+    content = read_yaml(path, CatalogError)
     if not isinstance(content, dict):
         raise CatalogError(f"{path} holds no entries: see data_catalog.yaml for an example")
     return content

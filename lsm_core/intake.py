@@ -118,11 +118,14 @@ def crs_of(text: str) -> CRS:
     """
     text = text.strip()
     try:
-        return CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
-    except CRSError:
+        crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
+    except (CRSError, ValueError, OverflowError):
+        crs = None
+    if crs is None or not (crs.is_projected or crs.is_geographic):
         raise CrsError(
-            f"{text!r} is no coordinate reference system: give its EPSG number, such as 32643"
-        ) from None
+            f"{text[:80]!r} is no coordinate reference system: give its EPSG number, such as 32643"
+        )
+    return crs
 
 
 def utm_of(longitude: float, latitude: float) -> int:
@@ -221,11 +224,12 @@ def _place(crs: CRS | None, x: float, y: float) -> tuple[float, float] | None:
     from pyproj import Transformer
 
     lon, lat = Transformer.from_crs(crs.to_wkt(), 4326, always_xy=True).transform(x, y)
-    return (float(lon), float(lat)) if math.isfinite(lon) and math.isfinite(lat) else None
+    return (float(lon), float(lat)) if abs(lon) <= 180 and abs(lat) <= 90 else None
 
 
 def _vector(path: Path, driver: str, layer: str | None) -> Found:
     import pyogrio
+    from pyogrio.errors import CRSError as NoCrs
     from pyogrio.errors import DataSourceError
 
     try:
@@ -233,7 +237,7 @@ def _vector(path: Path, driver: str, layer: str | None) -> Found:
         if not layers:
             raise SourceError(f"{path.name} holds no layer with a geometry")
         about = pyogrio.read_info(path, layer=layer or layers[0])
-    except (DataSourceError, ValueError) as error:
+    except (DataSourceError, NoCrs, ValueError) as error:
         raise SourceError(f"{path.name} cannot be read: {one_line(error)}") from None
     if about["driver"] != driver or about["features"] > MOST_FEATURES:
         raise SourceError(

@@ -11,10 +11,10 @@ factors:
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lsm_core.errors import RecipeError
+from lsm_core.plain_yaml import read_yaml
 
 GAP = "FILL_IN"  # of a draft: what only a person knows
 
@@ -52,10 +52,7 @@ def load_mapping(path: Path | str) -> dict[str, FactorMapping]:
     if not path.is_file():
         raise RecipeError(f"no mapping file at {path}: give the path of a YAML file")
     try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return dict(MappingFile.model_validate(text).factors)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        return dict(MappingFile.model_validate(read_yaml(path, RecipeError)).factors)
     except ValidationError as error:
         first = error.errors()[0]
         if first.get("input") == GAP:

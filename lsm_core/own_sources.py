@@ -147,9 +147,12 @@ def _row(
             f"{called} does not state the coordinate reference system (CRS) of its coordinates: "
             "give its EPSG number, such as 32643"
         )
-    about: dict[str, Any] = {"crs": found.crs or intake.crs_name(intake.crs_of(crs))}
-    number = re.fullmatch(r"EPSG:(\d+)", about["crs"])
-    about["crs"] = int(number.group(1)) if number else about["crs"]
+    about: dict[str, Any] = {}
+    if number := re.fullmatch(r"EPSG:(\d+)", found.crs):
+        about["crs"] = int(number.group(1))
+    elif not found.crs:  # one that has no number stands in the file itself, or is kept whole
+        given = intake.crs_of(crs)
+        about["crs"] = given.to_epsg() or given.to_wkt()
     row = {"uri": _uri(path), "metadata": about}
     if found.kind == "raster":
         return row | {"data_type": "RasterDataset", "driver": "rasterio"}

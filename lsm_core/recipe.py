@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lsm_core.delineation_settings import FromScores
 from lsm_core.errors import RecipeError
+from lsm_core.plain_yaml import NotYaml, parse_yaml, read_yaml
+from lsm_core.section import LAST_SEED
 from lsm_core.sections import AS_PUBLISHED as AS_PUBLISHED
 from lsm_core.sections import METHODS as METHODS
 from lsm_core.sections import Breaks as Breaks
@@ -36,6 +38,8 @@ from lsm_core.sections import Transfer as Transfer
 from lsm_core.sections import Zoning as Zoning
 from lsm_core.sections import near
 
+LONGEST_NAME = 150  # letters; area, protocol and time follow in the name of a run's folder
+
 
 class Recipe(Section):
     """One run: what is learnt where, from which places, and how it is judged."""
@@ -49,7 +53,12 @@ class Recipe(Section):
     size: str = Field(
         "bench", description="of the sizes the recipe has: bench is quick, paper full"
     )
-    seed: int = Field(1, description="of negatives, first weights and order; the split has its own")
+    seed: int = Field(
+        1,
+        ge=0,
+        le=LAST_SEED,
+        description="of negatives, first weights and order; the split has its own",
+    )
     split: Split = Field(Split(), description="who is tested")
     samples: Samples = Field(Samples(), description="places learnt from")
     chips: Chips | None = Field(None, description="places by chips, squares of cells")
@@ -68,6 +77,22 @@ class Recipe(Section):
     map: bool = Field(
         True, description="false: judged on its places alone, quicker for repeats and trials"
     )
+
+    @field_validator("name")
+    @classmethod
+    def _one_folder(cls, value: str) -> str:
+        if not value.isprintable() or not 0 < len(value) <= LONGEST_NAME:
+            raise ValueError(f"a name has 1 to {LONGEST_NAME} letters on one line")
+        if "/" in value or "\\" in value or value.startswith("."):
+            raise ValueError("a name has no slash and no leading dot: run folders are called so")
+        return value
+
+    @field_validator("area")
+    @classmethod
+    def _does_not_climb(cls, value: str | None) -> str | None:
+        if value is not None and (not value.isprintable() or ".." in Path(value).parts):
+            raise ValueError("an area is the name of a built one, on one line and without ..")
+        return value
 
     @property
     def window(self) -> int:
@@ -205,12 +230,10 @@ def read_settings(path: Path | str) -> dict[str, Any]:
         raise RecipeError(
             f"no recipe at {path}: give the path of a YAML file, or a name from recipes/"
         )
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    text = read_yaml(path, RecipeError)
     if not isinstance(text, dict):
-        raise RecipeError(f"{path} holds {type(text).__name__}, not a mapping of settings")
+        held = "nothing" if text is None else type(text).__name__
+        raise RecipeError(f"{path} holds {held}, not a mapping of settings")
     return text
 
 
@@ -226,10 +249,12 @@ def make_recipe(
     changed = [_parse_change(c) for c in changes]
     plain = {k: v for k, v in settings.items() if k not in ("sizes", "variants")}
     sizes = settings.get("sizes") or {}
+    if not (isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())):
+        raise RecipeError(f"{where}: sizes is a mapping of names to settings, got {sizes!r:.80}")
     size = dict(changed).get("size", plain.get("size", "bench"))
-    if sizes and size not in sizes:
-        raise RecipeError(f"{where}: size {size!r} is not one of {', '.join(sizes)}")
-    merged = _merge(plain, sizes.get(size, {})) | {"size": size}
+    if sizes and not (isinstance(size, str) and size in sizes):
+        raise RecipeError(f"{where}: size {size!r} is not one of {', '.join(map(str, sizes))}")
+    merged = _merge(plain, sizes.get(size, {}) if sizes else {}) | {"size": size}
     for key, value in changed:
         merged = _put(merged, key.split("."), value)
     try:
@@ -249,7 +274,10 @@ def _parse_change(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise RecipeError(f"--set takes key=value, got {text!r}: for example training.epochs=20")
-    return key.strip(), yaml.safe_load(value)
+    try:
+        return key.strip(), parse_yaml(value)
+    except NotYaml as error:
+        raise RecipeError(f"--set {key}: {value[:60]!r} is no value: {error}") from None
 
 
 def changes_of(settings: Mapping[str, Any], above: str = "") -> list[str]:

@@ -192,6 +192,8 @@ def create_run(recipe: Recipe, area: dict[str, Any], into: Path, mark: str = "")
 
 def _free_name(into: Path, name: str) -> Path:
     """Make `into/name`, or `name-2` and so on where that is taken."""
+    if Path(name).name != name or "\0" in name:
+        raise RunError(f"{name!r} is not a folder name: no slashes in names of recipes and areas")
     into.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = into / (name if number == 1 else f"{name}-{number}")

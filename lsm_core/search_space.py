@@ -20,6 +20,7 @@ import yaml
 from lsm_core import models
 from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import LsmError, RecipeError
+from lsm_core.plain_yaml import read_yaml
 from lsm_core.recipe import Recipe, make_recipe
 
 Kind = Literal["linear", "log", "integer", "log_integer", "choice"]
@@ -89,11 +90,7 @@ def load_space(name: Path | str) -> Space:
                 f"{did_you_mean(str(name), sorted(ours))}"
             )
         path = ours[str(name)]
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return make_space(text, where=path.name)
+    return make_space(read_yaml(path, RecipeError), where=path.name)
 
 
 def space_name(recipe: Recipe) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lsm_core import own_code
+from lsm_core.section import LAST_SEED, MOST_CLASSES, Cells
+from lsm_core.section import Section as Section
 
 Protocol = Literal["honest", "paper"]
 Form = Literal["onehot", "window", "table", "classes", "chip"]
@@ -21,10 +23,6 @@ METHODS = (
 )
 AS_PUBLISHED = ("random", "stratified")  # what the paper protocol knows
 CHIP, CHIP_STEP = 128, 16  # cells across a chip: usual, and what sides are multiples of
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Split(Section):
@@ -44,7 +42,7 @@ class Split(Section):
     method: str | None = Field(
         None, description="who is tested, see above; null: the protocol's usual one"
     )
-    seed: int = Field(1, description="decides who is tested; the same in runs to be compared")
+    seed: int = Field(1, ge=0, le=LAST_SEED, description="decides who is tested")
     test: float = Field(0.3, gt=0, lt=1, description="share of the landslides held out")
     validation: float = Field(0.15, gt=0, lt=1, description="share of the rest, for early stopping")
     block: float | None = Field(None, gt=0, description="side of a block, metres")
@@ -153,7 +151,7 @@ class Breaks(Section):
     """How class limits are found among training cells; `natural` is short for {method: natural}."""
 
     method: Method = Field(description="how limits are found")
-    k: int = Field(10, ge=2, description="classes")
+    k: int = Field(10, ge=2, le=MOST_CLASSES, description="classes")
 
     @model_validator(mode="before")
     @classmethod
@@ -176,8 +174,8 @@ class Input(Section):
     """
 
     form: Form = Field("table", description="what is shown of a place, see above")
-    size: int = Field(13, ge=1, description="window, or smallest side of a one-hot image, cells")
-    sizes: tuple[int, ...] = Field((), description="of windows at several scales, cells")
+    size: Cells = Field(13, description="window, or smallest side of a one-hot image, cells")
+    sizes: tuple[Cells, ...] = Field((), description="of windows at several scales, cells")
     combine: Literal["channels", "samples"] = Field(
         "channels", description="how windows of several sizes are put together"
     )
@@ -191,7 +189,7 @@ class Input(Section):
         {}, description="by factor: inner limits, or a method"
     )
     breaks: Breaks | None = Field(None, description="method of factors without limits of their own")
-    quantiles: int = Field(10, ge=2, description="classes, where nothing else says the limits")
+    quantiles: int = Field(10, ge=2, le=MOST_CLASSES, description="classes of no other limits")
     codes: Literal["onehot", "scaled"] = Field(
         "onehot", description="categories in windows: a channel each, or one from 0 to 1"
     )

@@ -8,13 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 RESERVED = ("landslide", "landslide_id", "valid", "place", "place_x", "place_y", "x", "y", "image")
+LONGEST_NAME = 100  # letters, of a folder
 Statistic = Literal["mean", "maximum", "quantile", "std"]
 
 
 class Part(BaseModel):
     """A section of an area file: fixed once read, and no key that is not known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class UnitsPart(Part):
@@ -72,7 +73,7 @@ class UnitFactor(Part):
 class UnitsFile(Part):
     """An area file of units, which has `units` in place of a grid: see `areas/hongkong.yaml`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
     title: str = ""
     units: UnitsPart
     factors: list[UnitFactor] = Field(min_length=1)
@@ -115,7 +116,7 @@ class PolygonFactor(Part):
 class PolygonsFile(Part):
     """An area file whose `units` are polygons over a grid area; without `factors`, all it has."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
     title: str = ""
     units: PolygonsPart
     factors: tuple[PolygonFactor, ...] | None = Field(None, min_length=1)

@@ -98,7 +98,7 @@ class Place:
         def send():
             uploads = Uploads()
             for path in paths:
-                data, name = path.read_bytes(), called or path.name
+                data, name = path.read_bytes(), path.name if called is None else called
                 half = len(data) // 2
                 uploads.receive(name, data[:half], first=True, last=False)
                 entry = uploads.receive(name, data[half:], first=False, last=True)

@@ -5,13 +5,15 @@ import signal
 import time
 
 import bad_rasters
+import bad_texts
+import bad_vectors
 import pytest
 from strangers import CASES, Place
 
 from lsm_core.errors import CrsError, LsmError
 from lsm_core.study_area import open_area
 
-MODULES = (bad_rasters,)
+MODULES = (bad_rasters, bad_texts, bad_vectors)
 LONGEST = 10.0  # seconds, of any case
 LONGEST_WORDS = 900  # letters of a message
 

@@ -177,7 +177,7 @@ def test_a_mapping_file_is_read_and_checked(tmp_path):
     for text, words in (
         ("factors:\n  slope: {form: steep}\n", "form"),
         ("slope: steep\n", "factors"),
-        ("factors: [", "not YAML"),
+        ("factors: [", "not readable YAML"),
     ):
         file.write_text(text)
         with pytest.raises(RecipeError, match=words):

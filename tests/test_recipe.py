@@ -67,7 +67,7 @@ def test_missing_and_unreadable_files(tmp_path):
     with pytest.raises(RecipeError, match="no recipe at"):
         load_recipe(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1")
-    with pytest.raises(RecipeError, match=r"bad\.yaml is not YAML"):
+    with pytest.raises(RecipeError, match=r"bad\.yaml is not readable YAML"):
         load_recipe(tmp_path / "bad.yaml")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-import yaml
 
 from lsm_app.area_facts import facts
 from lsm_app.area_form import AreaForm
@@ -22,6 +21,7 @@ from lsm_core.area_draft import area_files
 from lsm_core.errands import Errand
 from lsm_core.errors import AreaError, LsmError
 from lsm_core.own_sources import free_name
+from lsm_core.plain_yaml import read_yaml
 from lsm_core.study_area import area_path, is_units, workspace
 
 PARTS = ("Map", "Checks", "Build", "New area")
@@ -203,7 +203,7 @@ class StudyArea:
     def edit(self, name: str) -> None:
         """Open a copy of an area file in the form."""
         path = area_files()[name]
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path, AreaError)
         if "units" in content or "dem" not in content:
             words = f"{name} has no DEM and grid, which the form is about: change its file by hand"
             self.notes[:] = [said(AreaError(f"{words} ({path.name})"))]
