@@ -8,7 +8,7 @@ really ends: what a cell is shown does not depend on how the map is cut.
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,7 @@ from lsm_core.encoding import Encoder, encode
 from lsm_core.study_area import is_units, layer, shape_of
 from lsm_core.windows import reflect
 
+Part = TypeVar("Part")
 Margin = tuple[int, int]  # rows above, and columns left of a block; below, and right of it
 
 VALUES = 40_000_000  # of an encoded block: 160 MB; one is scored while the next one is read
@@ -133,7 +134,7 @@ def read_blocks(
         valid = np.asarray(layer(_part(ds, rows, cols), "valid"), dtype=bool)
         return encode_block(ds, encoder, block, margin, valid)
 
-    return _ahead(map(read, blocks))
+    return ahead(map(read, blocks))
 
 
 def places_by_block(
@@ -148,7 +149,8 @@ def places_by_block(
         yield blocks[some], np.flatnonzero(number == some)
 
 
-def _ahead(parts: Iterator[Encoded]) -> Iterator[Encoded]:
+def ahead(parts: Iterator[Part]) -> Iterator[Part]:
+    """The same parts, the next one made in a thread while one is worked on; two are alive."""
     with ThreadPoolExecutor(1, "reader") as reader:
         coming = reader.submit(next, parts, None)
         while (part := coming.result()) is not None:

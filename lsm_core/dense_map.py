@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.blocks import square
+from lsm_core.blocks import ahead, square
 from lsm_core.device import has_gpu, values_at_once
 from lsm_core.windows import cut
 
@@ -99,9 +99,10 @@ def scores_of(
                 yield rows + top, cols + left, found[rows, cols, 0]
                 continue
             windows = scheme.windows(found)
-            for begin in range(0, len(rows), scheme.batch):
-                some = slice(begin, begin + scheme.batch)
-                score = ask_network(scheme.rest, windows(rows[some], cols[some]), scheme.batch)
+            parts = [slice(i, i + scheme.batch) for i in range(0, len(rows), scheme.batch)]
+            made = ahead((some, windows(rows[some], cols[some])) for some in parts)
+            for some, seen in made:
+                score = ask_network(scheme.rest, seen, scheme.batch)
                 yield rows[some] + top, cols[some] + left, score
 
 

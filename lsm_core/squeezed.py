@@ -54,8 +54,8 @@ class Squeezed(NamedTuple):
         """What to call with the map (y, x, channel) of each tile, to ask for its windows.
 
         Windows are asked for by the cells they begin in. The answer is (window, m, m, channel out),
-        as the layers would give it, and holds until the next one is asked for; a tile may be asked
-        until the next one is given. Memory is kept: new memory takes longer to get than to fill.
+        as the layers would give it, and holds until the next but one; a tile may be asked until the
+        next one is given. Memory is kept: new memory takes longer to get than to fill.
         """
         room = Room()
         left = (self.window - len(self.kernel) + 1) // 2
@@ -64,7 +64,9 @@ class Squeezed(NamedTuple):
             shares, base = self._shared(found, room)
 
             def windows(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
-                out = room.get("windows", (len(rows), left, left, len(self.bias)))
+                room.turn = 1 - room.turn
+                shape = len(rows), left, left, len(self.bias)
+                out = room.get(f"windows {room.turn}", shape)
 
                 def some(begin: int, end: int) -> None:
                     at = slice(begin, end)
@@ -97,6 +99,7 @@ class Room(threading.local):
     """Memory that is written over and over, by name; each thread that asks has its own."""
 
     def __init__(self) -> None:
+        self.turn = 0  # of two that take turns
         self._kept: dict[str, NDArray[np.float32]] = {}
 
     def get(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -44,6 +44,9 @@ def test_a_tile_of_any_size_follows_another_and_threads_do_not_meet():
     for tile, alone in zip(tiles, expected, strict=True):
         np.testing.assert_array_equal(asker(tile)(*at), alone)
     held = asker(tiles[0])
+    one, two = held(*at), held(at[0][:1], at[1][:1])  # the first still holds
+    np.testing.assert_array_equal(one[:1], two)
+    np.testing.assert_array_equal(one, expected[0])
     with ThreadPoolExecutor(1) as pool:
         np.testing.assert_array_equal(
             pool.submit(lambda: asker(tiles[2])(*at)).result(), expected[2]
