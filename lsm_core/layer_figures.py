@@ -9,12 +9,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core.grid import Bounds
+from lsm_core.grid import Bounds, grid_of
 from lsm_core.legend import UNKNOWN
 from lsm_core.study_area import categories
+from lsm_core.windows import cut
 
 VALUES, CYCLE, SIGNED = "viridis", "twilight", "PuOr"
 ENDS = (2, 98)  # percentiles between which colours change
+WINDOW = 200  # pixels across a window
 SHARE_BELOW = 0.1  # of the values on either side of 0, above which the colours part at 0
 # Twenty colours that people tell apart, also with the common kinds of colour blindness where few.
 CLASSES = (
@@ -73,6 +75,28 @@ def layer_image(
         values = places
     image = hv.Image(values, bounds=bounds, kdims=list(kdims), vdims=["value"])
     return image.opts(cmap=look.colours, clim=look.limits, backend="bokeh")
+
+
+def windows_of(layer: xr.DataArray, row: int, col: int, sizes: Sequence[int]) -> hv.Layout:
+    """What a network sees of a layer round one place: its window at each size, beside each other.
+
+    Parameters
+    ----------
+    layer : factor (y, x) of a study area. row, col : of the place. sizes : cells across.
+
+    All are drawn as large, in the colours that the layer has over the whole area, and mirrored
+    where they leave it, as in training.
+    """
+    values = layer.to_numpy().astype("float32")
+    look, length = look_of(layer, values), grid_of(layer).cell_size
+    images = []
+    for size in sizes:
+        seen = cut(values[..., None], [row], [col], size)[0, ..., 0]
+        image = layer_image(look, seen, (0.0, 0.0, float(size), float(size)), ("across", "up"))
+        size_words = f"{size} x {size} cells, {size * length:,.0f} m"
+        frame = {"frame_width": WINDOW, "frame_height": WINDOW, "xaxis": None, "yaxis": None}
+        images.append(image.opts(title=size_words, toolbar=None, **frame, backend="bokeh"))
+    return hv.Layout(images).opts(shared_axes=False, backend="bokeh")
 
 
 def _codes(layer: xr.DataArray, there: NDArray) -> dict[int, tuple[str, str]]:

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from lsm_core import experiment
+from lsm_core.at_hand import forget_networks
 from lsm_core.errors import RecipeError
 from lsm_core.recipe import Recipe, make_recipe
 from lsm_core.runs import Run, list_runs
@@ -171,7 +172,7 @@ def _run(
         return there
     made = experiment.run_experiment(recipe, into, should_stop=should_stop)
     done[_key(recipe)] = made
-    _forget_networks()
+    forget_networks()
     return made
 
 
@@ -180,14 +181,6 @@ def _prints(run: Run) -> dict[str, str]:
     from lsm_core.study_area import open_area
 
     return fingerprints_of(open_area(run.area_path))
-
-
-def _forget_networks() -> None:
-    """Hundreds of compiled networks in one process would fill its memory."""
-    import sys
-
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session()
 
 
 def _row(cell: Cell, run: Run) -> dict[str, Any]:

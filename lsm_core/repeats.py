@@ -3,7 +3,7 @@
 `lsm compare` puts runs that differ in nothing else together and judges the model by their mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,9 @@ def mark(recipe: Recipe) -> str:
     return f"{fold}seed{recipe.seed}"
 
 
-def finished(recipe: Recipe, area: Mapping[str, Any], into: Path) -> Run | None:
+def finished(
+    recipe: Recipe, area: Mapping[str, Any], into: Path, among: Sequence[Run] | None = None
+) -> Run | None:
     """The latest finished run of this very recipe in a folder, on the area as it is now.
 
     A run that made a map serves where none is asked for too.
@@ -61,10 +63,11 @@ def finished(recipe: Recipe, area: Mapping[str, Any], into: Path) -> Run | None:
     ----------
     area : name, path and fingerprints of the study area, as `experiment.plan_run` gives them. A run
         on an area that was built from other files since does not count.
+    among : runs of that folder, for whoever asks for many recipes and has listed it already.
     """
     done = [
         run
-        for run in list_runs(into)
+        for run in (list_runs(into) if among is None else among)
         if run.state == "done" and _serves(run.recipe, recipe) and _same_area(run, area)
     ]
     return done[-1] if done else None

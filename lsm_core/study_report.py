@@ -23,15 +23,20 @@ TITLES = {
 CUTS = {"equal 0.2": "equal intervals of 0.2", "natural": "natural breaks"}
 
 
-def study_in_words(study: Study, tables: Mapping[str, pd.DataFrame], draws: int) -> str:
-    """The tables of `studies.tables` as text; every one says its protocol."""
+def terms_of(study: Study) -> str:
+    """On what the numbers of a study were had: area, protocol, split, test places, size."""
     first = next(iter(study.runs.values()))[0]
     metrics = first.metrics
-    terms = (
+    return (
         f"{first.area['name']}, {metrics['protocol']} protocol, {first.recipe.method} split, "
         f"{metrics['n']:,} test places, prevalence {metrics['scores']['prevalence']:.2f}, "
         f"size {first.recipe.size}"
     )
+
+
+def study_in_words(study: Study, tables: Mapping[str, pd.DataFrame], draws: int) -> str:
+    """The tables of `studies.tables` as text; every one says its protocol."""
+    terms = terms_of(study)
     parts = [_scores(tables["scores"], terms, draws), _overlap(study)]
     if len(tables["spread"]):
         spread = tables["spread"].set_index("variant").rename_axis(None)

@@ -54,3 +54,16 @@ def test_the_image_holds_places_of_classes_and_values_as_they_are():
     plain = layer_figures.Look("h", "m", ["red", "blue"], (0, 9), {})
     image = layer_figures.layer_image(plain, codes, (0, 0, 20, 20))
     assert np.array_equal(image.dimension_values("value", flat=False)[::-1], codes, equal_nan=True)
+
+
+def test_windows_of_a_place_are_the_cells_round_it_mirrored_beyond_the_edge():
+    values = np.arange(30.0).reshape(5, 6)
+    coords = {"y": 90.0 * np.arange(5)[::-1], "x": 90.0 * np.arange(6)}
+    attrs = layer("continuous").attrs
+    heights = xr.DataArray(values, coords, ("y", "x"), name="f", attrs=attrs)
+    drawn = layer_figures.windows_of(heights.rio.write_crs("EPSG:32643"), 0, 1, (3, 2))
+    large, small = (image.dimension_values(2, flat=False) for image in drawn)
+    assert np.flipud(large).tolist() == [[6, 7, 8], [0, 1, 2], [6, 7, 8]]
+    assert np.flipud(small).tolist() == [[6, 7], [0, 1]]
+    titles = [image.opts.get("plot", backend="bokeh").kwargs["title"] for image in drawn]
+    assert titles == ["3 x 3 cells, 270 m", "2 x 2 cells, 180 m"]
