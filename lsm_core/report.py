@@ -7,6 +7,7 @@ import pandas as pd
 
 from lsm_core.recipe import Recipe
 from lsm_core.runs import LEVEL_COLOURS, Run
+from lsm_core.scoreboard import NULLS
 from lsm_core.zoning import level_colours, level_names
 
 TESTED = {
@@ -97,6 +98,7 @@ def result_in_words(run: Run) -> str:
             f"AP {m['average_precision']:.3f}  AUC {m['roc_auc']:.3f}  "
             f"accuracy {m['scores']['accuracy']:.3f}  F1 {m['scores']['f1']:.3f}",
             *_mapped_in_words(m),
+            *_nulls_in_words(m),
             f"leakage: {m['overlap']['verdict']}",
             *(f"zones, {where}: {s['words']}" for where, s in m.get("reasonableness", {}).items()),
             *(f"warning: {line}" for line in m.get("warnings", [])),
@@ -104,6 +106,15 @@ def result_in_words(run: Run) -> str:
             f"run folder: {run.path}",
         ]
     )
+
+
+def _nulls_in_words(m: dict[str, Any]) -> list[str]:
+    """What models that know one thing only score on the same places."""
+    found = [
+        f"{NULLS.get(name, name)} AP {score['average_precision']:.3f} AUC {score['roc_auc']:.3f}"
+        for name, score in (m.get("null_models") or {}).items()
+    ]
+    return [f"on the same places: {'; '.join(found)}"] if found else []
 
 
 def _mapped_in_words(m: dict[str, Any]) -> list[str]:
