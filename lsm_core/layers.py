@@ -221,20 +221,30 @@ def _derived(spec: FactorPart, dem: xr.DataArray, site: _Site) -> xr.DataArray:
 
 
 def _of_own(spec: FactorPart, dem: xr.DataArray) -> xr.DataArray:
-    """A factor of one's own, checked; the DEM is handed over as a copy."""
+    """A factor of one's own, checked; the DEM is handed over as a copy that says nothing of itself.
+
+    What is computed from it would inherit its name and unit.
+    """
+    usual = {"kind": "continuous", "units": "1", "long_name": spec.name.replace("_", " ")}
+    bare = dem.copy()
+    bare.attrs = {key: value for key, value in dem.attrs.items() if key not in usual}
     sizes = {k: v for k in ("radius", "window") if (v := getattr(spec, k)) is not None}
-    made = own_code.call(str(spec.derive), "factor", dem=dem.copy(), **sizes)
+    made = own_code.call(str(spec.derive), "factor", dem=bare, **sizes)
     if not isinstance(made, xr.DataArray) or made.shape != dem.shape:
         got = f"{type(made).__name__} of shape {getattr(made, 'shape', None)}"
         raise AreaError(
             f"{spec.derive} must give an xarray.DataArray on the DEM's {dem.shape} cells; got {got}"
         )
-    usual = {"kind": "continuous", "units": "1", "long_name": spec.name.replace("_", " ")}
     attrs = usual | {key: made.attrs[key] for key in usual if key in made.attrs}
     if attrs["kind"] not in ("continuous", "cyclic"):
         raise AreaError(
             f"{spec.derive} is {attrs['kind']}: a factor of one's own is continuous or cyclic; "
             "classes come from a source, or from class limits in a recipe"
+        )
+    if attrs["kind"] == "cyclic" and attrs["units"] != "degrees":
+        raise AreaError(
+            f"{spec.derive} is cyclic, in {attrs['units']}: a cyclic factor is in degrees; if this "
+            "is none, say kind='continuous' in its attrs (what comes of aspect inherits aspect's)"
         )
     return dem.copy(data=np.asarray(made.values, dtype=np.float32)).assign_attrs(attrs)
 

@@ -53,7 +53,10 @@ def test_a_factor_of_ones_own_is_built_like_any_other(own, country):
     np.testing.assert_allclose(ds["northness"][:, 5:15], 0, atol=1e-5)
     np.testing.assert_allclose(ds["depth"][20:, 2:-2], 20, atol=1e-3)
     assert ds["northness"].attrs["long_name"] == "northness"
-    assert ds["depth"].attrs["units"] == "m"
+    assert ds["northness"].attrs["kind"] == "continuous"
+    assert [ds["depth"].attrs[key] for key in ("kind", "units", "long_name")] == [
+        *("continuous", "m", "depth")
+    ]
     assert re.search(r"derived from dem by own\.py [0-9a-f]{12}$", ds["depth"].attrs["source"])
     assert {"northness", "valley_depth"} <= set(area_draft.terrain_choices(20.0))
     assert area_draft.terrain_choices(20.0)["valley_depth"]["window"] == 11
@@ -64,6 +67,10 @@ def test_a_factor_of_ones_own_is_built_like_any_other(own, country):
     [
         ("def steep(dem): return dem.values[1:]\n", "must give an xarray.DataArray on the DEM's"),
         ("def steep(dem): return dem.assign_attrs(kind='categorical')\n", "continuous or cyclic"),
+        (
+            "def steep(dem): return dem.assign_attrs(kind='cyclic')\n",
+            "a cyclic factor is in degrees",
+        ),
         ("def steep(dem):\n    return dem / nothing\n", r"own.py, line 2, fails: NameError"),
         ("def steeper(dem): return dem\n", "no factor 'steep' .* did you mean steeper"),
         ("def steep(dem, ds): return (\n", "own.py fails: SyntaxError"),
