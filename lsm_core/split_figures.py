@@ -117,8 +117,8 @@ def splits_of(table: pd.DataFrame, metric: str = "auc", title: str = "") -> hv.O
     look = frame() | {"height": 130 + ROW * len(rows)}
     return hv.Overlay(layers).opts(
         title=title
-        or f"{metric.upper()} by split ({listed(table['protocol'])} protocol), 95 % of "
-        "block bootstrap\ntest places differ from row to row",
+        or f"{metric.upper()} by split, 95 % of block bootstrap\n"
+        f"{listed(table['protocol'])} protocol; test places differ from row to row",
         legend_position="top",
         ylim=(-0.6, len(rows) - 0.4),
         yticks=ticks,
