@@ -80,6 +80,27 @@ class Visitor:
         kinds = sorted({found for found, _ in self.models.values()})
         raise LookupError(f"no {kind} with {attributes} on the page; it has {kinds}")
 
+    async def await_model(self, kind: str, **attributes: Any) -> str:
+        """`find` it once it is on the page. Errors: it never comes (TimeoutError)."""
+        while True:
+            try:
+                return self.find(kind, **attributes)
+            except LookupError:
+                await self._hear(lambda _: True)
+
+    def maps(self) -> list[tuple[str, tuple[float, float], tuple[float, float]]]:
+        """Plots in metres of a study area: the model, eastings and northings at first shown."""
+        found = []
+        for name, (kind, known) in self.models.items():
+            ranges = [self._known(known.get(axis)) for axis in ("x_range", "y_range")]
+            if kind == "Figure" and "easting" in json.dumps(ranges[0].get("tags", "")):
+                x, y = ((shown["start"], shown["end"]) for shown in ranges)
+                found.append((name, x, y))
+        return found
+
+    def _known(self, model: Any) -> dict[str, Any]:
+        return self.models[model["id"]][1] if isinstance(model, dict) else {}
+
     async def do(self, *events: Event, answers: int = 1) -> float:
         """Say what was done (`changed`, `zoomed`); seconds until so many things seen have changed.
 

@@ -13,7 +13,7 @@ import psutil
 
 from benchmarks.serving import served, with_runs
 from benchmarks.timing import Row
-from benchmarks.visitor import Visitor, changed
+from benchmarks.visitor import Visitor, changed, zoomed
 
 PAGES = ("Study area", "Factors", "Sampling", "Training", "Compare", "Inventory", "Transfer",
          "Export")  # fmt: skip
@@ -70,8 +70,7 @@ async def _rows(address: str, server: psutil.Process, visits: int) -> list[Row]:
 
 
 def _address(root: str, page: str) -> str:
-    part = "&part=Runs" if page == "Training" else ""
-    return f"{root}?page={quote(page)}&area=sample{part}"
+    return f"{root}?page={quote(page)}&area=sample&part=Runs"
 
 
 def _megabytes(server: psutil.Process) -> float:
@@ -80,7 +79,6 @@ def _megabytes(server: psutil.Process) -> float:
 
 async def _use(user: Visitor, until: float, rng: Any) -> list[tuple[str, float]]:
     """Click and think until the time is over; what was clicked, and after how long it answered."""
-    page = PAGES[0]
     page = next(name for name in PAGES if f"page={quote(name)}&" in user.address)
     told = []
     while time.monotonic() < until:
@@ -121,7 +119,7 @@ def _other(kind: str, label: str, name: str = "value") -> Callable[..., Awaitabl
     """Choose another of a widget's options."""
 
     async def click(user: Visitor, rng: Any) -> float:
-        widget = user.find(kind, label=label)
+        widget = await user.await_model(kind, label=label)
         known = user.models[widget][1]
         value = str(rng.choice([o for o in known["options"] if o != known.get(name)]))
         known[name] = value
@@ -131,28 +129,41 @@ def _other(kind: str, label: str, name: str = "value") -> Callable[..., Awaitabl
 
 
 async def _slide(user: Visitor, rng: Any) -> float:
-    slider = user.find("FloatSlider", label="Radius, metres")
+    """Let the radius go; while it is dragged, the browser alone recolours the heat."""
+    slider = await user.await_model("FloatSlider", label="Radius, metres")
     known = user.models[slider][1]
     steps = round((known["end"] - known["start"]) / known["step"])
     value = known["start"] + known["step"] * int(rng.integers(0, steps))
     known["value"] = value = value + known["step"] * (value == known["value"])
-    return await user.do(changed(slider, "value", value))
+    moved = (changed(slider, name, value) for name in ("value", "value_throttled"))
+    return await user.do(*moved)
 
 
-async def _tab(user: Visitor, rng: Any) -> float:
-    tabs = user.find("Tabs")
-    known = user.models[tabs][1]
-    known["active"] = (known.get("active", 0) + 1) % 3
-    return await user.do(changed(tabs, "active", known["active"]))
+async def _zoom(user: Visitor, rng: Any) -> float:
+    """Look at a quarter of a map, anywhere; maps of one area follow each other."""
+    await user.await_model("Select", label="Shown")
+    plot, (left, right), (bottom, top) = user.maps()[0]
+    x, y = left + (right - left) * rng.random() / 2, bottom + (top - bottom) * rng.random() / 2
+    return await user.do(zoomed(plot, (x, x + (right - left) / 2), (y, y + (top - bottom) / 2)))
+
+
+def _away_and_back(page: str) -> Callable[..., Awaitable[float]]:
+    """For pages whose widgets answer within the browser: the menu, twice."""
+
+    async def click(user: Visitor, rng: Any) -> float:
+        await _go(user, "Study area")
+        return await _go(user, page)
+
+    return click
 
 
 CLICKS = {
     "Study area": _other("RadioButtonGroup", "What to look at"),
     "Factors": _other("Select", "Factor"),
     "Sampling": _slide,
-    "Training": _tab,
-    "Compare": _tab,
-    "Inventory": _tab,
-    "Transfer": _other("Select", "Score"),
+    "Training": _other("Select", "Run"),
+    "Compare": _zoom,
+    "Inventory": _away_and_back("Inventory"),
+    "Transfer": _away_and_back("Transfer"),
     "Export": _other("Select", "Dots an inch"),
 }
