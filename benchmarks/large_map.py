@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dask.array
@@ -30,7 +30,7 @@ def rows(quick: bool) -> Iterator[Row]:
     shapes = [(250, 400), (1000, 1000)] if quick else [(250, 400), (1000, 1000), PROVINCE]
     for shape in shapes:
         with tempfile.TemporaryDirectory() as folder:
-            area, run = _area(shape, Path(folder) / "area"), Path(folder)
+            area, run = random_area(shape, Path(folder) / "area"), Path(folder)
             run = _run(area, run)
             code = (
                 "import sys; sys.argv = ['lsm', 'predict', "
@@ -54,16 +54,16 @@ def rows(quick: bool) -> Iterator[Row]:
     yield Row("S1", "`lsm --help`, median of 5", 0.5, _help_seconds(), "s")
 
 
-def _area(shape: tuple[int, int], path: Path) -> Path:
+NAMES = tuple(f"factor_{i}" for i in range(FACTORS))
+
+
+def random_area(shape: tuple[int, int], path: Path, names: Sequence[str] = NAMES) -> Path:
     """A study area of random factors, chunk by chunk, with a landslide in every 1,000 cells."""
     height, width = shape
     coords = {"y": np.arange(height)[::-1] * 30.0, "x": np.arange(width) * 30.0}
     rng = dask.array.random.default_rng(0)
     about = {"kind": "continuous", "units": "1", "long_name": "a factor", "source": "random"}
-    values = {
-        f"factor_{i}": (("y", "x"), rng.random(shape, "float32", chunks=512), about)
-        for i in range(FACTORS)
-    }
+    values = {name: (("y", "x"), rng.random(shape, "float32", chunks=512), about) for name in names}
     ids = np.zeros(shape, np.int32)
     cells = np.arange(500, ids.size, 1000)
     ids.flat[cells] = np.arange(len(cells)) + 1
@@ -74,7 +74,7 @@ def _area(shape: tuple[int, int], path: Path) -> Path:
     ds["valid"] = ("y", "x"), np.ones(shape, bool)
     ds["place_x"] = "place", coords["x"][cells % width]
     ds["place_y"] = "place", coords["y"][cells // width]
-    ds.attrs = {"name": "province"}
+    ds.attrs = {"name": path.name, "title": path.name}
     return save_area(ds.rio.write_crs("EPSG:32648"), path)
 
 

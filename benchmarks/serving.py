@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 import psutil
 
 LSM = [sys.executable, "-m", "lsm_core.cli"]
-READY = 8  # seconds for imports, and for getting ready for the first visitor
+READY = 8  # seconds in which it gets ready for its first visitor
 
 
 def with_runs(folder: str) -> dict[str, str]:
@@ -36,8 +37,17 @@ def served(environment: dict[str, str], port: int = 5089) -> Iterator[tuple[str,
         assert server.stdout is not None
         found = re.search(r"http://\S+", server.stdout.readline())
         assert found, "the server did not say where it is"
+        while not _listens(port):
+            if server.poll() is not None:
+                raise ConnectionError(f"the server ended with {server.returncode}")
+            time.sleep(0.2)
         time.sleep(READY)
         yield found.group(), psutil.Process(server.pid)
     finally:
         server.terminate()
         server.communicate(timeout=20)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

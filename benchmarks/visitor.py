@@ -101,8 +101,8 @@ class Visitor:
     def _known(self, model: Any) -> dict[str, Any]:
         return self.models[model["id"]][1] if isinstance(model, dict) else {}
 
-    async def do(self, *events: Event, answers: int = 1) -> float:
-        """Say what was done (`changed`, `zoomed`); seconds until so many things seen have changed.
+    async def do(self, *events: Event) -> float:
+        """Say what was done (`changed`, `zoomed`); seconds until something seen has changed.
 
         Errors: no answer (TimeoutError), the server went (ConnectionError).
         """
@@ -110,17 +110,18 @@ class Visitor:
             self._events.get_nowait()
         began = time.perf_counter()
         await self._say("PATCH-DOC", {"events": events})
-        for _ in range(answers):
-            await self._hear(is_seen)
+        await self._hear(is_seen)
         return time.perf_counter() - began
 
-    async def settle(self, quiet: float = 1.0) -> None:
-        """Wait until nothing has come for `quiet` seconds."""
+    async def settle(self, quiet: float = 1.0) -> float:
+        """Wait until nothing has come for `quiet` seconds; seconds until the last thing came."""
+        began = last = time.perf_counter()
         while True:
             try:
                 await asyncio.wait_for(self._events.get(), quiet)
+                last = time.perf_counter()
             except TimeoutError:
-                return
+                return last - began
 
     async def _say(self, kind: str, content: Mapping[str, Any]) -> None:
         header = self._protocol.create("PULL-DOC-REQ").header | {"msgtype": kind}
