@@ -8,6 +8,7 @@ only the functions that need it do so.
 import difflib
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,8 @@ def fingerprints(
     for name in dict.fromkeys(names):
         entry = source(catalog, name)
         path = local_path(entry)
-        result[name] = fingerprint(path) if path else f"not local: {entry.full_uri}"
+        address = without_secrets(str(entry.full_uri))
+        result[name] = fingerprint(path) if path else f"not local: {address}"
         stated = (entry.metadata.model_extra or {}).get("sha256")
         if path and stated and stated != result[name]:
             tell(f"warning: {name} is not the catalogue's file (its SHA-256 differs): {path}")
@@ -222,7 +224,17 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return without_secrets(" ".join(str(error).split()))[:300]
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses hold no password and no key; areas and runs keep such texts.
+
+    >>> without_secrets("https://ana:pw@host/dem.tif?token=abc&x=1")
+    'https://host/dem.tif?token=***&x=***'
+    """
+    text = re.sub(r"(://)[^/@\s]+@", r"\1", text)
+    return re.sub(r"([?&][\w.%-]+=)[^&\s'\")]+", r"\1***", text)
 
 
 def data_root(path: Path, meta: dict) -> str:

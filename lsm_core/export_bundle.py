@@ -30,7 +30,7 @@ from lsm_core.errors import LsmError, RunError
 from lsm_core.grid import grid_of
 from lsm_core.plot_style import labels_of
 from lsm_core.print_style import Look, arguments_of
-from lsm_core.run_files import write_json, write_shapes, write_text
+from lsm_core.run_files import check_inside, write_json, write_shapes, write_text
 from lsm_core.runs import Run, compare, versions
 from lsm_core.safe_tables import csv_of, latex_of
 from lsm_core.study_area import inventory, open_area
@@ -152,8 +152,11 @@ def _provenance(run: Run, into: Path, parts: Sequence[str]) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for name in PROVENANCE:
         if (run.path / name).is_file():
+            check_inside(run.path / name)
             shutil.copy2(run.path / name, into / name)
     if "model" in parts and (run.path / "model").is_dir():
+        for path in (run.path / "model", *(run.path / "model").rglob("*")):
+            check_inside(path)
         shutil.copytree(run.path / "model", into / "model")
 
 
@@ -180,6 +183,7 @@ def _maps(run: Run, into: Path, leave_out: Tell) -> None:
     """Every GeoTIFF of the run, which are cloud-optimised as they are, with its QGIS style."""
     found = sorted(run.path.glob("*.tif"))
     for path in found:
+        check_inside(path)
         shutil.copy2(path, into / path.name)
         style = path.with_suffix(".qml")
         if style.is_file():

@@ -156,4 +156,13 @@ def _keep(path: Path, score: NDArray[np.float32]) -> None:
 
 def _strips(folder: Path, blocks: Iterable[Block]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for first, row in groupby(blocks, key=lambda block: block.first):
-        yield first, np.concatenate([np.load(_file(folder, block)) for block in row], axis=1)
+        yield first, np.concatenate([_kept(_file(folder, block)) for block in row], axis=1)
+
+
+def _kept(path: Path) -> NDArray[np.float32]:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RunError(
+            f"{path} cannot be read ({error}): delete {path.parent} and go on"
+        ) from error

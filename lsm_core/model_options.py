@@ -16,7 +16,6 @@ from lsm_core.model_cards import MENU
 from lsm_core.recipe_fields import Setting, kind_of
 
 NAMES: dict[str, Any] = {
-    "__builtins__": {},
     **{"Literal": Literal, "Any": Any, "str": str, "int": int, "float": float, "bool": bool},
     **{"list": list, "dict": dict, "tuple": tuple},
 }
@@ -105,11 +104,28 @@ def _value(node: ast.expr | None) -> Any:
 
 
 def _type(node: ast.expr | None) -> Any:
-    """The type that an annotation names; Any where it is none of the plain ones."""
-    try:
-        return Any if node is None else eval(ast.unparse(node), dict(NAMES))
-    except Exception:  # whatever a file of one's own writes there
+    """The type that an annotation names; Any where it is none of the plain ones. It is not run."""
+    if node is None:
         return Any
+    try:
+        return _plain_type(node)
+    except (TypeError, KeyError, ValueError, RecursionError):
+        return Any  # whatever a file of one's own writes there
+
+
+def _plain_type(node: ast.expr) -> Any:
+    match node:
+        case ast.Name(name):
+            return NAMES[name]
+        case ast.Constant(value):
+            return value
+        case ast.BinOp(left, ast.BitOr(), right):
+            return _plain_type(left) | _plain_type(right)
+        case ast.Subscript(of, ast.Tuple(parts)):
+            return _plain_type(of)[tuple(map(_plain_type, parts))]
+        case ast.Subscript(of, part):
+            return _plain_type(of)[_plain_type(part)]
+    raise TypeError(ast.unparse(node))
 
 
 def _parameters(docstring: str) -> str:

@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 from lsm_core import models
 from lsm_core.errors import RunError
+from lsm_core.run_files import check_inside
 
 ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
 PLAIN = "model.json"  # of models of ours that are a few numbers
@@ -62,12 +63,15 @@ def load_model(folder: Path, seed: int | None = None) -> Any:
     ------
     RunError : the folder holds no whole model, or a file that is not what `save_model` wrote.
     """
+    for file in (ARCHITECTURE, WEIGHTS, ESTIMATOR, PLAIN):
+        check_inside(folder / file)
     try:
         stored = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
         name, shape, options = stored["model"], tuple(stored["input_shape"]), stored["options"]
+        models.check_options(name, options)
     except FileNotFoundError as error:
         raise RunError(f"no model in {folder}: the run ended before one was trained") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, AttributeError) as error:
         raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
     if models.card(name).framework == "keras":
         return _load_network(folder / WEIGHTS, models.build(name, shape, seed=seed, **options))
@@ -91,7 +95,7 @@ def _load_network(path: Path, model: Any) -> Any:
 def _load_plain(path: Path, model: Any) -> Any:
     try:
         return model.from_json(json.loads(path.read_text("utf-8")))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path} was not written by this program: {error}") from error
 
 
@@ -106,7 +110,7 @@ def _load_estimator(path: Path) -> Any:
                 "it was not written by this program and is not opened"
             )
         return skops.io.load(path, trusted=TRUSTED)
-    except (OSError, BadZipFile, KeyError) as error:
+    except (OSError, BadZipFile, ValueError, TypeError, AttributeError, LookupError) as error:
         raise RunError(f"{path} is missing or damaged: {error}") from error
 
 

@@ -32,6 +32,7 @@ from lsm_core.encoding import Encoder, encode, one_hot_image
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.model_store import load_model as load_model
 from lsm_core.model_store import save_model as save_model
+from lsm_core.run_files import strange
 from lsm_core.runs import Run
 from lsm_core.study_area import is_units, open_area, shape_of
 from lsm_core.tile_map import HALO, TILE, for_tiles, image_scores, places_in_image, tile_of
@@ -46,7 +47,11 @@ Ask = Callable[[], bool]
 
 def model_of(run: Run) -> tuple[Any, Encoder]:
     """The trained model of a run and the encoder that feeds it (RunError: the run has none)."""
-    return load_model(run.path / "model"), Encoder.from_json(run.encoder)
+    model = load_model(run.path / "model")
+    try:
+        return model, Encoder.from_json(run.encoder)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise strange(run.path / "encoder.json", error) from error
 
 
 def predict_samples(run: Run, samples: pd.DataFrame) -> NDArray[np.float32]:

@@ -54,9 +54,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """A table as Parquet, or as CSV where the name ends so."""
+    """A table as Parquet, or, where the name ends so, as CSV that no spreadsheet runs."""
     if path.suffix == ".csv":
-        _replace(path, lambda part: table.to_csv(part, index=False))
+        from lsm_core.safe_tables import csv_of
+
+        _replace(path, lambda part: part.write_text(csv_of(table), encoding="utf-8"))
     else:
         _replace(path, lambda part: table.to_parquet(part, index=False))
 
@@ -141,18 +143,38 @@ def read_strips(path: Path, rows: int = 512) -> "Iterator[tuple[int, np.ndarray]
             yield row, source.read(1, window=window)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type = object) -> Any:
+    """What a JSON file of a run holds; RunError where it is missing, damaged or of another kind."""
+    check_inside(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish") from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:
         raise RunError(f"{path} is not JSON: the run folder was changed by hand") from error
+    if not isinstance(found, kind):
+        raise strange(path, f"it holds {str(found)[:60]}")
+    return found
+
+
+def strange(path: Path, why: object) -> RunError:
+    """The error of a file that somebody else wrote."""
+    return RunError(f"{path} was not written by this program: {str(why)[:200]}")
+
+
+def check_inside(path: Path) -> None:
+    """Refuse a file of a run that is a link to somewhere else: the run may be a stranger's."""
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise RunError(f"{path} leads out of the run's folder: copy the file itself")
 
 
 def read_table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    if not path.exists():
+    if not path.is_file():
         raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
-    return pd.read_parquet(path)
+    check_inside(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's are of these
+        raise strange(path, " ".join(str(error).split())) from error

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from lsm_core.errors import RunError
-from lsm_core.run_files import read_json, write_json
+from lsm_core.run_files import read_json, strange, write_json
 from lsm_core.workspace import workspace
 
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
@@ -63,8 +63,14 @@ def set_status(path: Path, state: str, message: str = "", pid: int | None = None
 
 def read_status(path: Path) -> dict[str, Any]:
     """The status of a run; `lost` when it says running and its process is no longer there."""
-    status = read_json(path / "status.json")
+    status = read_json(path / "status.json", dict)
     started = status.get("process_started")
+    whole = {"state": str, "pid": int, "format": int, "created": str}
+    for name, kind in whole.items():
+        if not isinstance(status.get(name, 1 if name == "format" else None), kind):
+            raise strange(path / "status.json", f"{name} is {status.get(name)!r}")
+    if status["state"] not in STATES:
+        raise strange(path / "status.json", f"state is {status['state'][:30]!r}")
     if status["state"] in ALIVE and process_start(status["pid"]) != started:
         status |= {"state": "lost", "message": "the process ended without saying why"}
     return status
@@ -75,7 +81,7 @@ def process_start(pid: int) -> float | None:
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # or no number of a process
         return None
 
 

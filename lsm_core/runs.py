@@ -9,6 +9,7 @@ broken file.
 
 import hashlib
 import importlib.metadata
+import logging
 import platform
 import shutil
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from lsm_core import own_code, side_by_side, zoning
 from lsm_core.calibration import Calibrator
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
 from lsm_core.run_files import alone as alone
-from lsm_core.run_files import read_json, read_table, write_json
+from lsm_core.run_files import check_inside, read_json, read_table, strange, write_json
 from lsm_core.run_files import read_strips as read_strips
 from lsm_core.run_files import write_bytes as write_bytes
 from lsm_core.run_files import write_map as write_map
@@ -63,31 +65,43 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        stored = read_json(self.path / "recipe.json")
-        return Recipe.model_validate(stored, context={"stored": True})
+        stored = read_json(self.path / "recipe.json", dict)
+        try:
+            return Recipe.model_validate(stored, context={"stored": True})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise strange(self.path / "recipe.json", f"{where}: {first['msg']}") from error
 
     @cached_property
     def area(self) -> dict[str, Any]:
         """Name, path, grid and fingerprints of the study area."""
-        return read_json(self.path / "area.json")
+        return read_json(self.path / "area.json", dict)
 
     @property
     def area_path(self) -> Path:
+        if not isinstance(self.area.get("path"), str):
+            raise strange(self.path / "area.json", "it names no folder")
         return Path(self.area["path"])
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return read_json(self.path / "metrics.json")
+        found = read_json(self.path / "metrics.json", dict)
+        scores = found.get("scores")
+        whole = isinstance(scores, dict) and isinstance(found.get("test_places"), str)
+        if not whole or not all(isinstance(s, int | float | None) for s in scores.values()):
+            raise strange(self.path / "metrics.json", "its scores or test places are missing")
+        return found
 
     @cached_property
     def selection(self) -> dict[str, Any] | None:
         """Which factors were kept, and why not the others; None where the recipe chose none."""
         path = self.path / "selection.json"
-        return read_json(path) if path.is_file() else None
+        return read_json(path, dict) if path.is_file() else None
 
     @cached_property
     def encoder(self) -> dict[str, Any]:
-        return read_json(self.path / "encoder.json")
+        return read_json(self.path / "encoder.json", dict)
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -156,7 +170,7 @@ class Run:
     @property
     def tags(self) -> list[str]:
         path = self.path / "tags.json"
-        return list(read_json(path)) if path.exists() else []
+        return list(read_json(path, list)) if path.exists() else []
 
     @property
     def title(self) -> str:
@@ -169,6 +183,7 @@ class Run:
             if self.state == "done" and not self.recipe.map:
                 why = "it was run without a map (map: false)"
             raise RunError(f"run {self.id} has no {name}: {why}")
+        check_inside(path)
         return path
 
 
@@ -229,7 +244,17 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     folder = runs_folder() if folder is None else Path(folder)
     found = folder.glob("*/status.json") if folder.is_dir() else iter(())
     runs = [Run(p.parent.resolve()) for p in found if (p.parent / "recipe.json").is_file()]
-    return sorted(runs, key=lambda run: (run.status["created"], run.id))
+    made = {run: when for run in runs if (when := _created(run))}
+    return sorted(made, key=lambda run: (made[run], run.id))
+
+
+def _created(run: Run) -> str:
+    """When a run was made; "" of one that cannot be read, which is said in the log."""
+    try:
+        return str(run.status["created"])
+    except RunError as error:
+        logging.getLogger(__name__).warning("left out of the list: %s", error)
+        return ""
 
 
 def hash_places(places: pd.DataFrame, area: str) -> str:

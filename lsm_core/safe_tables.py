@@ -68,9 +68,10 @@ def latex_of(
 
 
 def _safe(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(STARTS):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    told = value.replace("\r", " ")  # a lone one parts rows in some programs
+    return "'" + told if value.startswith(STARTS) else told
 
 
 def _written(values: pd.Series, digits: int) -> pd.Series:

@@ -10,7 +10,7 @@ grid of one column. On disk both are a folder: `area.zarr` and `inventory.gpkg` 
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core.errors import AreaError, InventoryError
+from lsm_core.area_store import check_store
+from lsm_core.errors import AreaError, InventoryError, LsmError
+from lsm_core.file_kinds import check_first_bytes, check_layers
 from lsm_core.grid import Grid, check_projected, grid_of
+from lsm_core.sound_blocks import sound_blocks
 from lsm_core.workspace import area_path as area_path
 from lsm_core.workspace import workspace as workspace
 
@@ -193,11 +196,13 @@ def save_over(
 
 
 def _open_over(path: Path) -> xr.Dataset:
-    below = Path(json.loads((path / OVER).read_text()))
+    below = Path(_stored(path / OVER, str))
     if not below.is_dir():
         raise AreaError(f"{path} stands on the study area {below}, which is gone: prepare it again")
+    if (below / OVER).is_file():
+        raise AreaError(f"{path} stands on {below}, which stands on another: prepare it again")
     base = open_area(below)
-    mine = xr.open_zarr(path / "area.zarr", consolidated=False)
+    mine = _opened(path)
     names = [str(n) for n in base.data_vars if "place" not in base[n].dims]
     ds = base[names].drop_vars("place", errors="ignore").assign(mine.data_vars)
     ds.attrs = mine.attrs
@@ -215,11 +220,44 @@ def open_area(path: str | Path) -> xr.Dataset:
         return _open_over(path)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
-    ds = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
-    ds = ds.load() if is_units(ds) else ds
-    check_area(ds)
-    order = json.loads((path / ORDER).read_text())
-    return ds[order] if set(order) == set(ds.data_vars) else ds
+    order = _stored(path / ORDER, list)
+    ds = _opened(path, decode_coords="all")
+    ds = _reading(path, ds.load) if is_units(ds) else ds
+    _reading(path, lambda: check_area(ds))
+    return ds[order] if set(map(str, order)) == set(ds.data_vars) else ds
+
+
+def _opened(path: Path, **how: Any) -> xr.Dataset:
+    check_store(path)
+    with sound_blocks():
+        ds: xr.Dataset = _reading(
+            path, lambda: xr.open_zarr(path / "area.zarr", consolidated=False, **how)
+        )
+    return ds
+
+
+def _reading(path: Path, read: Callable[[], Any]) -> Any:
+    """What `read()` gives; what Zarr, xarray and rioxarray complain of, in words."""
+    try:
+        return read()
+    except LsmError:
+        raise
+    except Exception as error:  # they raise whatever they like
+        words = " ".join(str(error).split())[:200]
+        raise AreaError(
+            f"the study area in {path} cannot be read ({words}): build it again with `lsm prepare`"
+        ) from error
+
+
+def _stored(path: Path, kind: type) -> Any:
+    """A small JSON file of an area."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise AreaError(f"{path} was not written by this program: {error}") from None
+    if not isinstance(found, kind):
+        raise AreaError(f"{path} was not written by this program: it holds {str(found)[:60]}")
+    return found
 
 
 def inventory(path: str | Path) -> gpd.GeoDataFrame:
@@ -239,7 +277,9 @@ def _beside(path: str | Path, kind: str) -> gpd.GeoDataFrame:
     file = Path(path) / f"{kind}.gpkg"
     if not file.is_file():
         raise AreaError(f"no {kind} in {path}: build it with `lsm prepare {Path(path).name}`")
-    return gpd.read_file(file)
+    check_first_bytes(file)
+    check_layers(file)
+    return _reading(file, lambda: gpd.read_file(file))
 
 
 def _points_of(ds: xr.Dataset) -> gpd.GeoDataFrame | None:

@@ -163,7 +163,7 @@ def a_bomb_one_block_of_which_unpacks_to_400_megabytes(place):
     return place.upload(_holes(place, 20_000, blockxsize=20_000, blockysize=20_000))
 
 
-@right
+@right(torture=True)
 def a_large_raster_without_overviews_is_looked_at_in_parts(place):
     path = _holes(place, 60_000, dtype="uint8", blockxsize=256, blockysize=256)
 
@@ -439,7 +439,7 @@ def prepare_a_rotated_grid(place):
     return place.prepare()
 
 
-@right
+@right(torture=True)
 def prepare_a_south_up_grid(place):
     south_up = PLACE * Affine.translation(0, SIDE) * Affine.scale(1, -1)
     place.country.raster("dem", hills()[::-1], transform=south_up)
@@ -534,7 +534,7 @@ def prepare_classes_outside_the_legend(place):
     return check
 
 
-@right
+@right(torture=True)
 def prepare_a_legend_of_odd_names(place):
     place.country.raster("rock", np.ones((SIDE, SIDE), "uint8"))
     odd = {1: "=cmd() <b>\n\t;é"}

@@ -70,7 +70,7 @@ for _reader, _of in READERS.items():
             return of(place, content)
 
         _case.__name__ = f"{_reader}_{_what}"
-        refused(_words)(_case)
+        refused(_words, torture="nested" in _what or "megabyte" in _what)(_case)
 
 
 # -------------------------------------------------------------------------------- area files

@@ -513,7 +513,7 @@ def prepare_mixed_shapes(place):
     return check
 
 
-@right
+@right(torture=True)
 def prepare_a_bow_tie_is_repaired(place):
     x, y = place.country.transform * (5, 5)
     tie = shapely.Polygon([(x, y), (x + 80, y - 80), (x + 80, y), (x, y - 80)])
@@ -521,20 +521,20 @@ def prepare_a_bow_tie_is_repaired(place):
     return lambda: _is(json.loads(build().attrs["prepared"])["counts"]["repaired"], 1)
 
 
-@right
+@right(torture=True)
 def prepare_duplicates_are_counted(place):
     box = place.box(3, 3, 5, 6)
     build = inventory(place, box, box, box)
     return lambda: _is(json.loads(build().attrs["prepared"])["counts"]["copies"], 2)
 
 
-@right
+@right(torture=True)
 def prepare_heights_are_left_aside(place):
     build = inventory(place, shapely.force_3d(place.box(3, 3, 5, 6), 5))
     return lambda: _is(int(build()["landslide"].sum()), 6)
 
 
-@right
+@right(torture=True)
 def prepare_an_outline_of_half_a_million_corners(place):
     x, y = place.country.transform * (10, 10)
     angle = np.linspace(0, 2 * np.pi, 500_000)
@@ -543,7 +543,7 @@ def prepare_an_outline_of_half_a_million_corners(place):
     return lambda: _is(int(build()["landslide"].sum()) in range(24, 33), True)
 
 
-@right
+@right(torture=True)
 def prepare_a_shape_as_large_as_the_world(place):
     build = inventory(
         place, place.box(3, 3, 5, 6),
@@ -557,7 +557,7 @@ def prepare_corners_that_are_no_numbers(place):
     return inventory(place, shapely.Point(np.nan, np.nan), shapely.Point(np.inf, 0))
 
 
-@right
+@right(torture=True)
 def prepare_columns_that_are_ours(place):
     place.country  # noqa: B018
     names = ("landslide_id", "valid", "x", "place", "=1+1")

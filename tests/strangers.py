@@ -31,17 +31,20 @@ class Case:
     name: str
     make: Callable[["Place"], Callable[[], object]]
     words: str | None
+    torture: bool = False
 
 
 CASES: dict[str, Case] = {}
 
 
-def refused(words: str) -> Callable:
-    return lambda make: _kept(Case(make.__name__, make, words))
+def refused(words: str, *, torture: bool = False) -> Callable:
+    return lambda make: _kept(Case(make.__name__, make, words, torture))
 
 
-def right(make: Callable) -> Callable:
-    return _kept(Case(make.__name__, make, None))
+def right(make: Callable | None = None, *, torture: bool = False) -> Callable:
+    if make is None:
+        return lambda made: right(made, torture=torture)
+    return _kept(Case(make.__name__, make, None, torture))
 
 
 def _kept(case: Case) -> Callable:
