@@ -59,6 +59,19 @@ def test_the_page_offers_sources_and_other_areas(pair):
     assert target.value == "there"
 
 
+def test_another_area_is_taken_by_itself_and_an_address_of_none_is_told(pair):
+    assert (
+        transfer.page(session.Session(page="Transfer", source=pair.source))[1][1].value == "there"
+    )
+    page = transfer.page(session.Session(page="Transfer", source=pair.source, target="<i>gone"))
+    assert page[1][1].value is None
+    assert "&lt;i&gt;gone is no built area" in texts(page)
+    assert not page[-1].visible
+    page[1][1].value = "there"
+    assert page[-1].visible
+    assert "no built area" not in texts(page)
+
+
 def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     assert "lsm demo" in texts(transfer.page(session.Session(page="Transfer")))

@@ -46,9 +46,15 @@ def page(session: Session) -> pn.Column:
         areas = [name for name in built_areas() if name != here and "_as_" not in name]
         if target.options != areas:
             target.options = areas
-            target.value = session.target if session.target in areas else None
-        body.visible = bool(done and areas)
-        empty[:] = [] if body.visible else [_nothing(bool(done))]
+        if not session.target and areas:
+            session.target = areas[0]
+        there = session.target in areas
+        target.value = session.target if there else None
+        body.visible = bool(done and there)
+        if done and areas:
+            empty[:] = [] if there else [_no_such(session.target)]
+        else:
+            empty[:] = [_nothing(bool(done))]
         for part in parts if body.visible else ():
             part.look()
 
@@ -73,6 +79,11 @@ def _is_source(run: Run) -> bool:
 
 def _name(run: Run) -> str:
     return f"{run.title}, {run.area['name']}, {run.recipe.protocol} ({run.id})"
+
+
+def _no_such(target: str) -> pmui.Alert:
+    words = f"{escape(target)} is no built area that this model can be carried to: choose another."
+    return pmui.Alert(object=words, severity="warning", margin=10, sizing_mode="stretch_width")
 
 
 def _nothing(runs: bool) -> pmui.Alert:
