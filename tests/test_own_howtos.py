@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from command import lsm
 from matplotlib.figure import Figure
 from test_figures import make_area, make_run
@@ -47,6 +48,8 @@ def test_a_factor_of_ones_own_is_built_like_any_other(own, country):
     own("own_factor.md")
     deep = {"name": "depth", "derive": "valley_depth", "window": 5}
     country.area["factors"] = ["elevation", "northness", deep]
+    with rasterio.open(country.folder / "dem.tif", "r+") as file:
+        file.set_band_description(1, "what the DEM calls itself")
     ds = country.prepare()
     # The country rises by half a metre a metre to the east: it faces west, and two cells of 20 m
     # to the east the highest of five lies 20 m above.
@@ -58,14 +61,16 @@ def test_a_factor_of_ones_own_is_built_like_any_other(own, country):
         *("continuous", "m", "depth")
     ]
     assert re.search(r"derived from dem by own\.py [0-9a-f]{12}$", ds["depth"].attrs["source"])
-    assert {"northness", "valley_depth"} <= set(area_draft.terrain_choices(20.0))
-    assert area_draft.terrain_choices(20.0)["valley_depth"]["window"] == 11
+    choices = area_draft.terrain_choices(20.0)
+    assert choices["northness"] == {"name": "northness", "derive": "northness"}
+    assert choices["valley_depth"]["window"] == 11
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("def steep(dem): return dem.values[1:]\n", "must give an xarray.DataArray on the DEM's"),
+        ("def steep(dem): return dem[1:]\n", r"got DataArray of shape \(\d+, \d+\)"),
         ("def steep(dem): return dem.assign_attrs(kind='categorical')\n", "continuous or cyclic"),
         (
             "def steep(dem): return dem.assign_attrs(kind='cyclic')\n",
