@@ -53,13 +53,15 @@ def variant_recipes(
     name, variants = str(settings.get("name")), settings.get("variants") or {}
     if not variants:
         raise RecipeError(f"{name} has no variants to study: list them under variants:")
+    unknown = [wanted for wanted in only if wanted not in (name, *variants)]
+    if unknown:
+        there = ", ".join((name, *variants))
+        raise RecipeError(f"no variant {unknown[0]!r} of {name}; there are: {there}")
     own = make_recipe(settings, changes, where=name)
     found = {name: own}
     for variant, over in variants.items():
-        found[variant] = _variant(variant, over or {}, own, settings, others, changes)
-    unknown = [wanted for wanted in only if wanted not in found]
-    if unknown:
-        raise RecipeError(f"no variant {unknown[0]!r} of {name}; there are: {', '.join(found)}")
+        if not only or variant in only:  # another one may not go with these changes
+            found[variant] = _variant(variant, over or {}, own, settings, others, changes)
     return {key: made for key, made in found.items() if not only or key in only}
 
 

@@ -44,6 +44,14 @@ def test_a_variant_changes_what_it_says_and_shares_the_rest():
     assert list(studies.variant_recipes(STUDY, OTHERS, only=["forest"])) == ["forest"]
 
 
+def test_a_variant_nobody_asks_for_need_not_go_with_the_changes():
+    study = STUDY | {"variants": {"wide": {"input": {"form": "window", "size": 13}}, "stiff": {}}}
+    changes = ["split.apart=4", "protocol=honest"]
+    assert list(studies.variant_recipes(study, OTHERS, changes, only=["stiff"])) == ["stiff"]
+    with pytest.raises(RecipeError, match=r"wide: split\.apart is 4 cells, but a window of 13"):
+        studies.variant_recipes(study, OTHERS, changes)
+
+
 @pytest.mark.parametrize(
     ("variants", "words"),
     [
