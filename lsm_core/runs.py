@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from lsm_core import own_code, side_by_side, zoning
 from lsm_core.calibration import Calibrator
+from lsm_core.device import backend_name
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
 from lsm_core.run_files import alone as alone
@@ -41,8 +42,8 @@ from lsm_core.run_status import read_progress as read_progress
 from lsm_core.zoning import Limits
 
 PACKAGES = (
-    *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn", "numpy"),
-    *("pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
+    *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch"),
+    *("scikit-learn", "numpy", "pandas", "xarray", "rasterio", "numba", "pyflwdir", "jenkspy"),
 )
 LEVELS, LEVEL_COLOURS = zoning.LEVELS, zoning.LEVEL_COLOURS
 SCORE_COLUMNS = side_by_side.SCORE_COLUMNS
@@ -221,8 +222,9 @@ def _free_name(into: Path, name: str) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """What computed a run: Python, platform and the packages that matter."""
+    """What computed a run: Python, platform, the packages that matter, what networks run on."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
+    found["keras backend"] = backend_name()  # of those that may be installed beside each other
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

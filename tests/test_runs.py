@@ -181,3 +181,8 @@ def test_what_is_not_a_run_is_said_so(tmp_path, monkeypatch):
     runs.write_json(run.path / "status.json", status | {"format": 99})
     with pytest.raises(RunError, match="written by a newer version"):
         runs.open_run(run.path)
+
+
+def test_what_networks_ran_on_is_kept_beside_the_versions(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert runs.versions()["keras backend"] == "jax"
