@@ -96,7 +96,7 @@ def test_options_of_ones_own_are_read_and_not_run(tmp_path, monkeypatch):
         "    '''A wide one.\n\n    Parameters\n    ----------\n    width : of it.\n    '''\n"
     )
     monkeypatch.setenv(own_code.VARIABLE, str(path))
-    assert model_options.own_models() == {"wide": "A wide one."}
+    assert model_options.own_models() == {"wide": "A wide one"}
     assert model_options.options("wide") == [
         Setting("model.options.width", "whole", 4, "of it", empty=True)
     ]
