@@ -207,7 +207,7 @@ class Ranges(http.server.BaseHTTPRequestHandler):
         if body:
             with open(path, "rb") as file:
                 file.seek(first); self.wfile.write(file.read(last - first + 1))
-            print(last - first + 1, flush=True)
+            print(f"{last - first + 1}\\n", end="", flush=True)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
 print(server.server_address[1], flush=True)
 server.serve_forever()
