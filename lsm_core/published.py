@@ -62,7 +62,7 @@ def scores_beside(recipe: str, ours: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     AUC of ours. Variants that the paper has not stand below.
     """
     paper = scores(recipe)
-    theirs = f"paper: {_paper(recipe)['area']}"
+    theirs = f"published: {_paper(recipe)['area']}"
     columns = list(dict.fromkeys([*paper, "ap", "auc"]))
     rows: dict[tuple[str, str], pd.Series] = {}
     own = {terms: table.set_index("variant") for terms, table in ours.items()}
@@ -84,7 +84,7 @@ def zones_beside(
     `ours` : tables of `studies.zone_table`, by their terms; the whole map counts. Densities are
     landslides in 100 cells, and of two areas say as much of their cells as of their models.
     """
-    theirs = f"paper: {_paper(recipe)['area']}"
+    theirs = f"published: {_paper(recipe)['area']}"
     rows: dict[tuple[str, str, str], list[float]] = {}
     for variant, measures in _part(recipe, "zones").items():
         shown = [name for name in MEASURES if name in measures]
@@ -100,7 +100,7 @@ def zones_beside(
 
 def mcnemar_beside(recipe: str, ours: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """McNemar's tests of the paper with ours below: chi-squared and p (of ours, Holm's too)."""
-    theirs = f"paper: {_paper(recipe)['area']}"
+    theirs = f"published: {_paper(recipe)['area']}"
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for against, (statistic, p) in _part(recipe, "mcnemar").items():
         rows[against, theirs] = {"chi-squared": statistic, "p": p}

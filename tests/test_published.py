@@ -68,12 +68,12 @@ def test_ours_stand_below_each_row_and_what_the_paper_has_not_at_the_end():
         },
     )
     assert made.index.tolist()[:3] == [
-        ("small", "paper: Zhangjiajie"), ("small", "hill, honest"), ("small", "hill, paper"),
+        ("small", "published: Zhangjiajie"), ("small", "hill, honest"), ("small", "hill, paper"),
     ]  # fmt: skip
     assert made.index[-1] == ("forest", "hill, honest")
     assert list(made) == ["accuracy", "precision", "sensitivity", "F1", "AUC", "AP"]
     assert made["AUC"].tolist()[:3] == [0.9262, 0.7, 0.9]
-    assert np.isnan(made.loc[("small", "paper: Zhangjiajie"), "AP"])
+    assert np.isnan(made.loc[("small", "published: Zhangjiajie"), "AP"])
 
 
 def test_zones_in_per_cent_lowest_first():
@@ -86,7 +86,7 @@ def test_zones_in_per_cent_lowest_first():
     )  # fmt: skip
     made = published.zones_beside("lsgh_net", {"hill": zones})
     assert made.loc[("cnn", "share_of_cells", "hill")].tolist() == [10, 20, 30, 20, 20]
-    assert made.loc[("cnn", "density", "paper: Jiuzhaigou"), "zone 5"] == pytest.approx(2.79)
+    assert made.loc[("cnn", "density", "published: Jiuzhaigou"), "zone 5"] == pytest.approx(2.79)
     assert ("lsgh_net", "density", "hill") not in made.index  # no such run of ours
 
 
@@ -94,7 +94,7 @@ def test_mcnemar_of_the_paper_and_ours():
     own = pd.DataFrame([{"against": "large", "statistic": 4.0, "p_value": 0.04, "holm": 0.08}])
     made = published.mcnemar_beside("multiscale_cnn3d", {"hill": own})
     assert made.loc[("large", "hill")].tolist() == [4.0, 0.04, 0.08]
-    assert made.loc[("gbdt_lr", "paper: Zhangjiajie"), "chi-squared"] == 12.397
+    assert made.loc[("gbdt_lr", "published: Zhangjiajie"), "chi-squared"] == 12.397
 
 
 def test_a_paper_nobody_typed_is_told():
