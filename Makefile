@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format docs bench torture backends e2e lock clean
+.PHONY: help setup app test check format audit docs bench torture backends e2e lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
 	@echo "make docs    the documentation, strictly, into site/ (open site/index.html; with search: python3 -m http.server -d site)"
+	@echo "make audit   bandit over the sources, pip-audit over the lock where its database answers"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
 	@echo "make torture kills, faults, and every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
@@ -50,6 +51,14 @@ docs: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# What looks for weak spots has an environment of its own: its parts are not the program's.
+audit:
+	test -d .audit || $(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet "bandit[toml]" pip-audit
+	.audit/bin/bandit --quiet --configfile pyproject.toml --recursive lsm_core app
+	.audit/bin/pip-audit --no-deps --disable-pip --requirement requirements.lock || \
+	  echo "pip-audit found something, or its database cannot be reached: see above"
 
 bench: setup
 	$(BIN)/python -m benchmarks.run

@@ -106,7 +106,8 @@ def _parsed(path: Path) -> ElementTree.Element | None:
     if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
         raise SourceError(f"{path} declares a document type or entities: delete it or save it anew")
     try:
-        return ElementTree.fromstring(text)  # nosec B314: entities were refused above
+        # entities were refused above
+        return ElementTree.fromstring(text)  # nosec B314
     except ElementTree.ParseError as error:
         raise SourceError(
             f"{path} is not readable XML ({error}): delete it or save it anew"

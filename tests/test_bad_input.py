@@ -30,8 +30,21 @@ def place(tmp_path, monkeypatch):
 
 
 # Of cases that differ in the kind of damage only, some are enough daily.
+BUILT_DAILY = (
+    *("prepare_a_dem_that_is_a_vrt_called_tif", "prepare_a_dem_without_crs"),
+    *("prepare_a_grid_in_degrees", "prepare_a_rotated_grid", "prepare_a_dem_cut_short"),
+    *("prepare_a_dem_that_claims_a_million_by_a_million", "prepare_mixed_shapes"),
+    *("prepare_classes_outside_the_legend", "prepare_an_inventory_of_elsewhere"),
+    *("prepare_an_inventory_that_is_a_list_of_another_file", "prepare_units_of_one_class"),
+)
+
+
+def _slow(case):
+    return case.torture or (case.name.startswith("prepare_") and case.name not in BUILT_DAILY)
+
+
 PARAMS = [
-    pytest.param(case, id=case.name, marks=[pytest.mark.torture] * case.torture)
+    pytest.param(case, id=case.name, marks=[pytest.mark.torture] * _slow(case))
     for case in CASES.values()
 ]
 

@@ -161,6 +161,7 @@ def _network(place, **stored):
     return folder
 
 
+@pytest.mark.torture  # it waits for the library of networks
 @pytest.mark.parametrize(
     "stored",
     [LAMBDA, {"model": "keras.layers.Lambda"}, {"options": {"scse": "__import__('os')"}},
