@@ -81,8 +81,9 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     )
     # It would show that anybody's session is busy. None counts only once the page is there.
     pn.state.onload(lambda: whole.param.update(busy_indicator=None))
+    # Following the server's, which is all sessions', a page would stay with the server for good.
     with param.edit_constant(whole):
-        whole.busy = False  # no longer follows the server's, which is all sessions'
+        whole.busy = session.param.busy
     if telephone:  # there the menu covers the page: shut it after a choice
         session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
     return whole

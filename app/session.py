@@ -63,6 +63,7 @@ class Session(param.Parameterized):
     review = param.String(default="", doc="folder of the polygons under review")
     step = param.String(default="Detector", doc="of the inventory page")
     mapping = param.String(default="", doc="id of the errand of the inventory page")
+    busy = param.Boolean(default=False, doc="whether the bar at the top says so")
     shown = param.Integer(default=0, doc="how often a page was put on the screen")
     radius = param.Number(default=0.0, bounds=(0, None), doc="of the heat, metres; 0: not chosen")
     soft = param.Boolean(default=True, doc="whether soft samples are drawn from heat")
@@ -84,7 +85,7 @@ class Session(param.Parameterized):
     left_out = param.Dict(default={}, doc="factors left out, and why")
 
 
-KEPT = [name for name in Session.param if name not in ("name", "shown")]  # in the address
+KEPT = [name for name in Session.param if name not in ("name", "shown", "busy")]  # in the address
 
 
 # ------------------------------------------------------------------------------- shared readers

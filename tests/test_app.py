@@ -1,10 +1,12 @@
 """The dashboard without a browser: readers, choices, pages that build, one request served."""
 
+import gc
 import importlib
 import socket
 import threading
 import time
 import urllib.request
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +323,12 @@ def _answer(address):
         except urllib.error.URLError:
             time.sleep(0.1)
     raise TimeoutError(address)
+
+
+def test_a_page_that_is_left_is_forgotten(workspace):
+    """Nothing of the server's keeps what a visitor saw, or memory would grow with every visit."""
+    whole = frame.frame(main.PAGES, session.Session(page="Training"))
+    held = weakref.ref(whole)
+    del whole
+    gc.collect()
+    assert held() is None
