@@ -65,6 +65,7 @@ class RecipeBox:
         self.name = pmui.TextInput(label="Keep as", width=200)
         self.button = pmui.Button(label="Keep as a recipe", variant="contained")
         self.words = pn.Column(sizing_mode="stretch_width")
+        self.asked = ""  # the recipe that the next press writes over
         self._fill()
         self.base.param.watch(self._begin, "value")
         self.watcher = session.param.watch(self._fill, "recipe")
@@ -80,9 +81,16 @@ class RecipeBox:
 
     def keep(self, *_: Any) -> None:
         """Write the recipe; say where it lies, or why not."""
+        name = self.name.value.strip()
+        another = name in own_recipes() and self.session.recipe != f"{OWN}{name}"
+        if another and self.asked != name:
+            self.asked = name
+            self.words[:] = [_already(name)]
+            return
+        self.asked = ""
         try:
             base = recipe_path(self.session.recipe)
-            recipe, path = keep_recipe(self.name.value.strip(), base, self.chosen(self.recipe()))
+            recipe, path = keep_recipe(name, base, self.chosen(self.recipe()))
         except LsmError as error:
             self.words[:] = [said(error)]
             return
@@ -105,6 +113,12 @@ class RecipeBox:
     def _begin(self, event: Any) -> None:
         if event.new:
             self.session.recipe = event.new
+
+
+def _already(name: str) -> pmui.Alert:
+    words = f"There is a recipe {escape(name)} already, and it is not the one begun with: give "
+    words += "another name, or press again to write over it."
+    return pmui.Alert(object=words, severity="warning", margin=(5, 10))
 
 
 def _kept(recipe: Recipe, path: Path) -> pmui.Alert:

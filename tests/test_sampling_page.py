@@ -265,6 +265,23 @@ def test_what_is_chosen_is_kept_as_a_recipe(workspace):
     assert shown == replaced(kept, {"name": "my_places"})  # what is looked at is what would run
 
 
+def test_another_recipe_of_the_name_is_written_over_only_when_asked_again(workspace):
+    page = sampling.page(visitor(sizes=[3]))
+    labelled(page, "Keep as").value = "twice"
+    labelled(page, "Keep as a recipe").clicks += 1
+    before = own_recipes()["twice"].read_text()
+    page = sampling.page(visitor(sizes=[5]))  # begun with lsgh_net, not with what is kept
+    labelled(page, "Keep as").value = "twice"
+    labelled(page, "Keep as a recipe").clicks += 1
+    assert "There is a recipe twice already" in texts(page)
+    assert own_recipes()["twice"].read_text() == before
+    labelled(page, "Keep as a recipe").clicks += 1
+    assert "Kept as **twice**" in texts(page)
+    assert own_recipes()["twice"].read_text() != before
+    labelled(page, "Keep as a recipe").clicks += 1  # it is the one begun with now
+    assert "Kept as **twice**" in texts(page)
+
+
 def test_recipes_of_tables_keep_their_form(workspace):
     session = visitor(recipe="random_forest", soft=False)
     base = load_recipe(sampling.recipe_path("random_forest"))
