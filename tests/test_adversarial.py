@@ -82,7 +82,11 @@ def moved_by_steps(options):
     return told
 
 
-OPTIONS = [{}, {"feature_matching": True}, {"gradient_penalty": 1.0, "adversarial_weight": 0.1}]
+OPTIONS = [
+    {"gradient_penalty": 1.0, "adversarial_weight": 0.1},
+    pytest.param({}, marks=pytest.mark.torture),
+    pytest.param({"feature_matching": True}, marks=pytest.mark.torture),
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)

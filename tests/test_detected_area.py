@@ -278,6 +278,7 @@ def test_a_job_whose_detection_ends_early_says_so(chain, tmp_path, monkeypatch, 
     assert str(error) in left.status["message"]
 
 
+@pytest.mark.torture
 def test_a_study_detects_first_and_once(chain, into, run, tmp_path, monkeypatch, capsys):
     """Its variants share the detection; without a run of it nothing can be told."""
     settings = chain | {"variants": {"few": {"model": {"options": {"n_estimators": 5}}}}}

@@ -209,6 +209,7 @@ def test_the_same_seed_gives_the_same_scores(unet, tmp_path):
     assert not np.array_equal(other.scores["score"], unet.scores["score"])
 
 
+@pytest.mark.torture
 def test_a_stop_leaves_a_run_that_can_be_read(sample_workspace, tmp_path):
     asked = iter(range(10**6))
     with pytest.raises(Stopped):

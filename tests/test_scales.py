@@ -170,7 +170,9 @@ def test_the_3d_cnn_knows_its_scales_from_the_recipe_alone():
         fitting.options_of(recipe_of("model.options.scales=3", sizes=[4, 6, 8]))
 
 
-@pytest.mark.parametrize("combine", ["channels", "samples"])
+@pytest.mark.parametrize(
+    "combine", ["channels", pytest.param("samples", marks=pytest.mark.torture)]
+)
 def test_a_run_at_three_scales_maps_what_its_stored_model_says(combine, sample_workspace, tmp_path):
     recipe = recipe_of(
         *("area=sample", "split.block=6000", "model.options.maps=4", "model.options.dense=8"),
