@@ -62,3 +62,13 @@ def test_contributors_are_told_of_things_that_are_there():
     targets = set(re.findall(r"^([a-z0-9]+):", read("Makefile"), re.MULTILINE))
     for words in re.findall(r"`make ([a-z0-9 ]+)`", text):
         assert set(words.split()) <= targets, words
+
+
+def test_the_table_of_rooms_leads_to_rooms_that_are_there():
+    """Names in the table of docs/architecture.md are files: of the core unless a folder is said."""
+    table = read("docs/architecture.md").split("## Which room\n")[1].split("\n## ")[0]
+    names = [name for name in re.findall(r"`([^`]+)`", table) if "*" not in name]
+    assert len(names) > 30
+    for name in names:
+        paths = (ROOT / name, ROOT / "lsm_core" / name, ROOT / "lsm_core" / f"{name}.py")
+        assert any(path.exists() for path in paths), name

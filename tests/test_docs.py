@@ -251,6 +251,17 @@ def test_a_file_is_taken_in_with_links_that_lead_on(pages, tmp_path):
     assert text == "above\n\n# A\n\n[how](howto/a.md)\n\n\nbelow"
 
 
+def test_every_source_is_listed_with_what_it_is_for(pages):
+    page = (DOCS / "reference" / "files.md").read_text("utf-8")
+    shown = pages.with_files(page, ROOT)
+    for folder in ("lsm_core", "lsm_core/models", "app", "app/pages"):
+        for path in pages.sources_of(ROOT / folder):
+            what = pages.what_for(path)
+            assert what, f"{path} does not say in its first line what it is"
+            assert f"| `{path.name}` | {what} |" in shown
+    assert "<!-- files" not in shown
+
+
 DOCSTRING = """Sum of two.
 
 Parameters

@@ -1,7 +1,8 @@
-"""What the documentation's build does besides: pages take in files of the repository's top, and no
-built page may ask another host for anything.
+"""What the documentation's build does besides: pages take in files of the repository's top and the
+first line of every source, and no built page may ask another host for anything.
 """
 
+import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 FETCHED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
 INCLUDED = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+LISTED = re.compile(r"^<!-- files of (\S+) -->$", re.MULTILINE)
 NOT_FETCHED = ("canonical", "prev", "next", "alternate")  # addresses of pages, for readers
 OUTSIDE = re.compile(r"(https?:)?//", re.IGNORECASE)
 
@@ -44,9 +46,30 @@ def taken_in(markdown: str, root: Path) -> str:
     return INCLUDED.sub(text, markdown)
 
 
+def with_files(markdown: str, root: Path) -> str:
+    """A page with a list in place of each `<!-- files of FOLDER -->`: its sources, and what for."""
+
+    def text(found: re.Match[str]) -> str:
+        rows = [f"| `{path.name}` | {what_for(path)} |" for path in sources_of(root / found[1])]
+        return "\n".join(["| file | what it is |", "|---|---|", *rows])
+
+    return LISTED.sub(text, markdown)
+
+
+def sources_of(folder: Path) -> list[Path]:
+    """The Python files of a folder, not those that only make it a package."""
+    return sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+
+
+def what_for(path: Path) -> str:
+    """The first line of a file's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Called by MkDocs for every page before it is rendered."""
-    return taken_in(markdown, Path(config["config_file_path"]).parent)
+    root = Path(config["config_file_path"]).parent
+    return with_files(taken_in(markdown, root), root)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
