@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tally import pytest_terminal_summary as pytest_terminal_summary
+from tally import tally as tally
 
 
 @pytest.fixture(scope="session")
