@@ -6,6 +6,7 @@ the address, so that a form can be kept and sent.
 
 from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -13,19 +14,22 @@ import panel_material_ui as pmui
 import yaml
 from pydantic import ValidationError
 
+from lsm_app.factor_map import opened
 from lsm_app.fields import Field, mistake_in, text_of
 from lsm_app.ground import built_areas
 from lsm_app.layout import note
 from lsm_app.recipes import settings_of
-from lsm_app.session import Session, said
+from lsm_app.session import Session, is_name, said
 from lsm_core import model_options, own_code
+from lsm_core.encoding import chosen_factors
 from lsm_core.errors import LsmError, RecipeError
 from lsm_core.model_cards import MENU
 from lsm_core.plain_yaml import parse_yaml
 from lsm_core.recipe import Recipe, make_recipe
+from lsm_core.recipe_check import check_recipe, fits_units
 from lsm_core.recipe_fields import Setting, settings, words_of
 from lsm_core.sections import METHODS
-from lsm_core.study_area import area_path, factors, open_area
+from lsm_core.study_area import area_path, factors, is_units, open_area, workspace
 
 FIRST = ("area", "protocol", "size", "model.name", "seed", "map")  # above the sections
 LEFT_OUT = ("name", "title")  # said when a recipe is kept under a name
@@ -71,12 +75,20 @@ class RecipeForm:
     # ------------------------------------------------------------------------------- the recipe
 
     def recipe(self) -> Recipe:
-        """What the form says. Errors: RecipeError, as the core puts it."""
+        """What the form says, if it could run. Errors: RecipeError, as the core puts it."""
+        made = self._made()
+        sound(made)
+        return made
+
+    def _made(self) -> Recipe:
+        """What the form says, each setting and section sound by itself."""
         for key, value in self.changes.items():
             found = self._option(key)
             if found is not None and (wrong := mistake_in(found, value)):
                 raise RecipeError(f"{key}: {wrong}")
-        return make_recipe(self.settings, self.texts(), where=str(self.settings.get("name", "")))
+        recipe = make_recipe(self.settings, self.texts(), where=str(self.settings.get("name", "")))
+        _check_names(recipe)
+        return recipe
 
     def texts(self) -> list[str]:
         """The changes as `--set` takes them; a model before its options, a section before its."""
@@ -247,7 +259,7 @@ class RecipeForm:
     def _check(self) -> None:
         """Show what the form now says in every field, or what is wrong beside the right one."""
         try:
-            made, recipe = self.recipe(), self._as_it_is()
+            made, recipe = self._made(), self._as_it_is()
         except LsmError as error:
             self._show_fault(error)
             return
@@ -261,8 +273,13 @@ class RecipeForm:
         for key, field in self.fields.items():
             option = self._option(key)
             field.show(_at(now, key, option), _at(before, key, option))
-        self.wrong.clear()
         self._told({"changes": [text for text in self.texts() if not text.startswith("area=")]})
+        try:
+            sound(made)
+        except LsmError as error:
+            self._show_fault(error)
+            return
+        self.wrong.clear()
         self.on_change("")
 
     def _as_it_is(self) -> Recipe:
@@ -273,10 +290,19 @@ class RecipeForm:
     def _show_fault(self, error: LsmError) -> None:
         words = str(error)
         key = self._blamed(error)
+        self._open(key or "")
         for name, field in self.fields.items():
             field.fault(words if name == key else "")
         self.wrong[:] = [said(error)]
         self.on_change(words)
+
+    def _open(self, key: str) -> None:
+        """Unfold the section that a setting stands in, so that its field is there to be seen."""
+        name = key.split(".")[0]
+        if name in self.names and key not in FIRST:
+            number = self.names.index(name)
+            if number not in self.parts.active:
+                self.parts.active = [*self.parts.active, number]
 
     def _blamed(self, error: LsmError) -> str | None:
         """The key of the field that is at fault, by the schema or by the sentence."""
@@ -296,6 +322,32 @@ class RecipeForm:
             self.session.param.update(**chosen)
         finally:
             self._own = False
+
+
+def sound(recipe: Recipe) -> None:
+    """Refuse what could not run, in the core's own sentence; of the area only names are looked at.
+
+    Errors: RecipeError; of an area that cannot be opened AreaError.
+    """
+    check_recipe(recipe)
+    if recipe.area not in built_areas():
+        return
+    ds = opened(area_path(recipe.area))
+    if is_units(ds):
+        fits_units(recipe)
+    if recipe.transfer is None:  # a factor may have another name where the model comes from
+        chosen_factors(ds, recipe.input)
+
+
+def _check_names(recipe: Recipe) -> None:
+    """A visitor trains on what lies in the workspace; paths elsewhere are for the command line."""
+    named = {"area": recipe.area}
+    named["selection.against"] = recipe.selection and recipe.selection.against
+    named["transfer.source"] = recipe.transfer and recipe.transfer.source
+    for key, name in named.items():
+        inside = name and Path(name).resolve().is_relative_to(workspace().resolve())
+        if name and not (inside or is_name(name)):
+            raise RecipeError(f"{key}: {name!r} is the name of nothing in this workspace")
 
 
 def _at(plain: Mapping[str, Any], key: str, option: Setting | None = None) -> Any:

@@ -59,18 +59,7 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
         to a factor of another kind or one not used, or whose units are not the area's.
     SampleError : no training places, some off the grid, or a factor missing in all of them.
     """
-    known = factors(ds)
-    names = list(known if specs.factors is None else specs.factors)
-    for name in names:
-        if name not in known:
-            raise RecipeError(f"the area has no factor {name!r}: {_near(name, known)}")
-    if len(set(names)) < len(names) or not (names or specs.bands):
-        raise RecipeError(f"input.factors must name each factor once, got {names}")
-    both = [name for name in specs.bands if name in names]
-    if both:
-        raise RecipeError(
-            f"{both[0]} is among the factors and in input.bands: leave it out of one of them"
-        )
+    names = chosen_factors(ds, specs)
     preset = _preset(specs.preset)
     unused = tuple(name for name in specs.classes if name not in names)
     if unused and specs.factors is not None:
@@ -94,6 +83,26 @@ def fit_encoder(ds: xr.Dataset, specs: Input, *, fit_on: pd.DataFrame) -> Encode
         bands,
         specs.surroundings or 0,
     )
+
+
+def chosen_factors(ds: xr.Dataset, specs: Input) -> list[str]:
+    """Names of the area's factors that a recipe's input takes, in order; all where it names none.
+
+    Errors: as of `fit_encoder`, by name alone (RecipeError).
+    """
+    known = factors(ds)
+    names = list(known if specs.factors is None else specs.factors)
+    for name in names:
+        if name not in known:
+            raise RecipeError(f"the area has no factor {name!r}: {_near(name, known)}")
+    if len(set(names)) < len(names) or not (names or specs.bands):
+        raise RecipeError(f"input.factors must name each factor once, got {names}")
+    both = [name for name in specs.bands if name in names]
+    if both:
+        raise RecipeError(
+            f"{both[0]} is among the factors and in input.bands: leave it out of one of them"
+        )
+    return names
 
 
 def encode(ds: xr.Dataset, encoder: Encoder) -> xr.DataArray:

@@ -19,7 +19,6 @@ from lsm_core.labelling import UNLABELLED
 from lsm_core.map_forecast import duration
 from lsm_core.recipe import Recipe
 
-ADVERSARIAL = "lsm_core.semi_supervised:fit_adversaries"
 COMPILING = 20.0  # seconds before the first batch is learnt from
 BACKWARD = 4  # times the work of scoring a place that learning from it takes
 Report = Callable[[dict[str, Any]], None]
@@ -123,26 +122,10 @@ def options_of(recipe: Recipe) -> dict[str, Any]:
     if "scales" in options:
         raise RecipeError(f"{name}: scales follow input.sizes: leave model.options.scales out")
     models.check_options(name, options)
-    if models.card(name).trainer == ADVERSARIAL:
-        _check_labels(recipe)
     together = recipe.input.sizes and recipe.input.combine == "channels"
     if together and "scales" in models.options_of(name):
         return options | {"scales": len(recipe.input.sizes)}
     return dict(options)
-
-
-def _check_labels(recipe: Recipe) -> None:
-    """What a discriminator and a generator can be trained on."""
-    name = recipe.model.name
-    if recipe.samples.heatmap:
-        raise RecipeError(f"{name} learns from hard labels: leave samples.heatmap out")
-    if recipe.input.combine == "samples":
-        raise RecipeError(f"{name} sees one image a place: set input.combine to channels")
-    if name == "ssgan" and not recipe.samples.unlabelled:
-        raise RecipeError(
-            "ssgan learns from unlabelled places too: set samples.unlabelled, for instance to 1 a "
-            "labelled landslide, or take the model ssgan_discriminator"
-        )
 
 
 def forecast(

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 def recipe_of(name: str, area: str | None, changes: list[str] | None) -> "Recipe":
-    """A recipe by file or by name, on an area, with changes."""
+    """A recipe by file or by name, on an area, with changes; checked by itself."""
     from lsm_core.recipe import load_recipe
+    from lsm_core.recipe_check import check_recipe
 
     more = [f"area={area}"] if area else []
-    return load_recipe(recipe_file(name), [*more, *(changes or [])])
+    recipe = load_recipe(recipe_file(name), [*more, *(changes or [])])
+    check_recipe(recipe)
+    return recipe
 
 
 def recipe_file(name: str) -> Path:

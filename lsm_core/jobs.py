@@ -20,6 +20,7 @@ import filelock
 from lsm_core.device import processors
 from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import Recipe
+from lsm_core.recipe_check import check_recipe
 from lsm_core.run_files import read_json, write_json
 from lsm_core.run_status import end_run, find_run
 from lsm_core.runs import (
@@ -46,8 +47,10 @@ def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) 
 
     Raises
     ------
-    RunError : the recipe names no study area, or there is no such device.
+    RunError : the recipe names no study area, or there is no such device. RecipeError : it could
+    not run anywhere, see `recipe_check.check_recipe`.
     """
+    check_recipe(recipe)
     if on is not None and on not in devices():
         raise RunError(f"no device {on!r} here: there is {' and '.join(devices())}")
     if recipe.area is None:

@@ -27,6 +27,8 @@ class Card:
 
 IMAGES, TABLE, CLASSES = ("onehot", "window"), ("table",), ("classes",)
 OWN = "own"  # the builder of a card that is not on the menu
+ADVERSARIAL = "lsm_core.semi_supervised:fit_adversaries"  # a trainer
+LOSSES = ("mse", "binary_crossentropy", "focal")  # of networks, beside those of one's own
 
 MENU: dict[str, Card] = {
     card.name: card
@@ -87,7 +89,7 @@ MENU: dict[str, Card] = {
             smallest=5,
             note="a discriminator of three classes against a generator; learns without labels too",
             weighs=False,
-            trainer="lsm_core.semi_supervised:fit_adversaries",
+            trainer=ADVERSARIAL,
         ),
         Card(
             name="ssgan_discriminator",
@@ -98,7 +100,7 @@ MENU: dict[str, Card] = {
             smallest=5,
             note="the same network with two outputs, from labelled places only",
             weighs=False,
-            trainer="lsm_core.semi_supervised:fit_adversaries",
+            trainer=ADVERSARIAL,
         ),
         Card(
             name="random_forest",

@@ -19,11 +19,11 @@ from lsm_core.errors import RecipeError, SampleError
 from lsm_core.fitting import options_of
 from lsm_core.protocol import draw_places, scored
 from lsm_core.recipe import Recipe
+from lsm_core.recipe_check import check_recipe
 from lsm_core.selection import choose_factors, kept_input
 from lsm_core.splits import PARTS
-from lsm_core.study_area import area_path, is_units, open_area
+from lsm_core.study_area import area_path, open_area
 from lsm_core.target_labels import asks_labels, keep_labels
-from lsm_core.training import check_loss
 
 
 class Plan(NamedTuple):
@@ -50,20 +50,8 @@ def plan_run(recipe: Recipe) -> Plan:
     if recipe.area is None:
         raise RecipeError("the recipe names no study area: give one with --area")
     card = models.card(recipe.model.name)
+    check_recipe(recipe, card)
     options_of(recipe)  # are checked
-    check_loss(recipe.training.loss)
-    if recipe.input.form not in card.eats:
-        raise RecipeError(
-            f"{card.name} takes {' or '.join(card.eats)} input, not {recipe.input.form!r}: "
-            "change input.form"
-        )
-    hard_only = card.framework == "sklearn" and not card.soft
-    if hard_only and (recipe.samples.heatmap or recipe.samples.smoothing):
-        raise RecipeError(
-            f"{card.name} learns from hard labels: leave samples.heatmap and samples.smoothing out"
-        )
-    if recipe.training.weights != "none" and not card.weighs:
-        raise RecipeError(f"{card.name} takes no sample weights: set training.weights to none")
     path, given = area_path(recipe.area), None
     if recipe.inventory is not None:
         path = detected_area.detected_area(recipe)
@@ -71,8 +59,6 @@ def plan_run(recipe: Recipe) -> Plan:
         ds = open_area(path)
     else:
         path, ds, recipe, given, _ = arrive(recipe)
-    if is_units(ds):
-        _fits_units(recipe)
     places = draw_places(ds, recipe)
     if recipe.transfer is not None:
         places = keep_labels(ds, recipe, places)
@@ -101,15 +87,3 @@ def _both_classes(samples: pd.DataFrame, parts: tuple[str, ...]) -> None:
                 "both are needed; enlarge it (split.test, split.validation), make split.block "
                 "smaller, or take another split.seed"
             )
-
-
-def _fits_units(recipe: Recipe) -> None:
-    if recipe.input.form == "window":
-        raise RecipeError(
-            f"{recipe.area} is made of units, which have no cells around them: set input.form to "
-            "table, classes or onehot, or run on an area with a grid"
-        )
-    if recipe.input.surroundings:
-        raise RecipeError(f"{recipe.area} is made of units: leave input.surroundings out")
-    if recipe.samples.heatmap:
-        raise RecipeError(f"{recipe.area} is made of units: leave samples.heatmap out")

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core.chips import draw_cells, draw_chips
-from lsm_core.errors import RecipeError, SampleError
+from lsm_core.errors import SampleError
 from lsm_core.folds import random_folds
 from lsm_core.grid import grid_of
 from lsm_core.holdout import (
@@ -26,6 +26,7 @@ from lsm_core.holdout import (
 from lsm_core.inventory import read_points
 from lsm_core.labelling import UNLABELLED, few_labels, landslide_cells, unlabelled_places
 from lsm_core.recipe import Heatmap, Recipe
+from lsm_core.recipe_check import fits_units
 from lsm_core.sampling import (
     gaussian_heatmap,
     heatmap_samples,
@@ -67,8 +68,11 @@ def draw_places(ds: xr.Dataset, recipe: Recipe) -> Places:
 
     Raises
     ------
-    SampleError : too few landslides or cells for what the recipe asks.
+    SampleError : too few landslides or cells for what the recipe asks. RecipeError : it asks of
+    units what only a grid has.
     """
+    if is_units(ds):
+        fits_units(recipe)
     every = landslide_places(ds)
     slides = on_drawn_ground(ds, every)
     if len(slides) < FEWEST:
@@ -112,8 +116,6 @@ def _by_chips(
     ds: xr.Dataset, recipe: Recipe, slides: pd.DataFrame, counts: dict[str, int]
 ) -> Places:
     """Chips, or, for a model on cells, cells of the same chips."""
-    if is_units(ds):
-        raise RecipeError(f"{ds.attrs['name']} is made of units: chips need a grid")
     chips, test_ground, more = draw_chips(ds, recipe, slides)
     samples = chips if recipe.input.form == "chip" else draw_cells(ds, recipe, chips)
     for frame in (chips, samples)[: 1 + (samples is not chips)]:

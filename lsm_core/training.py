@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsm_core import own_code
-from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
+from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.metrics import average_precision, pr_curve
 
 Gather = Callable[[NDArray[np.intp]], NDArray[Any]]
@@ -278,12 +278,6 @@ LOSSES: dict[str, Callable[..., float]] = {
 }
 
 
-def check_loss(name: str) -> None:
-    """A loss that is neither one of `LOSSES` nor of one's own is a RecipeError."""
-    if name not in LOSSES and name not in (own := own_code.functions()):
-        raise RecipeError(f"no loss {name!r}: training.loss is {' or '.join((*LOSSES, *own))}")
-
-
 def _loss(settings: Settings) -> Callable[..., float]:
     """The loss of validation samples, by NumPy."""
     if settings.loss == "focal":
@@ -348,7 +342,6 @@ class _Watch:
 
 
 def _check(feed: Feed, settings: Settings) -> None:
-    check_loss(settings.loss)
     target = feed.train.judged()[0]
     if not np.ptp(target):
         raise SampleError(

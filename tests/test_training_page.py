@@ -46,6 +46,13 @@ def started(monkeypatch):
     return found
 
 
+def forget_runs_of(recipe):
+    for run in runs.list_runs():
+        if run.recipe.name == recipe:
+            runs.set_status(run.path, "stopped")
+            runs.delete_run(run)
+
+
 def texts(view):
     return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
@@ -136,6 +143,32 @@ def test_another_model_brings_its_options_and_an_input_it_takes(workspace):
     assert form.session.changes == []
 
 
+def test_a_model_that_does_not_take_the_samples_is_refused_before_the_start(workspace, started):
+    """The core's own sentence, at the button and beside the setting, until that is changed."""
+    visitor = session.Session(page="Training", area="valley", recipe="lsgh_net")
+    form = new_run.NewRun(visitor, lambda made: None)
+    form.form.parts.active = [form.form.names.index("input")]
+    words = "random_forest learns from hard labels: leave samples.heatmap out"
+    form.form.fields["model.name"].widget.value = "random_forest"
+    assert form.start.disabled
+    assert words in texts(form.form.wrong)
+    assert words in form.form.fields["samples.heatmap"].hint.object
+    form.begin()
+    assert started == []
+    assert form.form.fields["input.form"].widget.value == "table"  # the form shows what it says
+    form.form.fields["samples.heatmap"].widget.value = False
+    assert not form.start.disabled
+    assert len(form.form.wrong) == 0
+    form.begin()
+    assert [made.model.name for made, *_ in started] == ["random_forest"]
+    forget_runs_of("lsgh_net")
+
+
+def test_a_factor_that_the_area_lacks_is_said_before_the_start(workspace):
+    form = form_of(recipe="lsgh_net", changes=["input.factors=[elevation, slop]"])
+    assert "the area has no factor &#x27;slop&#x27;" in texts(form.wrong)
+
+
 def test_a_section_that_may_be_left_out_is_a_box_to_tick(workspace):
     form = open_all(form_of(recipe="lsgh_net"))
     form.fields["samples.heatmap"].widget.value = False
@@ -181,10 +214,7 @@ def test_start_queues_one_run_a_seed_and_fold_and_looks_at_the_first(workspace, 
     assert visitor.part == "Runs"
     assert page[1].active == 1
     assert "fold1-seed1" in visitor.run
-    for run in runs.list_runs():
-        if run.recipe.name == "lsgh_net":
-            runs.set_status(run.path, "stopped")
-            runs.delete_run(run)
+    forget_runs_of("lsgh_net")
 
 
 def test_nothing_is_started_from_a_form_with_a_mistake(workspace, started):
@@ -300,7 +330,7 @@ def test_a_run_goes_to_the_form(workspace):
     button.clicks += 1
     assert (visitor.part, visitor.recipe) == ("New run", f"run: {run.id}")
     form = recipe_form.RecipeForm(visitor)
-    assert form.recipe().model_dump() == runs.clone_run(run).model_dump()
+    assert make_recipe(form.settings, form.texts()) == runs.clone_run(run)
 
 
 def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
