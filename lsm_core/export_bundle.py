@@ -254,16 +254,15 @@ def _tables(runs: Sequence[Run], into: Path, leave_out: Tell) -> None:
 def tables_of(runs: Sequence[Run], leave_out: Tell = lambda words: None) -> dict[str, pd.DataFrame]:
     """Tables of runs: those of a comparison where they can be compared, and zones of each.
 
-    Runs judged on different test places share no table: each has its own.
+    Runs judged on different test places share no table: each group of them has its own, numbered.
     """
     found: dict[str, pd.DataFrame] = {}
-    try:
-        made = compare(list(runs), draws=DRAWS)
-        found |= {k: v for k, v in made.items() if isinstance(v, pd.DataFrame) and not v.empty}
-    except LsmError as error:
-        leave_out(f"one table of scores: {error}")
-        for i, run in enumerate(runs):
-            found[f"scores_{i + 1}"] = compare([run], draws=DRAWS)["scores"]
+    groups = _judged_alike(runs, leave_out)
+    for i, some in enumerate(groups):
+        made = compare(some, draws=DRAWS)
+        number = f"_{i + 1}" if len(groups) > 1 else ""
+        tables = {k: v for k, v in made.items() if isinstance(v, pd.DataFrame) and k != "zones"}
+        found |= {f"{name}{number}": table for name, table in tables.items() if not table.empty}
     zones = []
     for run, label in zip(runs, labels_of(runs), strict=True):
         try:
@@ -275,6 +274,20 @@ def tables_of(runs: Sequence[Run], leave_out: Tell = lambda words: None) -> dict
         first = ["run", "protocol"]
         found["zones"] = table[first + [c for c in table if c not in first]]
     return found
+
+
+def _judged_alike(runs: Sequence[Run], leave_out: Tell) -> list[list[Run]]:
+    """All runs where they can be compared, else those of the same test places together."""
+    try:
+        compare(list(runs))
+    except LsmError as error:
+        leave_out(f"one table of scores: {error}")
+    else:
+        return [list(runs)]
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.metrics["test_places"], []).append(run)
+    return list(alike.values())
 
 
 def _csv(path: Path, table: pd.DataFrame) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from lsm_core.labelling import UNLABELLED
 from lsm_core.report import tested_words
 from lsm_core.runs import Run
+from lsm_core.sections import Training
+from lsm_core.side_by_side import model_key
 
 FORMS = {
     "table": "its own values",
@@ -21,7 +24,14 @@ FORMS = {
     "chip": "a chip of {size} x {size} cells, of which every cell gets a score",
 }
 ZONED = {"natural": "natural breaks", "equal": "equal intervals", "quantile": "quantiles"}
-USES = {"train": "Learnt from", "validation": "Watched while learning", "test": "Tested on"}
+USES = {"train": "Learnt from", "validation": "Kept for validation", "test": "Tested on"}
+DRAWN = {  # by `origin` of the samples
+    "landslide": "landslides",
+    "landslide cell": "further cells of landslides",
+    "negative": "places without a landslide",
+    "evaluation negative": "places drawn at random outside landslides",
+    UNLABELLED: "places whose label was not looked at",
+}
 FEW = 100  # landslides, below which a test says little
 
 
@@ -31,6 +41,23 @@ def methods_of(run: Run) -> list[str]:
     return [" ".join(part(run)) for part in parts]
 
 
+def repeats_of(runs: Sequence[Run]) -> list[str]:
+    """That a model was run several times, by seed or fold: no words on a single run."""
+    if len(runs) < 2:
+        return []
+    seeds = sorted({run.recipe.seed for run in runs})
+    folds = sorted({run.recipe.split.fold for run in runs if run.recipe.split.folds})
+    told = [f"seeds {_these(seeds)}"] + ([f"folds {_these(folds)}"] if folds else [])
+    return [
+        f"It was run {len(runs)} times ({'; '.join(told)}); counts and numbers of this section are "
+        f"those of the first run, means over all stand in the tables."
+    ]
+
+
+def _these(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
 def limits_of(runs: Sequence[Run]) -> list[str]:
     """What must be said beside the numbers of these runs, a sentence each."""
     said: dict[str, list[str]] = {}
@@ -38,10 +65,10 @@ def limits_of(runs: Sequence[Run]) -> list[str]:
         for words in _limits(run):
             said.setdefault(words, []).append(f"{run.title} ({run.recipe.protocol})")
     found = [
-        words if len(whose) == len(runs) else f"{', '.join(whose)}: {words}"
+        words if len(whose) == len(runs) else f"{', '.join(dict.fromkeys(whose))}: {words}"
         for words, whose in said.items()
     ]
-    if len({run.title for run in runs}) == len(runs):
+    if len({model_key(run) for run in runs}) == len(runs):
         found.append("each model was trained once: what another seed would give is not shown")
     return found
 
@@ -54,7 +81,7 @@ def _inputs(run: Run) -> Iterator[str]:
     shape = FORMS[recipe.input.form].format(size=max((*recipe.input.sizes, recipe.input.size)))
     yield f"{run.title} was given {len(names)} factors ({', '.join(names)})."
     yield f"Of each place it was shown {shape}."
-    if recipe.input.sizes:
+    if len(recipe.input.sizes) > 1:
         sizes = ", ".join(map(str, recipe.input.sizes))
         yield f"Windows of {sizes} cells were resampled to the smallest and put together."
     if run.selection:
@@ -77,7 +104,10 @@ def _samples(run: Run) -> Iterator[str]:
     for split, use in USES.items():
         drawn = samples[samples["split"] == split]["origin"].value_counts()
         if len(drawn):
-            counts = ", ".join(f"{n:,} of {origin}" for origin, n in drawn.items())
+            counts = ", ".join(
+                f"{n:,} {DRAWN.get(str(origin), f'samples of {origin}')}"
+                for origin, n in drawn.items()
+            )
             yield f"{use}: {counts}."
     strategy = recipe.samples.negatives
     name = strategy if isinstance(strategy, str) else strategy["strategy"]
@@ -99,10 +129,12 @@ def _protocol(run: Run) -> Iterator[str]:
         yield f"Training places lie at least {recipe.apart} cells from test places."
     else:
         yield f"Under the paper protocol places were split as published ({recipe.method})."
-    share, window = run.metrics["overlap"]["share"], run.metrics["overlap"]["window"]
+    overlap = run.metrics["overlap"]
+    window = overlap["window"]
+    seen = f"windows of {window} x {window} cells" if window > 1 else "a window of one cell"
     yield (
-        f"{share:.1%} of the test places' windows ({window} cells) overlap a training window: "
-        f"{run.metrics['overlap']['verdict']}."
+        f"Of the test places {overlap['share']:.1%} overlap a training place ({seen}); "
+        f"the leakage meter says: {overlap['verdict']}."
     )
 
 
@@ -115,11 +147,22 @@ def _model(run: Run) -> Iterator[str]:
         t = recipe.training
         yield (
             f"It was trained for {len(epochs)} epochs (at most {t.epochs}) in batches of {t.batch} "
-            f"with {t.optimizer}, rate {t.learning_rate:g} and loss {t.loss}; training ended after "
-            f"{t.patience} epochs without a better validation {t.watch.replace('_', ' ')}."
+            f"with {t.optimizer}, rate {t.learning_rate:g} and loss {t.loss}; "
+            f"{_stopped(t, len(epochs))}."
         )
     if recipe.calibration != "none":
         yield f"Scores were calibrated on validation places ({recipe.calibration})."
+
+
+def _stopped(training: Training, epochs: int) -> str:
+    """Why a network stopped learning, and which of its weights were kept."""
+    if training.patience is None:
+        return "nothing stopped it early, and its last weights were kept"
+    watched = f"validation {training.watch.replace('_', ' ')}"
+    kept = f"the weights of the epoch with the best {watched} were kept"
+    if epochs >= training.epochs:
+        return kept
+    return f"{training.patience} epochs without a better {watched} ended it, and {kept}"
 
 
 def _events(run: Run) -> list[dict[str, Any]]:

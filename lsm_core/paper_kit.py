@@ -8,7 +8,7 @@
 Nothing is computed here that is not in the runs, but for intervals and tests between them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,22 +20,29 @@ from lsm_core import area_report, own_sources, publication
 from lsm_core.catalog import shipped
 from lsm_core.comparison_report import differences_in_words
 from lsm_core.errors import LsmError
-from lsm_core.export_bundle import tables_of
-from lsm_core.methods_text import limits_of, methods_of
+from lsm_core.export_bundle import DRAWS, tables_of
+from lsm_core.methods_text import limits_of, methods_of, repeats_of
+from lsm_core.plot_style import listed, told_apart
 from lsm_core.print_style import Look
 from lsm_core.run_files import write_text
 from lsm_core.runs import Run, versions
 from lsm_core.safe_tables import csv_of, escaped, latex_of
+from lsm_core.side_by_side import model_key
 from lsm_core.study_area import open_area
 
 Tell = Callable[[str], None]
 FORMATS = ("png", "pdf")  # of figures: for the page, and for LaTeX
+LIMITS = {
+    "ap": "AP", "ap low": "AP from", "ap high": "AP to",
+    "auc": "AUC", "auc low": "AUC from", "auc high": "AUC to",
+}  # fmt: skip
 SHOWN = {  # columns of the score table: the rest is in the CSV
-    "run": "run", "protocol": "protocol", "test places": "places", "ap": "AP", "ap low": "AP from",
-    "ap high": "AP to", "auc": "AUC", "auc low": "AUC from", "auc high": "AUC to",
+    "run": "run", "test places": "places", **LIMITS,
     "f1": "F1", "precision": "precision", "sensitivity": "recall", "accuracy": "accuracy",
     "overlap share": "overlap",
 }  # fmt: skip
+MEANS = {"model": "model", "runs": "runs", **LIMITS, "ap sd": "AP sd", "auc sd": "AUC sd"}
+NULLS = {"null model": "score", "ap": "AP", "auc": "AUC"}
 ZONES = {
     "run": "run", "zone": "class", "from": "from", "to": "to", "cells": "cells",
     "share_of_cells": "share of cells", "landslides": "landslides",
@@ -73,19 +80,20 @@ def write_report(runs: Sequence[Run], into: Path, look: Look, tell: Tell = lambd
     for run in runs:
         _ = run.metrics  # says so of a run that is not done
     into.mkdir(parents=True, exist_ok=True)
+    tables = tables_of(runs, lambda words: tell(f"left out {words}"))
     names = ", ".join(dict.fromkeys(run.area["name"] for run in runs))
     content = {
         "title": f"Landslide susceptibility of {names}",
         "areas": _areas(runs, tell),
-        "methods": [(run.title, run.recipe.protocol, run.id, methods_of(run)) for run in runs],
-        "tables": _tables(runs, tell),
+        "methods": _methods(runs),
+        "tables": _tables(runs, tables),
         "figures": _figures(runs, into / "figures", look, tell),
         "limits": limits_of(runs),
         "made_with": ", ".join(f"{name} {number}" for name, number in versions().items()),
         "again": [f"lsm reproduce {run.id}" for run in runs],
     }
     (into / "tables").mkdir(exist_ok=True)
-    for name, table in tables_of(runs).items():
+    for name, table in tables.items():
         write_text(into / "tables" / f"{name}.csv", csv_of(table))
     write_text(into / "report.tex", _source().render(content))
     write_text(into / "report.html", _page().render(content))
@@ -113,23 +121,60 @@ def _areas(runs: Sequence[Run], tell: Tell) -> list[dict[str, Any]]:
     return found
 
 
-def _tables(runs: Sequence[Run], tell: Tell) -> list[Part]:
-    tables = tables_of(runs, lambda words: tell(f"left out {words}"))
-    parts = []
+def _methods(runs: Sequence[Run]) -> list[tuple[str, str, str, list[str]]]:
+    """Paragraphs on each model; of one that was run several times, on its first run."""
+    models: dict[str, list[Run]] = {}
+    for run in runs:
+        models.setdefault(model_key(run), []).append(run)
+    return [
+        (first.title, first.recipe.protocol, first.id, [*methods_of(first), *repeats_of(same)])
+        for same in models.values()
+        for first in same[:1]
+    ]
+
+
+def _tables(runs: Sequence[Run], tables: Mapping[str, pd.DataFrame]) -> list[Part]:
+    parts: list[Part] = []
+    named = names_of(runs)
     for name, table in tables.items():
         if name.startswith("scores"):
-            caption = "Scores on test places, with intervals of 95 % from whole blocks"
-            parts.append(Part(caption, _some(table, SHOWN)))
-    if "nulls" in tables:
-        parts.append(Part("Models that know nothing else", tables["nulls"]))
-    if "pairs" in tables:
-        caption = "Differences between models; p-values after Holm"
-        parts.append(Part(caption, differences_in_words(tables["pairs"])))
+            number = name.removeprefix("scores")
+            parts += _judged(table, {k: tables.get(f"{k}{number}") for k in JUDGED}, named)
     if "zones" in tables:
         zones = tables["zones"]
         here = (zones["breaks"] == zones["breaks"].iloc[0]) & (zones["where"] == "whole map")
         parts.append(Part("Susceptibility classes on the whole map", _some(zones[here], ZONES)))
     return parts
+
+
+JUDGED = ("models", "nulls", "pairs")
+
+
+def _judged(
+    scores: pd.DataFrame, more: Mapping[str, pd.DataFrame | None], named: Mapping[str, str]
+) -> Iterator[Part]:
+    """Tables of runs that were judged on the same test places."""
+    terms = f"{listed(scores['protocol'])} protocol"
+    shown = scores.assign(run=scores["run"].map(named))
+    limits = f"with limits of 95 % from {DRAWS} draws of whole blocks"
+    yield Part(f"Scores on test places ({terms}), {limits}", _some(shown, SHOWN))
+    models, nulls, pairs = (more[name] for name in JUDGED)
+    if models is not None and (models["runs"] > 1).any():
+        table = _some(models.assign(model=models["model"].map(named)), MEANS)
+        yield Part(f"Means over repeated runs ({terms}), {limits}; sd: over runs", table)
+    if nulls is not None:
+        yield Part(f"Scores that know almost nothing, same places ({terms})", _some(nulls, NULLS))
+    if pairs is not None:
+        called = pairs.assign(a=pairs["a"].map(named), b=pairs["b"].map(named))
+        words = differences_in_words(called)
+        yield Part(f"Differences between models ({terms}); p-values after Holm", words)
+
+
+def names_of(runs: Sequence[Run]) -> dict[str, str]:
+    """What tables call runs (known by their folder) and models (known by their recipe's name)."""
+    titles = told_apart([run.title for run in runs], runs)
+    models = {run.recipe.name: run.title for run in reversed(runs)}
+    return models | {run.id: title for run, title in zip(runs, titles, strict=True)}
 
 
 def _some(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

@@ -14,12 +14,23 @@ SIZES = {"title": "10.5pt", "labels": "10pt", "ticks": "9pt", "legend": "9pt"}
 
 
 def labels_of(runs: Sequence[Run]) -> list[str]:
-    """A label a run: title and protocol; the folder's name too where two would be the same."""
-    short = [f"{run.title} ({run.recipe.protocol})" for run in runs]
+    """A label a run: title and protocol, and what tells it from others of the same."""
+    return told_apart([f"{run.title} ({run.recipe.protocol})" for run in runs], runs)
+
+
+def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """Labels, each the only one: where two are the same with seed and fold, or with the folder."""
+    repeats = [f"{label}, {_repeat(run)}" for label, run in zip(labels, runs, strict=True)]
+    folders = [f"{label}, {run.id}" for label, run in zip(labels, runs, strict=True)]
     return [
-        label if short.count(label) == 1 else f"{label}, {run.id}"
-        for label, run in zip(short, runs, strict=True)
+        next((some[i] for some in (labels, repeats) if some.count(some[i]) == 1), folders[i])
+        for i in range(len(runs))
     ]
+
+
+def _repeat(run: Run) -> str:
+    split = run.recipe.split
+    return f"seed {run.recipe.seed}" + (f", fold {split.fold}" if split.folds else "")
 
 
 def title_of(runs: Sequence[Run], what: str) -> str:

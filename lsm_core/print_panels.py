@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from lsm_core.errors import RunError
-from lsm_core.plot_style import RUN_COLOURS, labels_of, listed
+from lsm_core.plot_style import RUN_COLOURS, listed, told_apart
 from lsm_core.print_style import EM, MM, Look, blank, words_of
 from lsm_core.runs import Run, read_progress
 from lsm_core.zoning import level_names
@@ -155,8 +155,7 @@ def labels_in(runs: Sequence[Run], look: Look) -> list[str]:
     short = [
         f"{run.title} ({words[run.recipe.protocol]})" if several else run.title for run in runs
     ]
-    own = labels_of(runs)  # names the folder where two would be the same
-    return [s if short.count(s) == 1 else o for s, o in zip(short, own, strict=True)]
+    return told_apart(short, runs)
 
 
 # -------------------------------------------------------------------------------------- panels

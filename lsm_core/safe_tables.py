@@ -89,13 +89,18 @@ def _word(value: Any, digits: int) -> str:
 def escaped(text: str) -> str:
     """What LaTeX would read as a command, as letters.
 
+    A bracket or a star after the end of a row would be read as belonging to that end.
+
     >>> escaped("~50% of a_b \\\\ {c}")
     '\\\\textasciitilde{}50\\\\% of a\\\\_b \\\\textbackslash{} \\\\{c\\\\}'
+    >>> escaped("[0, 0.2)")
+    '{[}0, 0.2)'
     """
     special: Sequence[tuple[str, str]] = (
         ("\\", "\0"), ("{", "\\{"), ("}", "\\}"), ("\0", "\\textbackslash{}"),
         ("~", "\\textasciitilde{}"), ("^", "\\textasciicircum{}"),
         *((sign, "\\" + sign) for sign in "&%$#_"),
+        *((sign, "{" + sign + "}") for sign in "[*"),
     )  # fmt: skip
     for sign, written in special:
         text = text.replace(sign, written)

@@ -162,7 +162,7 @@ def _same_test_places(runs: Sequence[Finished]) -> None:
     for run in runs:
         split = run.recipe.split
         fold = split.fold if split.folds else 0
-        folds.setdefault(_model_key(run), set()).add(fold)
+        folds.setdefault(model_key(run), set()).add(fold)
         other = first.setdefault(fold, run)
         if run.metrics["test_places"] != other.metrics["test_places"]:
             raise RunError(
@@ -172,7 +172,7 @@ def _same_test_places(runs: Sequence[Finished]) -> None:
     for key, own in folds.items():
         missing = set(first) - own
         if missing:
-            name = next(run.recipe.name for run in runs if _model_key(run) == key)
+            name = next(run.recipe.name for run in runs if model_key(run) == key)
             raise RunError(
                 f"{name} was not run on fold {', '.join(map(str, sorted(missing)))} as others "
                 "were: run it there, or leave the others' runs out"
@@ -184,7 +184,7 @@ def _split_of(run: Finished) -> str:
     return f"{recipe.protocol}, {recipe.method}, split seed {recipe.split.seed}"
 
 
-def _model_key(run: Finished) -> str:
+def model_key(run: Finished) -> str:
     """The same for runs that differ in seed or fold alone, mapped or not."""
     text = run.recipe.model_dump(mode="json")
     text["split"].pop("fold")
@@ -193,7 +193,7 @@ def _model_key(run: Finished) -> str:
 
 def _entries(runs: Sequence[Finished]) -> list[scoreboard.Entry]:
     """Runs as the scoreboard takes them; a model bears the recipe's name where that is enough."""
-    keys = [_model_key(run) for run in runs]
+    keys = [model_key(run) for run in runs]
     by_name: dict[str, set[str]] = {}
     for run, key in zip(runs, keys, strict=True):
         by_name.setdefault(run.recipe.name, set()).add(key)

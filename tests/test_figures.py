@@ -1,6 +1,7 @@
 """Figures say what the run folders hold. `make_area` and `make_run` fabricate such folders."""
 
 import json
+from types import SimpleNamespace
 
 import holoviews as hv
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from lsm_core import figures, runs
 from lsm_core.errors import RunError
 from lsm_core.grid import Grid
+from lsm_core.plot_style import told_apart
 from lsm_core.recipe import make_recipe
 from lsm_core.study_area import save_area
 
@@ -189,6 +191,18 @@ def test_runs_of_one_name_get_different_labels(two_runs):
     labels = figures.labels_of([two_runs[0], two_runs[0], two_runs[1]])
     assert labels[2] == "LSGH (honest)"
     assert two_runs[0].id in labels[0]
+
+
+def test_repeats_are_told_apart_by_seed_and_fold():
+    def run(seed, fold=1, folds=None):
+        split = SimpleNamespace(fold=fold, folds=folds)
+        return SimpleNamespace(id=f"at{seed}{fold}", recipe=SimpleNamespace(seed=seed, split=split))
+
+    seeds = [run(1), run(2), run(3)]
+    assert told_apart(["net", "net", "forest"], seeds) == ["net, seed 1", "net, seed 2", "forest"]
+    folds = [run(1, 1, 5), run(1, 2, 5)]
+    assert told_apart(["net", "net"], folds) == ["net, seed 1, fold 1", "net, seed 1, fold 2"]
+    assert told_apart(["net", "net"], [run(1, 3), run(1, 4)]) == ["net, at13", "net, at14"]
 
 
 def test_histogram_adds_up_to_all_cells(two_runs):

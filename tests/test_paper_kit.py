@@ -5,25 +5,26 @@ import re
 import pytest
 from small_runs import small_run
 
-from lsm_core import paper_kit
-from lsm_core.methods_text import limits_of, methods_of
+from lsm_core import export_bundle, paper_kit
+from lsm_core.methods_text import _stopped, limits_of, methods_of
 from lsm_core.print_style import Look
+from lsm_core.sections import Training
 
 FOREST = {
     "model": {"name": "random_forest", "options": {"n_estimators": 5}},
     "input": {"form": "table"},
     "map": True,
 }
+LOGISTIC = {"model": {"name": "logistic_regression"}, "map": False, "name": "logistic"}
 EVIL = "<script>alert(1)</script> 5% of a_b & {c}"
 
 
 @pytest.fixture(scope="module")
 def runs(sample_workspace, tmp_path_factory):
     into = tmp_path_factory.mktemp("runs")
-    logistic = {"model": {"name": "logistic_regression"}, "map": False, "name": "logistic"}
     return [
         small_run(into, title=EVIL, **FOREST),
-        small_run(into, **FOREST | logistic, title="Logistic"),
+        small_run(into, **FOREST | LOGISTIC, title="Logistic"),
     ]
 
 
@@ -80,17 +81,68 @@ def test_methods_say_what_the_run_did(runs):
     assert f"tested on {m['n']:,} places, {m['landslides']:,} of them landslides" in forest
     assert "whole blocks are tested" in forest
     assert "random_forest (n_estimators 5), seed 1" in forest
+    assert re.search(r"Tested on: [\d,]+ landslides, [\d,]+ places drawn at random", forest)
     assert "The map has 5 classes by natural breaks" in forest
     assert "No map was made" in logistic
     numbers = re.search(r"Learnt from: (.*?)\.", forest).group(1)
     assert (
-        sum(int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= of)", numbers))
+        sum(
+            int(n.replace(",", ""))
+            for n in re.findall(r"[\d,]+(?= (?:landslides|places))", numbers)
+        )
         == (counts["train"])
     )
 
 
-def test_limits_are_said_once_and_of_whom(runs, sample_workspace, tmp_path):
-    paper = small_run(tmp_path, **FOREST | {"map": False}, protocol="paper", title="Published")
+@pytest.fixture(scope="module")
+def paper(sample_workspace, tmp_path_factory):
+    into = tmp_path_factory.mktemp("paper")
+    return small_run(into, **FOREST | {"map": False}, protocol="paper", title="Published")
+
+
+def test_runs_of_both_protocols_have_a_table_each(runs, paper):
+    told = []
+    tables = export_bundle.tables_of([*runs, paper], told.append)
+    assert [len(tables[name]) for name in ("scores_1", "scores_2")] == [2, 1]
+    assert len(tables["pairs_1"]) == 1
+    assert any("one table of scores" in words for words in told)
+    parts = paper_kit._tables([*runs, paper], tables)
+    scores = [part for part in parts if part.caption.startswith("Scores on test places")]
+    assert [("honest" in part.caption, len(part.table)) for part in scores] == [
+        (True, 2),
+        (False, 1),
+    ]
+    assert scores[0].table["run"].tolist() == [EVIL, "Logistic"]
+
+
+def test_repeats_are_one_section_and_one_mean(runs, tmp_path):
+    again = small_run(tmp_path, title="Logistic", **FOREST | LOGISTIC, seed=2)
+    both = [runs[1], again]
+    ((name, _, _, paragraphs),) = paper_kit._methods(both)
+    assert name == "Logistic"
+    assert "run 2 times (seeds 1, 2)" in paragraphs[-1]
+    parts = {p.caption: p.table for p in paper_kit._tables(both, export_bundle.tables_of(both))}
+    (mean,) = [table for caption, table in parts.items() if caption.startswith("Means over")]
+    values = [run.metrics["roc_auc"] for run in both]
+    assert mean["AUC"].tolist() == [pytest.approx(sum(values) / 2)]
+    assert mean["model"].tolist() == ["Logistic"]
+    assert not any("trained once" in words for words in limits_of(both))
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "says"),
+    [
+        (None, 60, "nothing stopped it early, and its last weights were kept"),
+        (15, 60, "the weights of the epoch with the best validation average precision were kept"),
+        (15, 21, "15 epochs without a better validation average precision ended it, and the"),
+    ],
+)
+def test_why_a_network_stopped_is_said(patience, epochs, says):
+    training = Training(epochs=60, patience=patience, watch="average_precision")
+    assert _stopped(training, epochs).startswith(says)
+
+
+def test_limits_are_said_once_and_of_whom(runs, paper):
     together = limits_of([*runs, paper])
     assert len(together) == len(set(together))
     mine = [words for words in together if "new ground" in words]
