@@ -10,7 +10,7 @@ import param
 from bokeh.themes import Theme
 
 from lsm_app.session import ICONS, KEPT, Session, said, served
-from lsm_core.errors import LsmError
+from lsm_core.errors import AreaError, LsmError
 
 # Named here, the look of a plot stays as the core's figures made it: else the browser paints it
 # anew and tells the server of every axis.
@@ -45,7 +45,7 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
             if session.page not in built:
                 module = importlib.import_module(f"lsm_app.pages.{pages[session.page]}")
                 built[session.page] = module.page(session)
-            main[:] = [built[session.page]]
+            main[:] = [*_refused(session), built[session.page]]
             session.shown += 1
         except LsmError as error:
             main[:] = [said(error)]
@@ -55,13 +55,15 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
 
     def choose(event: Any) -> None:
         if event.new is not None:
-            session.page = list(pages)[event.new[0] if isinstance(event.new, tuple) else event.new]
+            page = list(pages)[event.new[0] if isinstance(event.new, tuple) else event.new]
+            if page != session.page:
+                session.param.update(page=page, refused="")
 
     if pn.state.curdoc:
         pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in PLOTS}})
     if pn.state.location:
         pn.state.location.sync(session, KEPT)
-    session.param.watch(show, "page")
+    session.param.watch(show, ["page", "refused"])
     menu.param.watch(choose, "active")
     if served():
         main[:] = [pmui.LoadingSpinner(value=True, size=40, margin=40)]
@@ -87,3 +89,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     if telephone:  # there the menu covers the page: shut it after a choice
         session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
     return whole
+
+
+def _refused(session: Session) -> list[pmui.Alert]:
+    """What of the address was not taken."""
+    return [said(AreaError(session.refused))] if session.refused else []

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -35,11 +36,34 @@ ICONS = {  # of the pages, in the menu's order
 }
 
 
+def is_name(text: str) -> bool:
+    """Whether it can name something of the workspace; what else an address says is a path, say.
+
+    >>> is_name("sample"), is_name(""), is_name("/etc"), is_name(".."), is_name("--to")
+    (True, True, False, False, False)
+    """
+    plain = text.isprintable() and Path(text).name == text and "\\" not in text
+    return plain and text[:1] not in (".", "-")
+
+
+class Named(param.String):
+    """The name of an area or a run; what is none is refused, in words, and another is looked at."""
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        wrong = isinstance(value, str) and not is_name(value)
+        super().__set__(obj, "" if wrong else value)
+        if wrong:
+            obj.refused = (
+                f"{value[:200]!r} is the name of nothing in this workspace, so it is not opened: an "
+                f"address names the {self.name} as the lists here do"
+            )
+
+
 class Session(param.Parameterized):
     """What is selected in one session; every value can be in the address."""
 
     page = param.Selector(default="Compare", objects=list(ICONS))
-    area = param.String(default="", doc="name of a built study area")
+    area = Named(default="", doc="name of a built study area")
     look = param.String(default="Map", doc="part of the study area page that is looked at")
     factor = param.String(default="", doc="layer of the study area on its map")
     at = param.String(default="", doc="the cell whose values are told: [x, y]")
@@ -47,12 +71,12 @@ class Session(param.Parameterized):
     against = param.List(default=[], item_type=str, doc="ids of the runs whose maps are subtracted")
     threshold = param.Number(default=0.5, bounds=(0, 1), doc="of the scores on the Compare page")
     cuts = param.List(default=[], item_type=(int, float), doc="limits of the classes one moves")
-    run = param.String(default="", doc="id of the run whose training is looked at")
+    run = Named(default="", doc="id of the run whose training is looked at")
     recipe = param.String(default="lsgh_net", doc="what a new run starts from: see `recipes`")
     changes = param.List(default=[], item_type=str, doc="to that recipe, as key=value")
     part = param.String(default="", doc="of the training page: New run, Runs or Search")
-    source = param.String(default="", doc="id of the run that is carried to another area")
-    target = param.String(default="", doc="name of the area it is carried to")
+    source = Named(default="", doc="id of the run that is carried to another area")
+    target = Named(default="", doc="name of the area it is carried to")
     matched = param.String(default="", doc="name of the mapping between the two")
     printed = param.Dict(default={}, doc="how figures for print look: see `print_style.Look`")
     figures = param.List(default=[], item_type=str, doc="figures that are exported; none: a few")
@@ -63,6 +87,7 @@ class Session(param.Parameterized):
     review = param.String(default="", doc="folder of the polygons under review")
     step = param.String(default="Detector", doc="of the inventory page")
     mapping = param.String(default="", doc="id of the errand of the inventory page")
+    refused = param.String(default="", doc="what is wrong with the address, in words")
     busy = param.Boolean(default=False, doc="whether the bar at the top says so")
     shown = param.Integer(default=0, doc="how often a page was put on the screen")
     radius = param.Number(default=0.0, bounds=(0, None), doc="of the heat, metres; 0: not chosen")
@@ -74,7 +99,7 @@ class Session(param.Parameterized):
     protocol = param.Selector(default="honest", objects=["honest", "paper"])
     split = param.Dict(default={}, doc="settings of split; none: the usual ones")
     layers = param.List(default=["heat", "landslides", "windows"], doc="on the map of places")
-    second = param.String(default="", doc="built area that factors are held beside")
+    second = Named(default="", doc="built area that factors are held beside")
     classed = param.String(default="", doc="factor whose classes are looked at")
     limits = param.Dict(default={}, doc="of classes that were dragged: factor to limits")
     statistic = param.Selector(
@@ -85,7 +110,8 @@ class Session(param.Parameterized):
     left_out = param.Dict(default={}, doc="factors left out, and why")
 
 
-KEPT = [name for name in Session.param if name not in ("name", "shown", "busy")]  # in the address
+UNKEPT = ("name", "shown", "busy", "refused")
+KEPT = [name for name in Session.param if name not in UNKEPT]  # in the address
 
 
 # ------------------------------------------------------------------------------- shared readers
