@@ -54,8 +54,8 @@ class Named(param.String):
         super().__set__(obj, "" if wrong else value)
         if wrong:
             obj.refused = (
-                f"{value[:200]!r} is the name of nothing in this workspace, so it is not opened: an "
-                f"address names the {self.name} as the lists here do"
+                f"{value[:200]!r} is the name of nothing in this workspace, so it is not opened: "
+                f"an address names the {self.name} as the lists here do"
             )
 
 
