@@ -13,6 +13,8 @@ from typing import Any
 import panel.reactive
 from panel.io.resources import LOCAL_DIST
 
+from lsm_core.uploads import forget_unfinished
+
 APART = 0.05  # seconds between two modules, in which visitors are answered
 
 
@@ -27,6 +29,7 @@ def get_ready() -> None:
     """Whatever goes wrong here is said to the visitor whom it concerns, not to the log of all."""
     try:
         _read()
+        forget_unfinished()
     except Exception:
         logging.getLogger(__name__).info("not ready for the first visitor", exc_info=True)
 

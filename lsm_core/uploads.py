@@ -5,8 +5,11 @@ calls a file never becomes a path. The parts of a shapefile, and what lies besid
 legend), come as files of their own and find each other by the names they have.
 """
 
+import logging
 import os
+import re
 import shutil
+import time
 import uuid
 from pathlib import Path
 
@@ -15,12 +18,14 @@ from lsm_core.catalog import SIDECARS
 from lsm_core.errors import CrsError, LsmError, SourceError
 from lsm_core.intake import SUFFIXES
 from lsm_core.own_sources import Entry
-from lsm_core.workspace import uploads_folder
+from lsm_core.workspace import own_catalog, uploads_folder
 
+log = logging.getLogger(__name__)
 LARGEST = int(os.environ.get("LSM_LARGEST_UPLOAD", 2_000_000_000))  # bytes of one file
 LARGEST_LEGEND = 10_000_000  # bytes of what lies beside a raster
 MOST = 20_000_000_000  # bytes of all of them
 LEGENDS = (".tif.aux.xml", ".tiff.aux.xml", ".qml", ".clr")  # beside a raster
+FORGOTTEN = 24 * 3600  # seconds without a piece after which what became no source is removed
 NEEDED = (".shp", ".shx", ".dbf")  # parts without which a shapefile is none
 
 
@@ -75,6 +80,7 @@ class Uploads:
 
     def _place(self, file: str) -> Path:
         ending, stem = _parts(file)
+        forget_unfinished()
         _check_room()
         folder = self._shapes.setdefault(stem, _folder()) if ending in SIDECARS else _folder()
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,6 +163,32 @@ class Uploads:
         path.unlink(missing_ok=True)
         if not any(path.parent.iterdir()):
             path.parent.rmdir()
+
+
+def forget_unfinished() -> list[Path]:
+    """Remove uploads that became no source and got no piece for a day; their folders.
+
+    Such are left by who closed the page half-way, and by a server that ended. Sources stay, and so
+    does whatever is not of the kind that is made here; all of it where there is no catalogue that
+    could tell. Errors: the workspace's catalogue cannot be read (CatalogError).
+    """
+    if not own_catalog().is_file():
+        return []
+    used = {entry.path.parent for entry in own_sources.entries().values() if entry.path}
+    ours = (p for p in uploads_folder().resolve().glob("*") if re.fullmatch("[0-9a-f]{32}", p.name))
+    old = [p for p in ours if p not in used and _touched(p) < time.time() - FORGOTTEN]
+    for folder in old:
+        log.info("an upload that was never finished is removed: %s", folder.name)
+        shutil.rmtree(folder, ignore_errors=True)
+    return old
+
+
+def _touched(folder: Path) -> float:
+    """When the last piece came."""
+    try:
+        return max(p.stat().st_mtime for p in (folder, *folder.iterdir()))
+    except OSError:  # it goes, or comes, just now
+        return time.time()
 
 
 def ending_of(file: str) -> str:

@@ -1,14 +1,17 @@
 """Files that come in pieces end up whole on disk, under names of ours, or not at all."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 from boxes import cells, frame
 from sources import write_raster
 
 from lsm_core import own_sources
-from lsm_core.errors import CrsError, SourceError
+from lsm_core.errors import CatalogError, CrsError, SourceError
 from lsm_core.own_sources import entries
-from lsm_core.uploads import Uploads, uploads_folder
+from lsm_core.uploads import FORGOTTEN, Uploads, forget_unfinished, uploads_folder
 
 TABLE = """<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category>water</Category>
 </CategoryNames></PAMRasterBand></PAMDataset>"""
@@ -109,3 +112,57 @@ def test_pieces_after_a_refusal_are_ignored(place):
         uploads.receive("a.tif", b"0" * 101, first=True, last=False)
     assert uploads.receive("a.tif", b"0" * 50, first=False, last=True) is None
     assert not uploads.coming
+
+
+def grow_old(folder, seconds):
+    """As if nothing had come to it for so long."""
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, times=(then := time.time() - seconds, then))
+
+
+def test_what_became_no_source_is_removed_after_a_day_by_the_next_upload(place):
+    """A file cut off, one that waits for its CRS, a legend alone; no source, nothing that comes."""
+    kept = send(Uploads(), raster(place))
+    (place / "points.csv").write_text("x,y\n500010,3999980\n")
+    visitor = Uploads()
+    visitor.receive("cut.tif", b"II*", first=True, last=False)
+    with pytest.raises(CrsError):
+        send(visitor, place / "points.csv")
+    visitor.receive("rock.qml", b"<qgis/>", first=True, last=True)
+    mine = uploads_folder() / "notes"
+    mine.mkdir()
+    left = [p for p in uploads_folder().iterdir() if p.name not in (kept.path.parent.name, "notes")]
+    assert len(left) == 3
+    for folder in uploads_folder().iterdir():
+        grow_old(folder, FORGOTTEN - 60)
+    assert forget_unfinished() == []
+    for folder in uploads_folder().iterdir():
+        grow_old(folder, FORGOTTEN + 60)
+    visitor.receive("cut.tif", b"II*", first=False, last=False)  # it goes on
+    coming = next(p for p in left if time.time() - max(f.stat().st_mtime for f in p.iterdir()) < 60)
+    new = send(Uploads(), raster(place, "other.tif"))
+    there = {p.name for p in uploads_folder().iterdir()}
+    assert there == {kept.path.parent.name, "notes", coming.name, new.path.parent.name}
+
+
+def test_nothing_is_removed_while_nobody_can_tell_what_is_a_source(place):
+    kept = send(Uploads(), raster(place))
+    grow_old(kept.path.parent, FORGOTTEN + 60)
+    own_sources.own_catalog().write_text("a: [")
+    with pytest.raises(CatalogError):
+        forget_unfinished()
+    own_sources.own_catalog().unlink()
+    assert forget_unfinished() == []
+    assert kept.path.is_file()
+
+
+def test_a_server_that_starts_removes_them_too(place, monkeypatch):
+    from lsm_app import app_hooks
+
+    send(Uploads(), raster(place))
+    Uploads().receive("cut.tif", b"II*", first=True, last=False)
+    cut = next(p.parent for p in uploads_folder().glob("*/data.tif") if p.stat().st_size == 3)
+    grow_old(cut, FORGOTTEN + 60)
+    monkeypatch.setattr(app_hooks, "_read", lambda: None)
+    app_hooks.get_ready()
+    assert not cut.exists()
