@@ -21,6 +21,7 @@ from lsm_core.errors import AreaError
 from lsm_core.grid import How
 from lsm_core.imagery import INDICES
 from lsm_core.plain_yaml import read_yaml
+from lsm_core.section import complaint
 from lsm_core.units_file import (
     LONGEST_NAME,
     RESERVED,
@@ -355,4 +356,4 @@ def in_words(error: Any, kind: Kind) -> str:
         part = inner.get(where[1], part) if where[0] == "image" and len(where) > 2 else part
         near = did_you_mean(where[-1], list(part.model_fields))
         return f"unknown key {'.'.join(where)!r}: {near}"
-    return f"{'.'.join(where) or 'area'}: {error['msg'].removeprefix('Value error, ')}"
+    return complaint(error, ".".join(where) or "area")

@@ -89,11 +89,11 @@ def _settings(given: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
     from lsm_core.delineation_settings import Delineation
+    from lsm_core.section import complaint
 
     try:
         return Delineation.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]).replace("_", "-") if first["loc"] else "options"
-        words = first["msg"].removeprefix("Value error, ")
-        raise RecipeError(f"--{where}: {words} (got {first['input']!r})") from error
+        raise RecipeError(complaint(first, f"--{where}")) from error

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lsm_core.catalog import did_you_mean, shipped
 from lsm_core.errors import RecipeError
+from lsm_core.section import complaint
 
 MM = 25.4  # an inch
 EM = MM / 72  # millimetres a point of letter size
@@ -84,9 +85,7 @@ def make_look(given: Mapping[str, Any]) -> Look:
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]) or "options"
-        words = first["msg"].removeprefix("Value error, ")
-        got = f" (got {first['input']!r})"
-        raise RecipeError(f"figures: {where.replace('_', '-')}: {words}{got}") from error
+        raise RecipeError(f"figures: {complaint(first, where.replace('_', '-'))}") from error
     words_of(look.language)
     for name in look.fonts:
         _font_file(name)

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from lsm_core.delineation_settings import FromScores
 from lsm_core.errors import RecipeError
 from lsm_core.plain_yaml import NotYaml, parse_yaml, read_yaml
-from lsm_core.section import LAST_SEED
+from lsm_core.section import LAST_SEED, complaint
 from lsm_core.sections import AS_PUBLISHED as AS_PUBLISHED
 from lsm_core.sections import METHODS as METHODS
 from lsm_core.sections import Breaks as Breaks
@@ -321,9 +321,7 @@ def _in_words(error: ValidationError) -> str:
         return f"{place} is not a setting; {near(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{place} is missing"
-    whole = isinstance(first["input"], Mapping)  # a section that does not go together
-    got = f" (got {first['input']!r})" if place and not whole else ""
-    return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}"
+    return complaint(first, place)
 
 
 def _settings_beside(loc: tuple[int | str, ...]) -> list[str]:

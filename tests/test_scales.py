@@ -150,7 +150,7 @@ def test_the_largest_window_keeps_training_and_test_apart():
         (["input.form=table"], "sizes are of windows"),
         (["input.size=13"], "leave input.size out"),
         (["input.sizes=[5, 5]"], "different windows"),
-        (["input.sizes=[0, 5]"], "greater than or equal to 1"),
+        (["input.sizes=[0, 5]"], "takes numbers from 1, got 0"),
         (["input.sizes=[]", "input.combine=samples"], "needs windows of several sizes"),
         (["input.combine=mean"], "combine"),
     ],

@@ -105,7 +105,7 @@ def test_a_name_that_no_space_has_lists_near_ones():
         ("training.learning_rat", {"log": [1e-4, 1]}, "did you mean learning_rate"),
         ("model.options.n_estimator", {"integer": [1, 9]}, "did you mean n_estimators"),
         ("model.options.n_estimators", {"linear": [1, 9]}, "at 1.0: .*takes int"),
-        ("training.learning_rate", {"linear": [-1, 1]}, "at -1.0: .*greater than 0"),
+        ("training.learning_rate", {"linear": [-1, 1]}, "at -1.0: .*takes numbers above 0"),
         ("trainin.learning_rate", {"log": [1e-4, 1]}, "did you mean training"),
         ("split.block", {"linear": [500, 900]}, "split.block is not searched"),
         ("seed", {"integer": [1, 9]}, "seed is not searched"),

@@ -109,9 +109,9 @@ def test_a_mistake_is_said_beside_its_field(workspace):
     form = open_all(form_of(recipe="lsgh_net"))
     form.on_change = told.append
     form.fields["training.epochs"].widget.value = "-3"
-    assert "greater than or equal to 1" in form.fields["training.epochs"].hint.object
+    assert "training.epochs takes numbers from 1" in form.fields["training.epochs"].hint.object
     assert form.fields["training.epochs"].widget.error_state
-    assert "greater than or equal to 1" in texts(form.wrong)
+    assert "training.epochs takes numbers from 1" in texts(form.wrong)
     assert "training.epochs" in told[-1]
     form.fields["training.epochs"].widget.value = "5"
     assert told[-1] == ""
@@ -224,7 +224,7 @@ def test_nothing_is_started_from_a_form_with_a_mistake(workspace, started):
     assert form.start.disabled
     form.begin()
     assert started == []
-    assert "greater than or equal to 1" in texts(form.told)
+    assert "training.epochs takes numbers from 1" in texts(form.told)
 
 
 def test_without_an_area_the_sample_is_one_click_away(tmp_path, monkeypatch):
