@@ -139,9 +139,11 @@ class NewRun:
         """Queue the runs; what is wrong is said and nothing is started."""
         self.start.loading = True
         try:
+            wanted = self.wanted()
+            jobs.check_room(runs_folder(), len(wanted))
             made = [
                 jobs.start(recipe, runs_folder(), mark=name, on=self.device.value)
-                for recipe, name in self.wanted()
+                for recipe, name in wanted
             ]
         except LsmError as error:
             self.told[:] = [said(error)]

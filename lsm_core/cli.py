@@ -330,6 +330,13 @@ def serve(
     largest: Annotated[
         float | None, typer.Option("--largest-upload", min=0, help="Megabytes of one file.")
     ] = None,
+    waiting: Annotated[
+        int, typer.Option("--most-waiting", min=1, help="Runs that run or wait.")
+    ] = 50,
+    kept: Annotated[int, typer.Option("--most-runs", min=1, help="Runs kept in all.")] = 2000,
+    disk: Annotated[
+        float, typer.Option("--largest-workspace", min=0, help="Gigabytes of all that is kept.")
+    ] = 500.0,
     more: Annotated[
         list[str] | None,
         typer.Argument(
@@ -345,7 +352,7 @@ def serve(
 
     options, told = panel_options(
         address, origins=origins or (), login=login, visitors=visitors, largest=largest,
-        more=more or (),
+        waiting=waiting, kept=kept, disk=disk, more=more or (),
     )  # fmt: skip
     os.environ.update(told)
     command = _serve_command(port, options + ["--show"] * show)

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lsm_core import room
 from lsm_core.errors import RunError
 from lsm_core.run_files import read_json, write_json
 from lsm_core.run_status import end_process, process_start
@@ -112,10 +113,13 @@ class Errand:
 def start(arguments: Sequence[str], title: str, subject: str = "", steps: int = 0) -> Errand:
     """Run `lsm ARGUMENTS` as a process of its own; returns at once.
 
-    Errors: the same subject is being worked on already (RunError).
+    Errors: the same subject is being worked on already, or the server has no room (RunError).
     """
-    if any(e.about["subject"] == subject and e.state == "running" for e in errands()):
+    running = [errand for errand in errands() if errand.state == "running"]
+    if subject and any(errand.about["subject"] == subject for errand in running):
         raise RunError(f"{subject} is being worked on already: wait until that has ended")
+    if words := room.crowded(len(running)) or room.full():
+        raise RunError(words)
     path = errands_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     path.mkdir(parents=True)
     command = [sys.executable, "-u", "-m", "lsm_core.cli", *arguments]

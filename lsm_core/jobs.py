@@ -17,6 +17,7 @@ from typing import Any
 
 import filelock
 
+from lsm_core import room
 from lsm_core.device import processors
 from lsm_core.errors import RunError, Stopped
 from lsm_core.recipe import Recipe
@@ -24,6 +25,7 @@ from lsm_core.recipe_check import check_recipe
 from lsm_core.run_files import read_json, write_json
 from lsm_core.run_status import end_run, find_run
 from lsm_core.runs import (
+    ALIVE,
     Run,
     create_run,
     list_runs,
@@ -47,10 +49,11 @@ def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) 
 
     Raises
     ------
-    RunError : the recipe names no study area, or there is no such device. RecipeError : it could
-    not run anywhere, see `recipe_check.check_recipe`.
+    RunError : the recipe names no study area, there is no such device, or the server has no room.
+    RecipeError : it could not run anywhere, see `recipe_check.check_recipe`.
     """
     check_recipe(recipe)
+    check_room(Path(into))
     if on is not None and on not in devices():
         raise RunError(f"no device {on!r} here: there is {' and '.join(devices())}")
     if recipe.area is None:
@@ -74,6 +77,14 @@ def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) 
     # Somebody must wait for a child that ended, or it stays in the process table as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
     return Run(path.resolve())
+
+
+def check_room(folder: Path, more: int = 1) -> None:
+    """Refuse runs for which a served workspace has no room (RunError): see `room`."""
+    known = list_runs(folder)
+    alive = sum(run.state in ALIVE for run in known)
+    if words := room.crowded(alive, more) or room.many(len(known), more) or room.full():
+        raise RunError(words)
 
 
 def status(run: Run | Path | str) -> dict[str, Any]:

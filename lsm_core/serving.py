@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lsm_core import room
 from lsm_core.errors import ServeError
 from lsm_core.workspace import workspace
 
@@ -32,6 +33,7 @@ BY_ENVIRONMENT = {
 PASSWORDLESS = ("PANEL_OAUTH_OPTIONAL", "PANEL_OAUTH_GUEST_ENDPOINTS")  # of Panel: guests come in
 HOSTS, PASSWORDS, MOST_VISITORS = "LSM_HOSTS", "LSM_LOGIN", "LSM_VISITORS"  # told to the server
 LARGEST_UPLOAD = "LSM_LARGEST_UPLOAD"
+RUNS_WAITING, RUNS_KEPT, GIGABYTES = 50, 2000, 500.0  # each that waits has a process of its own
 
 
 def panel_options(
@@ -41,6 +43,9 @@ def panel_options(
     login: Path | None = None,
     visitors: int = VISITORS,
     largest: float | None = None,
+    waiting: int = RUNS_WAITING,
+    kept: int = RUNS_KEPT,
+    disk: float = GIGABYTES,
     more: Sequence[str] = (),
 ) -> tuple[list[str], dict[str, str]]:
     """Options of `panel serve`, and what its environment must say besides.
@@ -50,6 +55,7 @@ def panel_options(
     origins : names, with a port if need be, by which people call the server in their browsers.
     login : JSON file of names and passwords, `{"ana": "..."}`, readable by its owner only.
     visitors : sessions at once. largest : megabytes of one upload; the usual limit without.
+    waiting : runs that run or wait. kept : runs in all. disk : gigabytes of the workspace.
     more : options of `panel serve`, each `--name=value`: those of OAuth and HTTPS.
 
     Raises
@@ -66,6 +72,7 @@ def panel_options(
         options += ["--allow-websocket-origin", origin]
     # a page of elsewhere may call itself by this machine's number: only these names are answered
     told = {HOSTS: ",".join(["localhost", LOOPBACK, "::1", *hosts]), MOST_VISITORS: str(visitors)}
+    told |= {room.WAITING: str(waiting), room.KEPT: str(kept), room.BYTES: str(disk * 1e9)}
     if largest is not None:
         told[LARGEST_UPLOAD] = str(round(largest * 1e6))
     if login is not None:

@@ -11,9 +11,10 @@ import re
 import shutil
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
-from lsm_core import own_sources
+from lsm_core import own_sources, room
 from lsm_core.catalog import SIDECARS
 from lsm_core.errors import CrsError, LsmError, SourceError
 from lsm_core.intake import SUFFIXES
@@ -55,10 +56,17 @@ class Uploads:
         path = self._coming.get(file)
         if path is None:  # it was refused before
             return None
-        if first or path.stat().st_size + len(data) <= self.largest:
-            with path.open("ab") as out:
-                out.write(data)
-        if path.stat().st_size > self.largest or len(data) > self.largest:
+        try:
+            if first or path.stat().st_size + len(data) <= self.largest:
+                with path.open("ab") as out:
+                    out.write(data)
+            large = path.stat().st_size > self.largest or len(data) > self.largest
+        except OSError as error:
+            self._drop(file)
+            raise SourceError(
+                f"{Path(file).name} could not be kept here ({error.strerror}): give it once more"
+            ) from error
+        if large:
             self._drop(file)
             raise SourceError(f"{Path(file).name} is larger than {self.largest / 1e6:,.0f} MB")
         if not last:
@@ -69,6 +77,23 @@ class Uploads:
     def coming(self) -> bool:
         """Whether a file is half here."""
         return bool(self._coming)
+
+    def missing(self, file: str) -> list[str]:
+        """Names of the files that one which came still waits for; none of what is a source.
+
+        Of the parts of a shapefile the others that it needs, of a legend its raster.
+        """
+        ending, stem = _parts(file)
+        name = Path(file).name
+        if ending in LEGENDS:
+            raster = name.removesuffix(".aux.xml") if ending.endswith(".aux.xml") else ""
+            raster = raster or name[: -len(ending)] + ".tif"
+            return [raster] if name.lower() in self._legends else []
+        if ending not in SIDECARS or stem in self._known or stem not in self._shapes:
+            return []
+        there = {path.suffix for path in self._shapes[stem].glob("data.*")}
+        lacking = [part for part in NEEDED if part not in there]
+        return [name[: -len(ending)] + part for part in lacking or [".prj"]]
 
     def with_crs(self, crs: str) -> list[Entry]:
         """Take the files that state no CRS, which is now given; CrsError if it is none."""
@@ -161,7 +186,7 @@ class Uploads:
     def _drop(self, file: str) -> None:
         path = self._coming.pop(file)
         path.unlink(missing_ok=True)
-        if not any(path.parent.iterdir()):
+        with suppress(OSError):  # it holds other parts, or is gone
             path.parent.rmdir()
 
 
@@ -224,3 +249,5 @@ def _check_room() -> None:
             f"uploads hold {used / 1e9:.0f} GB, more than the {MOST / 1e9:.0f} GB there is room "
             "for: take sources out that nobody needs"
         )
+    if words := room.full():
+        raise SourceError(words)
