@@ -45,6 +45,7 @@ class AreaForm:
         self.inventory = pmui.Select(label="Landslides: polygons, points or a mask", **wide)
         self.more = pmui.MultiChoice(label="Further sources, for more factors", **wide)
         self.draft = pmui.Button(label="Draft the area", variant="contained")
+        self.coming = False  # whether files are being uploaded
         self.draft.on_click(lambda _: self.make_draft())
         self.words = pn.Column(sizing_mode="stretch_width")
         self._fields()
@@ -81,6 +82,7 @@ class AreaForm:
             field.param.watch(lambda _: self.show_text(), "value")
         for field in (self.dem, self.inventory):
             field.param.watch(lambda _: self.show_text(), "value")
+            field.param.watch(lambda _: self.ready(), "value")
 
     # --------------------------------------------------------------------------- sources
 
@@ -108,10 +110,13 @@ class AreaForm:
         ]  # fmt: skip
         self.ready()
 
-    def ready(self, coming: bool = False) -> None:
-        """Whether a draft can be made: not while files are still `coming`."""
-        self.draft.disabled = coming or not (self.dem.value and self.inventory.value)
-        self.draft.label = "Draft the area" + (": files are still coming" if coming else "")
+    def ready(self, coming: bool | None = None) -> None:
+        """Whether a draft can be made: not while files are still `coming`; the button says why."""
+        self.coming = self.coming if coming is None else coming
+        lacking = "" if self.inventory.value else ": choose landslides first"
+        lacking = lacking if self.dem.value else ": choose a DEM first"
+        lacking = ": files are still coming" if self.coming else lacking
+        self.draft.param.update(label=f"Draft the area{lacking}", disabled=bool(lacking))
 
     def make_draft(self) -> None:
         """One click: the fields filled from the chosen sources."""

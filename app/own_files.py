@@ -3,6 +3,7 @@
 A dropped file is written to disk piece by piece as it comes; nothing of it stays in memory.
 """
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from html import escape
@@ -30,6 +31,8 @@ from lsm_core.own_sources import (
 from lsm_core.uploads import LARGEST, Uploads
 
 CHUNK = 5_000_000  # bytes of a piece
+MOST_LINES = 40  # of what became of files
+COLOURS = {"taken": "#1b5e20", "waiting": "#0d47a1", "refused": "#b71c1c"}
 # Of many files the list scrolls; its words are dark enough to read.
 SCROLLS = """
 .filepond--root { max-height: 200px; }
@@ -50,14 +53,28 @@ class Dropper(pn.widgets.FileDropper):
     def __init__(self, on_piece: Callable[..., Any], **params: Any) -> None:
         super().__init__(**params)
         self._on_piece = on_piece
+        self._turn = threading.Lock()
+        self._next: dict[str, int] = {}  # number of the piece that a file is at
+        self._early: dict[tuple[str, int], Any] = {}
 
     def _process_event(self, event: Any) -> None:
+        """Hand on one piece after the other: the server hears each in a thread of its own."""
         if event.event_name == "delete_event":  # its cross was pressed: what was taken stays
             return
-        data = event.data
+        name, number = event.data["name"], event.data["chunk"]
+        with self._turn:
+            self._early[name, number] = event.data
+            at = 1 if number == 1 else self._next.get(name, 1)
+            while (data := self._early.pop((name, at), None)) is not None:
+                self._next[name] = at = at + 1
+                self._hand_on(data)
+
+    def _hand_on(self, data: Any) -> None:
         piece = data["data"]
         piece = piece.encode() if isinstance(piece, str) else bytes(piece)
         first, last = data["chunk"] == 1, data["chunk"] == data["total_chunks"]
+        if last:
+            del self._next[data["name"]]
         self._on_piece(data["name"], piece, first=first, last=last)
 
 
@@ -87,7 +104,9 @@ class OwnFiles:
             label="EPSG number of these coordinates, such as 32643", width=330, visible=False
         )
         self.crs.param.watch(lambda _: self.give_crs(), "value")
-        self.words = pn.Column(sizing_mode="stretch_width")
+        self.came: dict[str, tuple[str, str]] = {}  # of each file how it fares, and words
+        self.list = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.words = pn.Column(self.list, sizing_mode="stretch_width")
         self.table = html_table()
         self.remove = pmui.Select(label="Source to take out", options=[], width=260)
         self.take_out = pmui.Button(label="Take it out", variant="outlined", color="error")
@@ -108,30 +127,31 @@ class OwnFiles:
 
     def receive(self, file: str, piece: bytes, *, first: bool, last: bool) -> None:
         """One piece of a dropped file."""
+        name = Path(file).name
         if first:
             self.on_coming(True)
+        elif self.came.get(name, ("",))[0] == "refused":
+            return
         try:
             entry = self.uploads.receive(file, piece, first=first, last=last)
         except LsmError as error:
-            self._say(error)
+            self._refused(name, error)
         else:
             if last:
-                self._took(file, entry)
+                self._took(name, entry)
         finally:
             self.on_coming(self.uploads.coming)
 
     def use_chosen(self) -> None:
-        """Make sources of the chosen files of the machine; the first that fails is said."""
-        self.words.clear()
+        """Make sources of the chosen files of the machine; of each is said what became of it."""
         for name in list(self.chosen.value):
             path = data_file(name)
             try:
                 entry = add_source(path)
-            except CrsError as error:
-                self.uploads.pending[name] = path
-                self._say(error)
             except LsmError as error:
-                self._say(error)
+                if isinstance(error, CrsError):
+                    self.uploads.pending[name] = path
+                self._refused(name, error)
             else:
                 self._took(name, entry)
         self.chosen.value = []
@@ -140,14 +160,15 @@ class OwnFiles:
         """Take what waits for a CRS."""
         if not self.crs.value.strip():
             return
+        waiting = list(self.uploads.pending)
         try:
-            self.uploads.with_crs(self.crs.value)
+            taken = self.uploads.with_crs(self.crs.value)
         except LsmError as error:
             self._say(error)
             return
         self.crs.value = ""
-        self.words.clear()
-        self.changed()
+        for name, entry in zip(waiting, taken, strict=True):
+            self._took(name, entry)
 
     def remove_chosen(self) -> None:
         """Take a source out of the workspace's catalogue."""
@@ -170,18 +191,45 @@ class OwnFiles:
         self.remove.options = [entry.name for entry in own]
         self.remove.visible = self.take_out.visible = bool(own)
 
-    def _took(self, file: str, entry: Entry | None) -> None:
-        if entry is None:
-            words = f"{Path(file).name}: there; waiting for the other parts it belongs to."
-            words = pmui.Alert(object=escape(words), severity="info", margin=(2, 10))
-            self.words[:] = [words]
+    def _took(self, name: str, entry: Entry | None) -> None:
+        """A file is whole: it is a source, part of one, or waits for the others."""
+        if entry is not None:
+            self._tell(name, "taken", f"source {entry.name}")
         else:
-            self.words.clear()
+            self._tell(name, "waiting", "")
+        for other in [n for n, (how, _) in self.came.items() if how == "waiting"]:
+            missing = [] if other in self.uploads.pending else self.uploads.missing(other)
+            or_crs = ", or for its EPSG number below" if missing and self.uploads.pending else ""
+            if missing:
+                self.came[other] = ("waiting", f"here, waits for {', '.join(missing)}{or_crs}")
+            elif other not in self.uploads.pending:
+                self.came[other] = ("taken", f"part of {entry.name}" if entry else "whole")
+        self._say(None)
         self.changed()
 
-    def _say(self, error: LsmError) -> None:
-        self.words[:] = [said(error)]
+    def _refused(self, name: str, error: LsmError) -> None:
+        self._tell(name, "waiting" if name in self.uploads.pending else "refused", str(error))
+        self._say(None)
+
+    def _tell(self, name: str, how: str, words: str) -> None:
+        """The newest stands last."""
+        self.came.pop(name, None)
+        self.came[name] = (how, words)
+
+    def _say(self, error: LsmError | None) -> None:
+        self.list.object = _lines(self.came)
+        self.words[:] = [self.list, *([said(error)] if error else [])]
         self.crs.visible = bool(self.uploads.pending)
+
+
+def _lines(came: dict[str, tuple[str, str]]) -> str:
+    """What became of each file, a line each."""
+    rows = [
+        f'<li style="color:{COLOURS[how]}"><b>{how}</b> {escape(name)}: {escape(words)}</li>'
+        for name, (how, words) in list(came.items())[-MOST_LINES:]
+    ]
+    style = "margin:4px 10px;padding-left:18px;font-size:13px;overflow-wrap:anywhere"
+    return f'<ul role="log" style="{style}">{"".join(rows)}</ul>' if rows else ""
 
 
 def _no_folder() -> str:

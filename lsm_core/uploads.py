@@ -100,6 +100,9 @@ class Uploads:
         taken = []
         for file, path in list(self.pending.items()):
             taken.append(own_sources.add_source(path, file=file, crs=crs))
+            ending, stem = _parts(file)
+            if ending in SIDECARS:
+                self._known[stem] = taken[-1].name
             del self.pending[file]
         return taken
 

@@ -1,6 +1,7 @@
 """The page of study areas without a browser: files, a draft, a build, a map and its cells."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import panel as pn
@@ -134,6 +135,49 @@ def test_a_table_waits_for_its_crs_and_other_files_are_refused_with_the_sentence
     part.remove.value = "points"
     part.take_out.clicks += 1
     assert not [e for e in entries().values() if e.own]
+
+
+def test_each_file_gets_its_line_and_a_second_drop_completes_the_shapefile(files):
+    frame(cells(11, 11, 2, 2), cells(30, 20, 3, 3)).to_file(files / "walls.shp")
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+
+    def drop(*names):
+        for name in names:
+            data = (files / name).read_bytes()
+            page.files.receive(name, data, first=True, last=True)
+
+    (files / "README.md").write_text("read me")
+    (files / "lie.tif").write_text("no map")
+    drop("README.md", "lie.tif", "walls.shp")
+    words = page.files.list.object
+    assert "<b>refused</b> README.md: README.md is of no kind that is taken" in words
+    assert "<b>refused</b> lie.tif: lie.tif is not what its name says" in words
+    assert "<b>waiting</b> walls.shp: here, waits for walls.shx, walls.dbf" in words
+    assert (page.form.draft.disabled, page.form.dem.value) == (True, None)
+    assert page.form.draft.label == "Draft the area: choose a DEM first"
+    drop("walls.dbf", "walls.shx", "walls.shp", "walls.prj", "dem.tif")
+    words = page.files.list.object
+    assert "waiting" not in words
+    assert "<b>taken</b> walls.prj: source walls" in words
+    assert "<b>taken</b> walls.shp: part of walls" in words
+    assert not page.form.draft.disabled
+    page.form.inventory.value = None
+    assert page.form.draft.label == "Draft the area: choose landslides first"
+
+
+def test_pieces_are_put_together_in_their_order_whichever_thread_is_first():
+    heard = []
+    dropper = own_files.Dropper(lambda name, piece, **at: heard.append((name, piece, at["last"])))
+
+    def piece(number, name="a.tif", of=3):
+        data = {"name": name, "chunk": number, "total_chunks": of, "data": b"%d" % number}
+        dropper._process_event(SimpleNamespace(event_name="upload_event", data=data))
+
+    for number in (2, 1, 3, 1, 2, 3):
+        piece(number)
+    piece(1, "b.tif", of=1)
+    once = [("a.tif", b"1", False), ("a.tif", b"2", False), ("a.tif", b"3", True)]
+    assert heard == [*once, *once, ("b.tif", b"1", True)]
 
 
 def test_a_copy_of_an_area_file_keeps_what_the_form_does_not_know(files, workspace):

@@ -61,6 +61,40 @@ def test_the_parts_of_a_shapefile_find_each_other_in_any_order(place):
     assert [e.name for e in entries().values() if e.own] == ["slides"]
 
 
+def test_a_part_dropped_alone_is_told_what_it_waits_for_and_dropped_again_is_taken(place):
+    frame(cells(1, 1), cells(3, 2)).to_file(place / "slides.shp")
+    uploads = Uploads()
+    send(uploads, place / "slides.shp", file="Slides.shp")
+    assert uploads.missing("Slides.shp") == ["Slides.shx", "Slides.dbf"]
+    for ending in ("dbf", "shp", "shx"):
+        assert send(uploads, place / f"slides.{ending}") is None
+    assert uploads.missing("slides.dbf") == ["slides.prj"]
+    assert send(uploads, place / "slides.prj").look().features == 2
+    assert uploads.missing("slides.shp") == []
+    assert not uploads.coming
+
+
+def test_a_shapefile_without_a_crs_is_whole_once_it_is_given(place):
+    frame(cells(1, 1)).to_file(place / "slides.shp")
+    uploads = Uploads()
+    for ending in ("shp", "shx", "dbf"):
+        send(uploads, place / f"slides.{ending}")
+    assert [entry.name for entry in uploads.with_crs("32643")] == ["slides"]
+    assert uploads.missing("slides.dbf") == []
+
+
+def test_a_file_that_cannot_be_kept_is_said_and_no_longer_comes(place):
+    uploads = Uploads()
+    uploads.receive("a.tif", b"II", first=True, last=False)
+    (folder,) = uploads_folder().iterdir()
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    with pytest.raises(SourceError, match=r"a\.tif could not be kept here \(No such file"):
+        uploads.receive("a.tif", b"II", first=False, last=True)
+    assert not uploads.coming
+
+
 def test_a_legend_comes_to_lie_beside_its_raster_before_or_after(place):
     write_raster(place / "rock.tif", np.ones((6, 8), "uint8"))
     (place / "rock.tif.aux.xml").write_text(TABLE)
