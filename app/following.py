@@ -89,7 +89,7 @@ def _known(path: Path) -> tuple[Run, str, str] | None:
 
 
 def _read(folder: Path) -> tuple[Run, str, str] | None:
-    if not (folder / "recipe.json").is_file():
+    if folder.name.startswith(".") or not (folder / "recipe.json").is_file():  # or being made
         return None
     run = Run(folder.resolve())
     status = run.status

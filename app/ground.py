@@ -45,7 +45,8 @@ class Ground:
 
 def built_areas() -> list[str]:
     """Names of the study areas in the workspace, by name."""
-    return sorted(path.parent.name for path in (workspace() / "areas").glob("*/area.zarr"))
+    names = (path.parent.name for path in (workspace() / "areas").glob("*/area.zarr"))
+    return sorted(name for name in names if not name.startswith("."))  # so begins one being made
 
 
 def ground_of(path: Path | str) -> Ground:

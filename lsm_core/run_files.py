@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsm_core.errors import RunError
+from lsm_core.locks import alone as alone
 
 # Whoever only asks how a run stands, or ends it, waits for none of these.
 if TYPE_CHECKING:
@@ -20,23 +21,6 @@ if TYPE_CHECKING:
 
 
 CACHE = 128  # megabytes of blocks that GDAL keeps; its own choice is a twentieth of all memory
-
-
-@contextmanager
-def alone(lock: Path, busy: str) -> "Iterator[None]":
-    """Hold a lock file, which goes afterwards; RunError, in the words `busy`, if another does."""
-    import filelock
-
-    held = filelock.FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunError(busy) from error
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)  # while it is held: afterwards it may be another's
-        held.release()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,6 +114,13 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write; nobody may be writing there."""
+    for part in folder.rglob("*"):
+        if part.name.startswith("unfinished.") or re.fullmatch(r"\..+\.(part|plain)", part.name):
+            part.unlink(missing_ok=True)
 
 
 def read_strips(path: Path, rows: int = 512) -> "Iterator[tuple[int, np.ndarray]]":

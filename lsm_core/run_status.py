@@ -76,24 +76,47 @@ def read_status(path: Path) -> dict[str, Any]:
     return status
 
 
-def process_start(pid: int) -> float | None:
-    """When the process of this number began; None where there is none, or it is over."""
+def process_start(pid: int) -> float | str | None:
+    """When the process of this number began; None where there is none, or it is over.
+
+    On Linux counted from the machine's start, which is named: there the time of day of a process's
+    beginning moves whenever the clock is set.
+    """
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.is_file():
+            return process.create_time()
+        ticks = stat.read_bytes().rpartition(b")")[2].split()[19].decode()
+        return f"{ticks} after boot {_boot()}"
     except (psutil.NoSuchProcess, ValueError, OverflowError):  # or no number of a process
         return None
+    except OSError:  # it ended meanwhile
+        return None
+
+
+def _boot() -> str:
+    """A name that the machine gets each time it starts."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.is_file() else ""
 
 
 def add_progress(path: Path, event: dict[str, Any]) -> None:
     """Append one line to `progress.jsonl`."""
-    line = json.dumps({"time": round(time.time(), 3)} | event)
-    with open(path / "progress.jsonl", "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    line = json.dumps({"time": round(time.time(), 3)} | event).encode() + b"\n"
+    with open(path / "progress.jsonl", "a+b") as file:
+        if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+            line = b"\n" + line  # after the half line of a process that was killed
+        file.write(line)
 
 
 def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Whole lines written since `offset` bytes, and the offset to go on from."""
+    """Whole lines written since `offset` bytes, and the offset to go on from.
+
+    What a process that was killed left of a line is passed over.
+    """
     file_path = path / "progress.jsonl"
     if not file_path.exists():
         return [], 0
@@ -101,7 +124,16 @@ def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], in
         file.seek(offset)
         text = file.read()
     whole = text[: text.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+    events = (_event(line) for line in whole.splitlines())
+    return [event for event in events if event], offset + len(whole)
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and "event" in found else {}
 
 
 def end_run(path: Path) -> str:

@@ -12,6 +12,7 @@ import importlib.metadata
 import logging
 import platform
 import shutil
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -196,28 +197,32 @@ def create_run(recipe: Recipe, area: dict[str, Any], into: Path, mark: str = "")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     parts = (recipe.name, area["name"], recipe.protocol, mark, stamp)
     name = "-".join(part for part in parts if part)
-    path = _free_name(into, name)
-    write_json(path / "recipe.json", recipe.model_dump(mode="json"))
-    write_json(path / "area.json", area)
-    write_json(path / "versions.json", versions())
-    if own := own_code.used_source(recipe.named_code):
-        write_text(path / "own_code.py", own)
-    set_status(path, "queued")
-    return path
-
-
-def _free_name(into: Path, name: str) -> Path:
-    """Make `into/name`, or `name-2` and so on where that is taken."""
     if Path(name).name != name or "\0" in name:
         raise RunError(f"{name!r} is not a folder name: no slashes in names of recipes and areas")
     into.mkdir(parents=True, exist_ok=True)
+    new = into / f".{name}.{uuid.uuid4().hex[:8]}.new"
+    try:
+        new.mkdir()
+        write_json(new / "recipe.json", recipe.model_dump(mode="json"))
+        write_json(new / "area.json", area)
+        write_json(new / "versions.json", versions())
+        if own := own_code.used_source(recipe.named_code):
+            write_text(new / "own_code.py", own)
+        set_status(new, "queued")
+        return _named(new, into, name)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _named(new: Path, into: Path, name: str) -> Path:
+    """Move a folder to `into/name`, or `name-2` and so on where that is taken."""
     for number in range(1, 1000):
         path = into / (name if number == 1 else f"{name}-{number}")
         try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
+            return new.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
     raise RunError(f"{into} holds a thousand runs named {name}: delete some")
 
 
@@ -245,7 +250,8 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     """The runs of a folder, oldest first; the workspace's by default."""
     folder = runs_folder() if folder is None else Path(folder)
     found = folder.glob("*/status.json") if folder.is_dir() else iter(())
-    runs = [Run(p.parent.resolve()) for p in found if (p.parent / "recipe.json").is_file()]
+    folders = [p.parent for p in found if not p.parent.name.startswith(".")]  # one being made does
+    runs = [Run(p.resolve()) for p in folders if (p / "recipe.json").is_file()]
     made = {run: when for run in runs if (when := _created(run))}
     return sorted(made, key=lambda run: (made[run], run.id))
 

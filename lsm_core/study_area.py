@@ -8,10 +8,7 @@ grid of one column. On disk both are a folder: `area.zarr` and `inventory.gpkg` 
 """
 
 import json
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from lsm_core.area_store import check_store
 from lsm_core.errors import AreaError, InventoryError, LsmError
 from lsm_core.file_kinds import check_first_bytes, check_layers
 from lsm_core.grid import Grid, check_projected, grid_of
+from lsm_core.replacing import bring_back, replacing
 from lsm_core.sound_blocks import sound_blocks
 from lsm_core.workspace import area_path as area_path
 from lsm_core.workspace import workspace as workspace
@@ -164,7 +162,7 @@ def save_area(
     check_area(ds)
     if inventory is None:
         inventory = _points_of(ds)
-    with _replacing(Path(path)) as folder:
+    with replacing(Path(path)) as folder:
         sizes = {"unit": UNIT_CHUNK} if is_units(ds) else dict.fromkeys(("y", "x"), CHUNK)
         chunked = ds.drop_encoding().chunk(sizes)
         for name in [n for n, v in ds.variables.items() if v.dtype.kind == "U"]:
@@ -187,7 +185,7 @@ def save_over(
 
     Only these are written; `open_area` reads the rest where it lies. Returns the path.
     """
-    with _replacing(Path(path)) as folder:
+    with replacing(Path(path)) as folder:
         layers.drop_encoding().to_zarr(folder / "area.zarr", mode="w", consolidated=False)
         (folder / OVER).write_text(json.dumps(str(Path(over).resolve())))
         inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
@@ -216,6 +214,7 @@ def open_area(path: str | Path) -> xr.Dataset:
     A grid is opened lazily; units are a table, and read at once.
     """
     path = Path(path)
+    bring_back(path)
     if (path / OVER).is_file():
         return _open_over(path)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
@@ -356,21 +355,3 @@ def _check_landslides(ds: xr.Dataset, grid: Grid) -> None:
 
 def _on_grid(rows: NDArray, cols: NDArray, grid: Grid) -> NDArray[np.bool_]:
     return (rows >= 0) & (rows < grid.shape[0]) & (cols >= 0) & (cols < grid.shape[1])
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` that takes its place when all went well, and vanishes if not."""
-    mark = uuid.uuid4().hex[:8]
-    new, old = (path.with_name(f".{path.name}.{kind}-{mark}") for kind in ("new", "old"))
-    try:
-        new.mkdir(parents=True)
-        yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-    except OSError as error:
-        raise AreaError(f"{path} could not be written ({error}): is the disk full?") from error
-    finally:
-        for folder in (new, old):
-            shutil.rmtree(folder, ignore_errors=True)

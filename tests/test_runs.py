@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import rasterio
 from affine import Affine
@@ -96,6 +98,37 @@ def test_progress_is_read_in_whole_lines_from_where_one_stopped(tmp_path):
         file.write('ch", "epoch": 2}\n')
     events, _ = runs.read_progress(run.path, offset)
     assert [e["epoch"] for e in events] == [2]
+
+
+def test_the_half_line_of_a_process_that_was_killed_is_passed_over(tmp_path):
+    run = new_run(tmp_path)
+    runs.add_progress(run.path, {"event": "epoch", "epoch": 1})
+    with open(run.path / "progress.jsonl", "a") as file:
+        file.write('{"event": "epo')
+    runs.add_progress(run.path, {"event": "epoch", "epoch": 2})
+    events, offset = runs.read_progress(run.path)
+    assert [e["epoch"] for e in events] == [1, 2]
+    assert offset == (run.path / "progress.jsonl").stat().st_size
+
+
+def test_a_clock_that_is_set_anew_loses_no_running_run(tmp_path, monkeypatch):
+    """The time of day at which a process began is reckoned from the clock."""
+    run = new_run(tmp_path, done=False)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 1.0)
+    assert run.state == "running"
+
+
+def test_a_folder_that_is_being_made_is_no_run(tmp_path):
+    run = new_run(tmp_path)
+    shutil.copytree(run.path, tmp_path / ".half.1234.new")
+    assert [r.path for r in runs.list_runs(tmp_path)] == [run.path]
+
+
+def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "versions", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        new_run(tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_map_is_a_cog_with_the_values_it_was_given(tmp_path):
