@@ -12,10 +12,18 @@ import typer
 from lsm_core.area_commands import draft
 from lsm_core.detect_commands import adopt, detect
 from lsm_core.doctor_commands import doctor
-from lsm_core.errors import LsmError, RunError, Stopped
+from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
 from lsm_core.factor_commands import factors
 from lsm_core.figure_commands import export, figures, report
-from lsm_core.foreground import quiet_networks, recipe_of, settle, settle_queued, tell, work
+from lsm_core.foreground import (
+    carry_out_queued,
+    go_on_with,
+    quiet_networks,
+    recipe_of,
+    settle,
+    tell,
+    work,
+)
 from lsm_core.progress_bars import bars, follow_jobs
 from lsm_core.run_commands import reproduce, runs_app
 from lsm_core.sample_commands import sample
@@ -68,6 +76,11 @@ def main() -> None:
     except LsmError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError as error:
+        from lsm_core.device import full_in_words
+
+        print(f"error: {full_in_words(error)}", file=sys.stderr)
+        sys.exit(2)
     except OSError as error:
         print(f"error: {error}: is the folder there, writable, with room?", file=sys.stderr)
         sys.exit(2)
@@ -94,8 +107,9 @@ def prepare(
 @app.command()
 def run(
     recipes: Annotated[
-        list[str], typer.Argument(help="Recipe files, or names from recipes/.", metavar="RECIPE...")
-    ],
+        list[str] | None,
+        typer.Argument(help="Recipe files, or names from recipes/.", metavar="RECIPE..."),
+    ] = None,
     area: Annotated[str | None, typer.Option(help="Study area to run on.")] = None,
     into: Into = None,
     seeds: Annotated[
@@ -105,12 +119,23 @@ def run(
         int | None, typer.Option(help="Repeat with each of so many folds tested once.")
     ] = None,
     changes: Changes = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with RUN..., or with all that are lost.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Sample, split, train, evaluate and map; leaves a run folder, of repeats one each.
 
-    Repeats (--seeds, --folds) that are finished in the folder are not run again.
+    Repeats (--seeds, --folds) that are finished in the folder are not run again. A run that was cut
+    off goes on with `lsm run --resume RUN`: a network from its last checkpoint.
     """
+    if resume:
+        if area or changes or seeds or folds:
+            raise RecipeError("--resume goes on with a run as it was begun: leave the others out")
+        go_on_with(recipes, into, as_json)
+        return
+    if not recipes:
+        raise RecipeError("run which recipe? `lsm run cnn --area sample`")
     from lsm_core import experiment, report
     from lsm_core.repeats import finished, mark, repeats
     from lsm_core.runs import create_run, runs_folder
@@ -140,19 +165,7 @@ def run(
 @app.command(hidden=True)
 def resume(path: Path) -> None:
     """Carry out a queued run; how a job starts."""
-    from lsm_core import experiment, jobs
-    from lsm_core.runs import set_status
-
-    quiet_networks()
-    jobs.stand_in_line(path)
-    try:
-        plan = experiment.plan_run(settle_queued(path))
-    except Stopped:
-        raise
-    except LsmError as error:
-        set_status(path, "failed", str(error))
-        raise
-    done = work(plan, path, as_json=True)
+    done = carry_out_queued(path)
     judge_domain(done)
     tell(done, True, "")
 

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lsm_core import models, prediction, training
+from lsm_core.checkpoint import Checkpoint
 from lsm_core.chips import counted
 from lsm_core.encoding import Encoder, encode
 from lsm_core.errors import Stopped
@@ -149,7 +150,7 @@ def fit_on_chips(
     learnt = BACKWARD * len(train.order)
     note(report, forecast(model, train[0][0], epochs=settings.epochs, learnt=learnt, mapped=mapped))
     feed = training.Feed(train, batches("validation"))
-    history = training.fit(model, feed, settings, report, should_stop)
+    history = training.fit(model, feed, settings, report, should_stop, Checkpoint(path))
     note(report, kept_words(recipe, history))
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():

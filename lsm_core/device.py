@@ -149,7 +149,49 @@ def find() -> Device:
 @functools.cache
 def has_gpu() -> bool:
     """Whether networks are trained on a GPU in this process."""
-    return find().kind == "gpu"
+    return not _left and find().kind == "gpu"
+
+
+def missing() -> str:
+    """What to say where a GPU was asked for by its number and there is none; else nothing."""
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if asked in ("", "-1") or _left or has_gpu():
+        return ""
+    return f"no GPU {asked} is found: networks compute on {find().name}, which is slower"
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether it is an error of memory that ran out, of the machine or of a GPU."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
+    return bool(by_name) or "RESOURCE_EXHAUSTED" in str(error)  # as JAX says it
+
+
+def full_in_words(error: BaseException) -> str:
+    """What is wrong and what to do where `ran_out`, in a line."""
+    first = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+    return (
+        f"memory ran out ({first}): end other programs, take a smaller training.batch or window, "
+        "or a machine with more"
+    )
+
+
+def leave_gpu() -> str:
+    """Compute on the processor from here on, to the end of the process; returns what to say."""
+    import keras
+
+    scope = keras.device("cpu:0")
+    scope.__enter__()
+    _left.append(scope)
+    for known in (has_gpu, values_at_once):
+        known.cache_clear()
+    return (
+        "the GPU's memory is full: training goes on on the processor, which is slower; a smaller "
+        "training.batch may fit, or wait until other programs leave the GPU"
+    )
+
+
+_left: list[Any] = []  # scopes of `leave_gpu`, which nobody closes
 
 
 @functools.cache
@@ -159,7 +201,7 @@ def values_at_once() -> int:
     The processor's number where a GPU does not tell its memory.
     """
     here = find()
-    if here.kind == "cpu" or here.memory is None:
+    if not has_gpu() or here.memory is None:
         return VALUES
     return int(here.memory * GIB / 4 / MAPS)
 

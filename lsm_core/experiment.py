@@ -6,6 +6,7 @@ user can make is found before the run folder is made.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import detected_area, evaluation, metrics, prediction, runs, transfer
+from lsm_core import detected_area, device, evaluation, metrics, prediction, runs, transfer
 from lsm_core.arrival import checked_by
 from lsm_core.calibration import Calibrator
+from lsm_core.checkpoint import NAME as CHECKPOINT
 from lsm_core.detection import judge_objects, overlap_of_chips
 from lsm_core.encoding import count_filled
-from lsm_core.errors import LsmError, Stopped
+from lsm_core.errors import LsmError, RunError, Stopped
 from lsm_core.fitting import Ask, Report, fit_model
 from lsm_core.grid import grid_of
 from lsm_core.null_models import null_models, null_warnings
@@ -88,11 +90,17 @@ def carry_out(
         runs.set_status(path, "stopped", str(error))
         raise
     except BaseException as error:
+        full = device.ran_out(error)
         words = str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
-        runs.set_status(path, "failed", words)
+        words = device.full_in_words(error) if full else words
+        with suppress(OSError):  # where the disk is full: without a word it will say `lost`
+            runs.set_status(path, "failed", words)
+        if full:
+            raise RunError(words) from error
         raise
     runs.set_status(path, "done")
     report({"event": "done"})
+    (path / CHECKPOINT).unlink(missing_ok=True)
     return runs.open_run(path)
 
 

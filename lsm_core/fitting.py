@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from lsm_core import device, models, prediction, runs, training
 from lsm_core.bivariate import class_tables
+from lsm_core.checkpoint import Checkpoint
 from lsm_core.encoding import Encoder
 from lsm_core.errors import RecipeError, Stopped
 from lsm_core.labelling import UNLABELLED
 from lsm_core.map_forecast import duration
+from lsm_core.model_store import ARCHITECTURE
 from lsm_core.recipe import Recipe
 
 COMPILING = 20.0  # seconds before the first batch is learnt from
@@ -48,10 +50,20 @@ def fit_model(
     """
     recipe = _possible(recipe, report)
     fit = models.trainer_of(recipe.model.name) or _fit_places
-    with device.precision(recipe.training.precision) as mixed:
-        model = fit(recipe, ds, encoder, samples, path, report, should_stop)
+    try:
+        with device.precision(recipe.training.precision) as mixed:
+            model = fit(recipe, ds, encoder, samples, path, report, should_stop)
+    except Exception as error:
+        if not (device.ran_out(error) and _on_gpu(recipe)):
+            raise
+        note(report, device.leave_gpu())
+        return fit_model(recipe, ds, encoder, samples, path, report, should_stop)
     # A stored model scores in float32, whatever it was trained in; so does the run itself.
     return prediction.load_model(path / "model") if mixed else model
+
+
+def _on_gpu(recipe: Recipe) -> bool:
+    return models.card(recipe.model.name).framework == "keras" and device.has_gpu()
 
 
 def _possible(recipe: Recipe, report: Report) -> Recipe:
@@ -59,8 +71,9 @@ def _possible(recipe: Recipe, report: Report) -> Recipe:
     if models.card(recipe.model.name).framework != "keras":
         return recipe
     left_out = device.left_out(recipe.training)
-    for _, why in left_out.values():
-        note(report, why)
+    for why in (*(why for _, why in left_out.values()), device.missing()):
+        if why:
+            note(report, why)
     instead = {name: value for name, (value, _) in left_out.items()}
     training = recipe.training.model_copy(update=instead)
     return recipe.model_copy(update={"training": training})
@@ -95,8 +108,11 @@ def _fit_places(
         }
         x = feed.train.gather(np.arange(min(prediction.BATCH, count)))
         note(report, forecast(model, x, epochs=recipe.training.epochs, **work))
-        history = training.fit(model, feed, recipe.training, report, should_stop)
+        kept = Checkpoint(path)
+        history = training.fit(model, feed, recipe.training, report, should_stop, kept)
         note(report, kept_words(recipe, history))
+    elif (path / "model" / ARCHITECTURE).is_file():
+        return prediction.load_model(path / "model")  # of a run that was cut off later
     else:
         from lsm_core.models.baselines import fit_estimator  # a network does without scikit-learn
 

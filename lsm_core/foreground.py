@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lsm_core.errors import RecipeError, Stopped
+from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
 from lsm_core.progress_bars import bars
 
 if TYPE_CHECKING:
@@ -70,6 +70,71 @@ def work(plan: Any, path: Path, as_json: bool) -> "Run":
     finally:  # between two runs nobody would hear a sign noted here
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def carry_out_queued(path: Path) -> "Run":
+    """Wait for a queued run's turn and carry it out; what is wrong with it, it says itself."""
+    from lsm_core import experiment, jobs
+    from lsm_core.runs import set_status
+
+    quiet_networks()
+    set_status(path, "queued", "waiting for its turn")  # who started it may be gone already
+    jobs.stand_in_line(path)
+    try:
+        plan = experiment.plan_run(settle_queued(path))
+    except Stopped:
+        raise
+    except LsmError as error:
+        set_status(path, "failed", str(error))
+        raise
+    return work(plan, path, as_json=True)
+
+
+def go_on_with(names: list[str] | None, folder: Path | None, as_json: bool) -> None:
+    """Go on with these runs, or, where none is named, with all of the folder that were cut off."""
+    from lsm_core import report
+    from lsm_core.runs import list_runs
+
+    cut_off = names or [str(run.path) for run in list_runs(folder) if run.state == "lost"]
+    if not cut_off and not as_json:
+        print("no run was cut off: there is nothing to go on with")
+    for name in cut_off:
+        done = go_on(name, as_json)
+        tell(done, as_json, report.result_in_words(done))
+
+
+def go_on(name: str, as_json: bool) -> "Run":
+    """Take a run up that was cut off, stopped or failed, and carry it to its end.
+
+    A network learns on from its checkpoint; what else was computed is computed again. A run that is
+    done is given back as it is.
+
+    Raises
+    ------
+    RunError : the run is running, or its area or the way its places are drawn has changed.
+    """
+    from lsm_core import experiment, resumption
+    from lsm_core.run_files import alone
+    from lsm_core.run_status import ALIVE
+    from lsm_core.runs import open_run, set_status
+
+    quiet_networks()
+    run = open_run(name)
+    busy = f"another process goes on with {run.id}: wait until it has ended"
+    with alone(run.path / ".lock", busy):
+        if run.state == "done":
+            return run
+        if run.state in ALIVE:
+            raise RunError(f"{run.id} is {run.state}: its process is at work, `lsm stop` ends it")
+        set_status(run.path, "queued", "waiting for its turn")
+        try:
+            plan = experiment.plan_run(settle_queued(run.path))
+            resumption.clear(run, plan)
+        except BaseException as error:
+            ended = isinstance(error, (Stopped, KeyboardInterrupt))
+            set_status(run.path, "stopped" if ended else "failed", str(error))
+            raise
+        return work(plan, run.path, as_json)
 
 
 def settle(recipe: "Recipe", folder: Path, as_json: bool) -> "Recipe":

@@ -24,13 +24,13 @@ CACHE = 128  # megabytes of blocks that GDAL keeps; its own choice is a twentiet
 
 
 def write_text(path: Path, text: str) -> None:
-    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+    replace(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """A picture, in a folder that is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, lambda part: part.write_bytes(data))
+    replace(path, lambda part: part.write_bytes(data))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -42,9 +42,9 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     if path.suffix == ".csv":
         from lsm_core.safe_tables import csv_of
 
-        _replace(path, lambda part: part.write_text(csv_of(table), encoding="utf-8"))
+        replace(path, lambda part: part.write_text(csv_of(table), encoding="utf-8"))
     else:
-        _replace(path, lambda part: table.to_parquet(part, index=False))
+        replace(path, lambda part: table.to_parquet(part, index=False))
 
 
 def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
@@ -91,7 +91,7 @@ def write_map(
                 for row, block in blocks:
                     window = rasterio.windows.Window(0, row, cols, block.shape[0])
                     target.write(block.astype(dtype), 1, window=window)
-            _replace(
+            replace(
                 path,
                 lambda part: rasterio.shutil.copy(
                     plain,
@@ -106,7 +106,7 @@ def write_map(
         plain.unlink(missing_ok=True)
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside `path` and move it there in one step; of two writers at once the last wins."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from lsm_core import own_code
 from lsm_core.errors import RunError, SampleError, Stopped
 from lsm_core.metrics import average_precision, pr_curve
+from lsm_core.training_record import Packed, Record, pack, unpack
 
 Gather = Callable[[NDArray[np.intp]], NDArray[Any]]
 Report = Callable[[dict[str, Any]], None]
@@ -50,6 +51,13 @@ class Settings(Protocol):
     def watch(self) -> str: ...
     @property
     def jit(self) -> bool: ...
+
+
+class Checkpoint(Protocol):
+    """Keeps what is needed to go on; see `checkpoint.Checkpoint`."""
+
+    def read(self) -> Packed | None: ...
+    def write(self, pack: Callable[[], Packed], *, last: bool) -> None: ...
 
 
 class Batches:
@@ -130,6 +138,7 @@ def fit(
     settings: Settings,
     on_progress: Report | None = None,
     should_stop: Ask | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, Any]]:
     """Train a Keras model; afterwards it holds the weights of its best or last epoch.
 
@@ -149,6 +158,8 @@ def fit(
         {"event": "batch", epoch, epochs, batch, batches, loss, eta} at most four times a second.
     should_stop : is asked after every batch. A stop ends training there; the epoch under way is
         not counted. Before the first epoch is over, the weights are those reached.
+    checkpoint : where the training stands is kept there after epochs; where it holds something, it
+        goes on from that.
 
     Returns
     -------
@@ -158,7 +169,7 @@ def fit(
     Raises
     ------
     SampleError : training targets are all the same, or validation labels of one class only.
-    RunError : the loss is no longer a number.
+    RunError : the loss is no longer a number, or the checkpoint is of another model.
     RecipeError : unknown loss.
 
     The same seeds (of the model, of the batches' rng) on the same machine give the same weights,
@@ -174,26 +185,36 @@ def fit(
     if isinstance(model, keras.Model):  # a step that makes Adam's variables would be traced twice
         model.optimizer.build(model.trainable_variables)
     watch = _Watch(settings, on_progress or (lambda news: None), should_stop or (lambda: False))
-    history: list[dict[str, Any]] = []
-    kept: list[NDArray[Any]] | None = None
-    number, best_rank, waited = 0, (-math.inf, -math.inf), 0
-    patience = math.inf if settings.patience is None else settings.patience
+    record = _taken_up(model, feed, checkpoint)
+    watch.begun = len(record.history)
     try:
-        while len(history) < settings.epochs and waited < patience:
-            result = _epoch(model, feed, settings, watch, number=len(history) + 1)
+        while not record.is_over(settings):
+            result = _epoch(model, feed, settings, watch, number=len(record.history) + 1)
             curve = result.pop("val_precision", None)  # for who looks on, not for the record
-            history.append(result)
-            rank = _rank(result, settings)
-            waited = 0 if rank[0] > best_rank[0] else waited + 1
-            if rank > best_rank or settings.patience is None:
-                kept, number = model.get_weights(), result["epoch"]
-            best_rank = max(rank, best_rank)
+            record.add(result, settings, model)
+            if checkpoint is not None:
+                now = functools.partial(pack, record, model, feed.train)
+                checkpoint.write(now, last=record.is_over(settings))
             watch.tell_epoch(result | {"val_precision": curve})
     except Stopped:
         pass  # the caller knows: it was its own `should_stop`
-    if kept is not None:
-        model.set_weights(kept)
-    return [row | {"kept": row["epoch"] == number} for row in history]
+    if record.kept is not None:
+        model.set_weights(record.kept)
+    return [row | {"kept": row["epoch"] == record.number} for row in record.history]
+
+
+def _taken_up(model: Any, feed: Feed, checkpoint: Checkpoint | None) -> Record:
+    """The record of a training that was cut off, the model as it was then; else a new one."""
+    packed = checkpoint.read() if checkpoint is not None else None
+    if packed is None:
+        return Record()
+    try:
+        return unpack(packed, model, feed.train)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"the checkpoint does not fit this model ({error}): delete checkpoint.npz in the run's "
+            "folder to train anew"
+        ) from error
 
 
 def _optimizer(keras: Any, settings: Settings) -> Any:
@@ -306,18 +327,13 @@ def _keras_loss(settings: Settings) -> Any:
     return own_code.function(settings.loss, "loss")
 
 
-def _rank(result: dict[str, Any], settings: Settings) -> tuple[float, float]:
-    """How good an epoch is by what is watched; among equals the validation loss decides."""
-    watched = result[f"val_{settings.watch}"]
-    return (-watched if settings.watch == "loss" else watched), -result["val_loss"]
-
-
 class _Watch:
     """Tells the news, at most four times a second within an epoch, and asks whether to stop."""
 
     def __init__(self, settings: Settings, tell: Report, should_stop: Ask) -> None:
         self.epochs, self.tell, self.should_stop = settings.epochs, tell, should_stop
         self.started = self.told = time.monotonic()
+        self.begun = 0  # epochs that were done before
 
     def ask(self) -> None:
         if self.should_stop():
@@ -338,7 +354,7 @@ class _Watch:
 
     def _seconds_left(self, done: float) -> float:
         """If all epochs are needed; `done` epochs are."""
-        return (time.monotonic() - self.started) * (self.epochs - done) / done
+        return (time.monotonic() - self.started) * (self.epochs - done) / (done - self.begun)
 
 
 def _check(feed: Feed, settings: Settings) -> None:

@@ -1,0 +1,216 @@
+"""A run that was cut off goes on where it was, and ends as one that never was."""
+
+import shutil
+
+import numpy as np
+import pytest
+from small_runs import small_run
+
+from lsm_core import checkpoint, runs, training
+from lsm_core.checkpoint import NAME, Checkpoint
+from lsm_core.errors import RunError
+from lsm_core.foreground import go_on
+from lsm_core.run_files import read_json, write_json
+from lsm_core.training import Batches, Feed
+from lsm_core.training_record import Record
+
+NETWORK = {
+    "model": {"name": "cnn", "options": {"scse": False}},
+    "input": {"form": "onehot", "factors": ["slope", "lithology"]},
+    "training": {"epochs": 4, "patience": 9, "batch": 256},
+}
+
+
+class CutOff(Exception):
+    """What stands for a kill in these tests."""
+
+
+def network():
+    import keras
+
+    from lsm_core import device
+
+    device.prepare()
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(5, "relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.3, seed=5),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+
+
+def feed():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(60, 4)).astype("float32")
+    y = (x[:, 0] + x[:, 1] > 0).astype("int8")
+    made = lambda n: Batches(lambda i: x[:n][i], y[:n], y[:n], 16, np.random.default_rng(2), True)  # noqa: E731
+    return Feed(made(40), made(60))
+
+
+def settings(**changes):
+    from lsm_core.recipe import Training
+
+    return Training(**{"epochs": 6, "patience": 6, "batch": 16, "learning_rate": 0.01} | changes)
+
+
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch):
+    """However quick the epochs of these small networks are."""
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+
+
+def cut_after(epoch):
+    def follow(news):
+        if news["event"] == "epoch" and news["epoch"] == epoch:
+            raise CutOff
+
+    return follow
+
+
+@pytest.mark.parametrize("patience", [6, pytest.param(None, marks=pytest.mark.torture)])
+def test_training_goes_on_from_its_checkpoint_to_the_same_weights(tmp_path, patience):
+    whole, chosen = network(), settings(patience=patience)
+    history = training.fit(whole, feed(), chosen)
+    for epoch in (2, 5):  # cut off twice
+        with pytest.raises(CutOff):
+            training.fit(network(), feed(), chosen, cut_after(epoch), None, Checkpoint(tmp_path))
+    told, model = [], network()
+    found = training.fit(model, feed(), chosen, told.append, None, Checkpoint(tmp_path))
+    assert [news["epoch"] for news in told if news["event"] == "epoch"] == [6]
+    for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [row | {"seconds": 0} for row in found] == [row | {"seconds": 0} for row in history]
+
+
+def test_a_training_that_was_over_learns_no_more(tmp_path):
+    first, second = network(), network()
+    training.fit(first, feed(), settings(), None, None, Checkpoint(tmp_path))
+    training.fit(second, feed(), settings(), cut_after(1), None, Checkpoint(tmp_path))
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path):
+    import keras
+
+    training.fit(network(), feed(), settings(epochs=1), None, None, Checkpoint(tmp_path))
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
+    with pytest.raises(RunError, match="does not fit this model"):
+        training.fit(other, feed(), settings(), None, None, Checkpoint(tmp_path))
+
+
+def test_a_broken_checkpoint_is_none(tmp_path):
+    (tmp_path / NAME).write_bytes(b"PK\x03\x04 half a file")
+    assert Checkpoint(tmp_path).read() is None
+
+
+def test_checkpoints_take_a_twentieth_of_the_time(tmp_path, monkeypatch):
+    clock, written = [0.0], []
+    monkeypatch.setattr(checkpoint, "SHARE", 0.05)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: clock[0])
+
+    def pack():
+        clock[0] += 1.0
+        written.append(clock[0])
+        return {"order": np.arange(3)}
+
+    keep = Checkpoint(tmp_path)
+    for _ in range(100):
+        keep.write(pack, last=False)
+        clock[0] += 0.5
+    assert len(written) == 3
+    keep.write(pack, last=True)
+    assert len(written) == 4
+
+
+def test_the_record_keeps_the_best_or_the_last():
+    class Model:
+        def get_weights(self):
+            return [np.zeros(1)]
+
+    def epochs(patience):
+        record, chosen = Record(), settings(patience=patience, epochs=9)
+        for number, accuracy in enumerate((0.5, 0.8, 0.7, 0.7), start=1):
+            record.add(
+                {"epoch": number, "val_accuracy": accuracy, "val_loss": 1.0}, chosen, Model()
+            )
+        return record, chosen
+
+    record, chosen = epochs(2)
+    assert (record.number, record.waited, record.is_over(chosen)) == (2, 2, True)
+    record, chosen = epochs(None)
+    assert (record.number, record.is_over(chosen)) == (4, False)
+
+
+# --------------------------------------------------------------------------------- whole runs
+
+
+def lost(run, into, **status):
+    """A copy of a finished run that says it was cut off."""
+    path = into / run.id
+    shutil.copytree(run.path, path)
+    (path / "metrics.json").unlink()
+    (path / ".scores.parquet.12345678.part").write_text("half")
+    old = read_json(path / "status.json")
+    write_json(path / "status.json", old | {"state": "running", "pid": 1, **status})
+    return runs.open_run(path)
+
+
+@pytest.fixture(scope="module")
+def forest(sample_workspace, tmp_path_factory):
+    return small_run(
+        tmp_path_factory.mktemp("runs"), model={"name": "random_forest"}, input={"form": "table"}
+    )
+
+
+def test_a_forest_that_was_cut_off_ends_with_the_same_numbers(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    assert run.state == "lost"
+    done = go_on(str(run.path), as_json=True)
+    assert done.state == "done"
+    assert done.metrics["scores"] == forest.metrics["scores"]
+    assert not list(done.path.glob(".*"))
+    assert go_on(str(run.path), as_json=True).state == "done"  # once more does nothing
+
+
+def test_a_run_at_work_is_left_alone(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    runs.set_status(run.path, "running")
+    with pytest.raises(RunError, match="is running: its process is at work"):
+        go_on(str(run.path), as_json=True)
+    assert run.state == "running"
+
+
+def test_of_two_that_go_on_with_a_run_one_is_told(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    with runs.alone(run.path / ".lock", ""), pytest.raises(RunError, match="another process goes"):
+        go_on(str(run.path), as_json=True)
+    assert run.state == "lost"
+
+
+def test_a_run_on_an_area_that_changed_is_not_gone_on_with(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    write_json(run.path / "area.json", run.area | {"fingerprints": {"dem": "another"}})
+    with pytest.raises(RunError, match="built from other files: run its recipe anew"):
+        go_on(str(run.path), as_json=True)
+    assert run.state == "failed"
+
+
+def test_a_run_that_drew_other_places_is_not_gone_on_with(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    runs.write_table(run.path / "samples.parquet", run.samples.iloc[1:])
+    with pytest.raises(RunError, match="other places than are drawn now"):
+        go_on(str(run.path), as_json=True)
+
+
+@pytest.mark.torture
+def test_what_other_versions_have_learnt_is_learnt_anew(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    write_json(run.path / "versions.json", {"python": "2.7"})
+    (run.path / "model" / "model.skops").write_text("of an older library")
+    assert go_on(str(run.path), as_json=True).metrics["scores"] == forest.metrics["scores"]
+    assert read_json(run.path / "versions.json") == runs.versions()
