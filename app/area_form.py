@@ -11,12 +11,12 @@ import panel_material_ui as pmui
 import yaml
 
 from lsm_app.factor_row import FactorRow
-from lsm_app.layout import heading, note
+from lsm_app.layout import fault, heading, note
 from lsm_app.own_files import found_in, words_of
 from lsm_app.session import said
 from lsm_core import area_draft, intake
 from lsm_core.area_draft import terrain_choices
-from lsm_core.errors import AreaError, LsmError
+from lsm_core.errors import AreaError, CrsError, LsmError
 from lsm_core.intake import Found
 from lsm_core.own_sources import Entry, entries, free_name
 
@@ -223,10 +223,11 @@ class AreaForm:
     def content(self) -> dict[str, Any]:
         """The area file that the fields say."""
         choices = self._choices()
-        sizes = {"radius": self.radius.value, "window": self.window.value}
-        sizes["stream_area"] = self.streams.value
+        sizes = {key: field.value for key, field in self._sizes().items()}
         terrain = [choices[name] for name in self.terrain.value if name in choices]
-        terrain = [f | {k: v for k, v in sizes.items() if k in f and v} for f in terrain]
+        terrain = [
+            f | {k: v for k, v in sizes.items() if k in f and v is not None} for f in terrain
+        ]
         dem = self.known.get(self.dem.value or "")
         found = _found(dem) if dem else None
         if dem is None or found is None or self.inventory.value is None:
@@ -253,15 +254,45 @@ class AreaForm:
         """What is in the fields, as the file it becomes, or what is wrong with it."""
         if not self.base:
             return
+        for field in (self.name, self.crs, self.cell, *self._sizes().values(), *self._of_rows()):
+            fault(field)
         try:
             content = self.content()
             area_draft.check_draft(content)
         except LsmError as error:
             self.build.disabled = True
             self.text.object = _wrong(str(error))
+            self._blame(error)
             return
         self.build.disabled = False
         self.text.object = _folded(self.known[content["dem"]], content)
+
+    def _blame(self, error: LsmError) -> None:
+        """Say below each field what is wrong with it: a person may see no more of the form."""
+        if isinstance(error, CrsError):
+            fault(self.crs, str(error))
+        for clause in str(error).split("; "):
+            place, _, words = clause.partition(" ")
+            field = self._field_at(place.rstrip(":").split("."))
+            if field is not None:
+                fault(field, words)
+
+    def _field_at(self, place: list[str]) -> Any:
+        """The field of a place in the area file, such as factors.3.radius; None where none is."""
+        fields = {"name": self.name, "grid.resolution": self.cell, "grid.crs": self.crs}
+        if place[0] != "factors" or len(place) < 3:
+            return fields.get(".".join(place))
+        number = int(place[1]) - len(self.terrain.value)
+        if number < 0:
+            return self._sizes().get(place[2])
+        return getattr(self.rows[number], place[2], None) if number < len(self.rows) else None
+
+    def _sizes(self) -> dict[str, Any]:
+        """Fields that all factors from the DEM share, by their keys in the area file."""
+        return {"radius": self.radius, "window": self.window, "stream_area": self.streams}
+
+    def _of_rows(self) -> list[Any]:
+        return [field for row in self.rows for field in (row.name, row.units, row.radius)]
 
     def send(self) -> None:
         """Write the area file, and have it built."""

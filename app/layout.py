@@ -28,6 +28,11 @@ def note(text: str) -> pmui.Typography:
     return pmui.Typography(text, variant="caption", sizing_mode="stretch_width")
 
 
+def fault(field: Any, words: str = "") -> None:
+    """Say below a field what is wrong with it; without words, that nothing is."""
+    field.param.update(error_state=bool(words), helper_text=words)
+
+
 def or_words(make: Callable[[], Any]) -> Any:
     """What `make` makes, or the core's sentence that says why it cannot."""
     try:

@@ -13,8 +13,9 @@ from lsm_app.recipes import OWN, file_of, recipes_here
 from lsm_app.session import Session, remember, said
 from lsm_core.catalog import shipped
 from lsm_core.errors import LsmError, RecipeError
-from lsm_core.own_recipes import keep_recipe, own_recipes
+from lsm_core.own_recipes import keep_recipe, own_recipes, replaced
 from lsm_core.recipe import Recipe, load_recipe
+from lsm_core.recipe_check import check_recipe
 
 KEEP = (
     "A kept recipe holds every setting: what is chosen on this page, and all else from the recipe "
@@ -89,8 +90,9 @@ class RecipeBox:
             return
         self.asked = ""
         try:
-            base = recipe_path(self.session.recipe)
-            recipe, path = keep_recipe(name, base, self.chosen(self.recipe()))
+            base, chosen = recipe_path(self.session.recipe), self.chosen(self.recipe())
+            check_recipe(replaced(self.recipe(), chosen))
+            recipe, path = keep_recipe(name, base, chosen)
         except LsmError as error:
             self.words[:] = [said(error)]
             return

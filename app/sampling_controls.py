@@ -107,14 +107,21 @@ def negatives_controls(session: Session, ds: xr.Dataset) -> pn.Column:
     return pn.Column(strategy, words, options, ratio, sizing_mode="stretch_width")
 
 
-def split_controls(session: Session, ds: xr.Dataset) -> pn.Column:
-    """Protocol, method and what it needs; writes `session.protocol` and `session.split`."""
+def split_controls(
+    session: Session, ds: xr.Dataset, known: dict[str, Any] | None = None
+) -> pn.Column:
+    """Protocol, method and what it needs; writes `session.protocol` and `session.split`.
+
+    The fields go to `known` by the keys of their settings, to be told what is wrong with them.
+    """
     protocol = pmui.Select(
         label="Protocol", options=["honest", "paper"], value=session.protocol, width=120
     )
     method = pmui.Select(label="Split by", width=150)
     words = note("")
     fields = _split_fields(session, ds)
+    if known is not None:
+        known |= {f"split.{name}": field for name, field in fields.items()}
     box = pn.FlexBox(*fields.values(), gap="4px")
 
     def fill(*_: Any) -> None:

@@ -127,6 +127,31 @@ def test_the_heat_follows_the_session_and_the_buttons(workspace):
     assert "diameter **19 cells**" in texts(page)
 
 
+def test_a_number_that_will_not_do_is_said_below_its_field_and_above_them_all(workspace):
+    page = sampling.page(visitor())
+    rate = labelled(page, "Samples per interval and landslide")
+    rate.value = -3.0
+    assert (rate.error_state, rate.helper_text) == (True, "takes numbers above 0, got -3.0")
+    assert "per_interval takes numbers above 0, got -3.0" in texts(page)
+    rate.value = 0.3
+    assert (rate.error_state, rate.helper_text) == (False, "")
+    assert "got -3.0" not in texts(page)
+    apart = labelled(page, "Cells apart (0: as needed)")
+    apart.value = -2
+    assert apart.helper_text == "takes numbers from 0, got -2"
+
+
+def test_soft_samples_are_not_kept_for_a_model_of_hard_labels(workspace):
+    session = visitor(recipe="random_forest")
+    page = sampling.page(session)
+    labelled(page, "Keep as a recipe").clicks += 1
+    assert "random_forest learns from hard labels: leave samples.heatmap out" in texts(page)
+    assert session.recipe == "random_forest"
+    labelled(page, "Soft samples (off: hard labels only)").value = False
+    labelled(page, "Keep as a recipe").clicks += 1
+    assert session.recipe == "mine: my_random_forest"
+
+
 def test_intervals_by_slider_are_what_a_recipe_takes(workspace):
     session = visitor()
     page = sampling.page(session)
@@ -245,7 +270,7 @@ def test_an_area_that_is_not_there_is_said(workspace):
 
 def test_what_is_chosen_is_kept_as_a_recipe(workspace):
     session = visitor(
-        sizes=[3, 5], split={"method": "stratified", "seed": 4}, radius=60.0,
+        sizes=[7, 9], split={"method": "stratified", "seed": 4}, radius=60.0,
         heat={"intervals": 4, "take": [1, 2], "per_interval": 0.2},
         negatives={"strategy": "low_heat", "heat": 0.3, "diameter": 4},
     )  # fmt: skip
@@ -256,7 +281,7 @@ def test_what_is_chosen_is_kept_as_a_recipe(workspace):
     kept = load_recipe(own_recipes()["my_places"])
     assert kept.samples.heatmap == Heatmap(diameter=4, intervals=4, take=(1, 2), per_interval=0.2)
     assert kept.samples.negatives == {"strategy": "low_heat", "heat": 0.3, "diameter": 4}
-    assert (kept.input.form, kept.input.sizes, kept.window) == ("window", (3, 5), 5)
+    assert (kept.input.form, kept.input.sizes, kept.window) == ("window", (7, 9), 9)
     assert (kept.protocol, kept.method, kept.split.seed) == ("paper", "stratified", 4)
     assert session.recipe == "mine: my_places"
     shown = drawn_places.recipe_under(
@@ -266,11 +291,11 @@ def test_what_is_chosen_is_kept_as_a_recipe(workspace):
 
 
 def test_another_recipe_of_the_name_is_written_over_only_when_asked_again(workspace):
-    page = sampling.page(visitor(sizes=[3]))
+    page = sampling.page(visitor(sizes=[7]))
     labelled(page, "Keep as").value = "twice"
     labelled(page, "Keep as a recipe").clicks += 1
     before = own_recipes()["twice"].read_text()
-    page = sampling.page(visitor(sizes=[5]))  # begun with lsgh_net, not with what is kept
+    page = sampling.page(visitor(sizes=[9]))  # begun with lsgh_net, not with what is kept
     labelled(page, "Keep as").value = "twice"
     labelled(page, "Keep as a recipe").clicks += 1
     assert "There is a recipe twice already" in texts(page)

@@ -137,6 +137,34 @@ def test_a_table_waits_for_its_crs_and_other_files_are_refused_with_the_sentence
     assert not [e for e in entries().values() if e.own]
 
 
+def test_what_is_wrong_is_said_below_the_field_that_it_is_in(files, workspace):
+    for name in ("dem.tif", "slides.gpkg", "faults.gpkg"):
+        add_source(files / name)
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    press(page, "Draft the area")
+    form = page.form
+    form.rows[0].use.value = "density of it"
+    wrong = {
+        form.cell: (-5.0, "takes numbers above 0, got -5.0"),
+        form.radius: (0.0, "takes numbers above 0, got 0.0"),
+        form.window: (1, "takes numbers above 1, got 1"),
+        form.streams: (-1.0, "takes numbers above 0, got -1.0"),
+        form.crs: (
+            "north",
+            "'north' is no coordinate reference system: give its EPSG number, such as 32643",
+        ),
+        form.rows[0].radius: (-1.0, "takes numbers above 0, got -1.0"),
+    }
+    for field, (value, words) in wrong.items():
+        before = field.value
+        field.value = value
+        assert (field.error_state, field.helper_text) == (True, words)
+        assert form.build.disabled
+        field.value = before
+        assert (field.error_state, field.helper_text) == (False, "")
+        assert not form.build.disabled
+
+
 def test_each_file_gets_its_line_and_a_second_drop_completes_the_shapefile(files):
     frame(cells(11, 11, 2, 2), cells(30, 20, 3, 3)).to_file(files / "walls.shp")
     page = study_area.StudyArea(session.Session(page="Study area", look="New area"))

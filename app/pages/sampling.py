@@ -26,7 +26,7 @@ from lsm_app.drawn_places import (
     windows_of,
 )
 from lsm_app.ground import Ground, built_areas, ground_of
-from lsm_app.layout import beside, heading, note, or_words
+from lsm_app.layout import beside, fault, heading, note, or_words
 from lsm_app.places_view import KINDS, PlacesLayer
 from lsm_app.recipe_box import RecipeBox, recipe_path
 from lsm_app.sampling_controls import negatives_controls, split_controls
@@ -115,6 +115,8 @@ class Sampling:
         self.legend = pn.pane.HTML(sizing_mode="stretch_width")
         self.counts = note("")
         self.verdict = pn.Column(sizing_mode="stretch_width")
+        self.wrong = pn.Column(sizing_mode="stretch_width")  # above the fields, to be seen
+        self.fields: dict[str, Any] = {}  # by the keys of their settings
         self.meter = html_table()
         self.curves = pn.Column(sizing_mode="stretch_width")
         self.plot, self.layer, heat = self._map()
@@ -125,12 +127,12 @@ class Sampling:
             ("Heat", self._heat_controls(*heat)),
             ("Windows", self._window_controls()),
             ("Negatives", negatives_controls(session, ds)),
-            ("Split", split_controls(session, ds)),
+            ("Split", split_controls(session, ds, self.fields)),
             sizing_mode="stretch_width",
         )
         left = pn.Column(self.plot, self.legend, self.counts, max_width=MAP_WIDTH)
         side = pn.Column(
-            self._shown(), controls, self.verdict,
+            self._shown(), self.wrong, controls, self.verdict,
             styles={"flex": "1 1 320px", "max-width": "440px"},
         )  # fmt: skip
         self.view = pn.Column(
@@ -210,6 +212,7 @@ class Sampling:
             label="Samples per interval and landslide", value=heat.per_interval, start=0.05,
             end=5, step=0.05, width=260,
         )  # fmt: skip
+        self.fields["samples.heatmap.per_interval"] = rate
         soft = pmui.Switch(label="Soft samples (off: hard labels only)", value=session.soft)
         for slider, what in ((radius, "radius"), (parts, "intervals"), (limits, "limits")):
             heat_view.follow(slider, what, mapper, source, widest)
@@ -288,8 +291,9 @@ class Sampling:
                 for name in sorted(PROTOCOLS, key=lambda name: name != self.session.protocol)
             }
         except LsmError as error:
-            self.verdict[:] = [said(error)]
+            self._say_wrong(error)
             return
+        self._say_wrong(None)
         own = found[self.session.protocol]
         samples, sides = own.places.samples, windows_of(self.session, base)
         self.legend.object = places_view.legend(samples, sides)
@@ -298,6 +302,13 @@ class Sampling:
         self.meter.object = meter(list(found.values()))
         self.curves[:] = [or_words(lambda: beside(*map(nearness, found.values())))]
         pn.state.execute(partial(self.layer.show, samples, own.places.test_ground))
+
+    def _say_wrong(self, error: LsmError | None) -> None:
+        """At the field it is about, and above them all; the places drawn last stay on the map."""
+        self.wrong[:] = [said(error)] if error else []
+        for key, field in self.fields.items():
+            if "error_state" in field.param:
+                fault(field, str(error or "").partition(f"{key} ")[2])
 
     def _say_heat(self) -> None:
         session, heat = self.session, self._heat()
