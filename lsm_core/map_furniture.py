@@ -291,10 +291,23 @@ def _few_degrees(
 # ------------------------------------------------------------------------------------- legends
 
 
-def draw_ramp(sheet: Axes, box: Box, title: str, look: Look, colours: Any) -> float:
-    """A colour bar from 0 to 1 that hangs from the top of the box; returns what is left below."""
+def draw_ramp(
+    sheet: Axes,
+    box: Box,
+    title: str,
+    look: Look,
+    colours: Any,
+    *,
+    ends: tuple[float, float] = (0.0, 1.0),
+    signs: int = 1,
+) -> float:
+    """A colour bar that hangs from the top of the box, with room for so many signs below it.
+
+    `ends` are the values of its foot and its top; returns what is left below.
+    """
     top = _heading(sheet, box, title, look)
-    high = min(9 * look.em, max(2 * look.em, top - box.bottom - 3 * look.em))
+    room = (1.5 + 1.5 * signs) * look.em
+    high = min(9 * look.em, max(2 * look.em, top - box.bottom - room))
     left, wide, bottom = box.left, 1.1 * look.em, top - high
     ramp = np.linspace(1, 0, 256)[:, None]
     sheet.imshow(
@@ -302,18 +315,28 @@ def draw_ramp(sheet: Axes, box: Box, title: str, look: Look, colours: Any) -> fl
         aspect="auto", interpolation="nearest", zorder=2,
     )  # fmt: skip
     sheet.add_patch(Rectangle((left, bottom), wide, high, fill=False, ec=INK, lw=LINE, zorder=3))
-    for value in (0, 0.25, 0.5, 0.75, 1):
+    parts = next((n for n in (4, 2) if high > 1.2 * n * look.em), 1)  # no two numbers touch
+    for value in np.linspace(0, 1, parts + 1):
         y = bottom + value * high
         sheet.plot([left + wide, left + wide + 0.3 * look.em], [y, y], color=INK, lw=LINE)
         sheet.text(
             left + wide + 0.5 * look.em,
             y,
-            f"{value:g}",
+            number(ends[0] + value * (ends[1] - ends[0])),
             va="center",
             size=look.size * 0.8,
             color=INK,
         )
     return bottom - look.em
+
+
+def number(value: float) -> str:
+    """A number of a legend: as short as it may be, large ones whole.
+
+    >>> [number(value) for value in (0.25, 1234.5, 0.0, -3.14159)]
+    ['0.25', '1,234', '0', '-3.14']
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def draw_swatches(
@@ -334,8 +357,8 @@ def draw_swatches(
 
 def draw_dot(
     sheet: Axes, box: Box, top: float, words: str, style: Mapping[str, Any], look: Look
-) -> None:
-    """The sign of landslides, with its words, below `top`."""
+) -> float:
+    """The sign of landslides, with its words, below `top`; returns what is left below."""
     y = top - 0.5 * look.em
     sheet.plot([box.left + 0.8 * look.em], [y], **style)
     lines = textwrap.fill(words, max(8, int((box.width - 2.1 * look.em) / look.em / 0.5)))
@@ -343,6 +366,7 @@ def draw_dot(
         box.left + 2.1 * look.em, y + 0.45 * look.em, lines,
         va="top", size=look.size * 0.875, color=INK, linespacing=1.05,
     )  # fmt: skip
+    return top - (1.2 * lines.count("\n") + 1.4) * look.em
 
 
 def _heading(sheet: Axes, box: Box, title: str, look: Look) -> float:

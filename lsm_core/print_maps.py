@@ -13,6 +13,7 @@ import rasterio
 import xarray as xr
 from cartopy.mpl.geoaxes import GeoAxes
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -78,16 +79,21 @@ def map_figure(runs: Sequence[Run], kind: str, look: Look) -> Figure:
         extent = (bounds[0], bounds[2], bounds[1], bounds[3])
         axes.imshow(rgba, extent=extent, origin="upper", transform=axes.projection)
         _draw_landslides(axes, run, look)
-        axes.set_xlim(bounds[0], bounds[2])
-        axes.set_ylim(bounds[1], bounds[3])
-        if look.graticule:
-            last = i + plan.columns >= len(runs)
-            sides = [s for s, on in (("left", i % plan.columns == 0), ("bottom", last)) if on]
-            furniture.draw_graticule(axes, degrees, look, words, sides)
+        frame(axes, i, plan, bounds, degrees, look)
         if look.titles:
             axes.set_title(_title(i, run, runs, words), loc="left", pad=0.4 * look.size)
     _draw_beside(figure, runs[0], kind, look, plan, crs, bounds, degrees)
     return figure
+
+
+def frame(axes: GeoAxes, i: int, plan: Layout, bounds: Bounds, degrees: Bounds, look: Look) -> None:
+    """Ends of the i-th map, and its graticule, with labels where no other map stands between."""
+    axes.set_xlim(bounds[0], bounds[2])
+    axes.set_ylim(bounds[1], bounds[3])
+    if look.graticule:
+        last = i + plan.columns >= len(plan.maps)
+        sides = [s for s, on in (("left", i % plan.columns == 0), ("bottom", last)) if on]
+        furniture.draw_graticule(axes, degrees, look, words_of(look.language), sides)
 
 
 def plan_of(bounds: Bounds, n: int, look: Look, titles: bool = True) -> Layout:
@@ -166,7 +172,7 @@ def _draw_beside(
     bounds: Bounds,
     degrees: Bounds,
 ) -> None:
-    words, em = words_of(look.language), look.em
+    words = words_of(look.language)
     sheet = furniture.sheet_of(figure, look)
     if kind == "zones":
         k = run.limits.k
@@ -182,8 +188,23 @@ def _draw_beside(
         count = len(_places(run)[0])
         style = _dots(count) | {"markersize": max(2.0, _dots(count)["markersize"] * 2)}
         furniture.draw_dot(sheet, plan.legend, left, words[name].capitalize(), style, look)
+    draw_ground(figure, sheet, look, plan, crs, bounds, degrees)
+
+
+def draw_ground(
+    figure: Figure,
+    sheet: Axes,
+    look: Look,
+    plan: Layout,
+    crs: CRS,
+    bounds: Bounds,
+    degrees: Bounds,
+    share: float = 0.4,
+) -> None:
+    """Scale (at most `share` of a map), north, and where the area lies, where the plan has them."""
+    words, em = words_of(look.language), look.em
     one = plan.maps[0]
-    share = min(0.4, 0.9 * plan.scale.width / one.width)
+    share = min(share, 0.9 * plan.scale.width / one.width)
     bar = furniture.scale_bar(crs, bounds, share)
     furniture.draw_scale(sheet, plan.scale, bar, one.width / (bounds[2] - bounds[0]), look)
     north = furniture.north_of(crs, bounds)
@@ -250,12 +271,12 @@ def _coloured(
         rows = (np.arange(shape[0]) + 0.5) * shade.shape[0] / shape[0]
         cols = (np.arange(shape[1]) + 0.5) * shade.shape[1] / shape[1]
         light = shade[rows.astype(int)][:, cols.astype(int)]
-        rgba[..., :3] = _lit(rgba[..., :3], light, look.relief)
+        rgba[..., :3] = lit(rgba[..., :3], light, look.relief)
     rgba[..., 3] = np.isfinite(values)
     return (rgba * 255).round().astype("uint8")
 
 
-def _lit(rgb: NDArray, light: NDArray, strength: float) -> NDArray:
+def lit(rgb: NDArray, light: NDArray, strength: float) -> NDArray:
     """Colours towards black in shadow and towards white in light; flat ground keeps its own."""
     shadow = np.clip(1 - light / FLAT, 0, 1)[..., None] * strength
     glow = np.clip((light - FLAT) / (255 - FLAT), 0, 1)[..., None] * strength * 0.3

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import rasterio
 from matplotlib.figure import Figure
 
-from lsm_core import own_code, print_factors, print_maps, print_panels
+from lsm_core import own_code, print_area, print_factors, print_maps, print_panels
 from lsm_core.catalog import did_you_mean
 from lsm_core.errors import LsmError, RunError
 from lsm_core.print_style import FORMATS, Look, check_letters, make_look, styled
@@ -44,6 +44,10 @@ def _map(kind: str) -> Drawn:
 
 
 FIGURES: dict[str, Kind] = {
+    "area": Kind(
+        "study area and its landslides by part", print_area.area_figure, ("samples.parquet",)
+    ),
+    "factors": Kind("factors", print_area.factors_figure, ("encoder.json",)),
     "susceptibility": Kind(
         "map of susceptibility", _map("susceptibility"), ("susceptibility.tif",)
     ),
@@ -70,7 +74,6 @@ FIGURES: dict[str, Kind] = {
         "correlation of factors", print_factors.correlation_figure, ("samples.parquet",)
     ),
 }
-AREA_DRAWN = ("susceptibility", "zones", "importance", "correlation")  # these open the study area
 
 
 OWN_READS = ("metrics.json", "samples.parquet", "scores.parquet", "susceptibility.tif")
