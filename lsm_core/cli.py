@@ -94,13 +94,16 @@ def prepare(
 ) -> None:
     """Build a study area from its raw files, and say what was used, repaired and left out."""
     from lsm_core import preparation
+    from lsm_core.area_file import read_area_file
     from lsm_core.catalog import load_catalog
+    from lsm_core.replacing import being_built
     from lsm_core.study_area import area_path, save_area
 
     tell = (lambda line: None) if as_json else print
-    prepared = preparation.prepare_with_inventory(area, load_catalog(catalog), on_progress=tell)
-    path = area_path(prepared.ds.attrs["name"])
-    save_area(prepared.ds, path, inventory=prepared.inventory)
+    path = area_path(read_area_file(area).name)
+    with being_built(path):
+        prepared = preparation.prepare_with_inventory(area, load_catalog(catalog), on_progress=tell)
+        save_area(prepared.ds, path, inventory=prepared.inventory)
     print(prepared.ds.attrs["prepared"] if as_json else f"study area: {path}")
 
 

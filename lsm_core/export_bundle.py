@@ -17,9 +17,9 @@ import re
 import secrets
 import shlex
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from lsm_core.errors import LsmError, RunError
 from lsm_core.grid import grid_of
 from lsm_core.plot_style import labels_of
 from lsm_core.print_style import Look, arguments_of
-from lsm_core.run_files import check_inside, write_json, write_shapes, write_text
+from lsm_core.run_files import alone, check_inside, write_json, write_shapes, write_text
 from lsm_core.runs import Run, compare, versions
 from lsm_core.safe_tables import csv_of, latex_of
 from lsm_core.study_area import inventory, open_area
@@ -84,9 +84,7 @@ def write_bundle(
         left_out.append(words)
         tell(f"left out: {words}")
 
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to.parent, prefix=".export-") as made:
-        root = Path(made)
+    with _workroom(to) as root:
         for run in runs:
             _provenance(run, root / "runs" / run.id, parts)
         if "figures" in parts:
@@ -107,6 +105,21 @@ def write_bundle(
         write_json(root / "manifest.json", {n: publication.sha256(p) for n, p in _files(root)})
         tell("zip")
         return _zipped(root, to)
+
+
+@contextmanager
+def _workroom(to: Path) -> Iterator[Path]:
+    """A folder beside the zip for this process alone; what one that was killed left there goes."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"another process writes {to}: wait until it has ended, or choose another name"
+    with alone(to.with_name(f".{to.name}.lock"), busy):
+        root = to.with_name(f".{to.name}.made")
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        try:
+            yield root
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def arguments_for(

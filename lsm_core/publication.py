@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from lsm_core import own_code, print_area, print_factors, print_maps, print_pane
 from lsm_core.catalog import did_you_mean
 from lsm_core.errors import LsmError, RunError
 from lsm_core.print_style import FORMATS, Look, check_letters, make_look, styled
-from lsm_core.run_files import read_json, write_json
+from lsm_core.run_files import read_json, write_bytes, write_json
 from lsm_core.runs import Run, open_run, versions
 
 Drawn = Callable[[Sequence[Run], Look], Figure]
@@ -142,15 +143,12 @@ def write_figure(
 
 def _save(figure: Figure, path: Path, look: Look) -> Path:
     ending = path.suffix[1:]
-    part = path.with_name(f".{path.name}.part")
     options: dict[str, Any] = {"metadata": NO_DATE[ending]} if ending in NO_DATE else {}
     if ending == "tiff":
         options["pil_kwargs"] = {"compression": "tiff_lzw"}
-    try:
-        figure.savefig(part, format=ending, dpi=look.dpi, **options)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    picture = BytesIO()
+    figure.savefig(picture, format=ending, dpi=look.dpi, **options)
+    write_bytes(path, picture.getvalue())
     return path
 
 

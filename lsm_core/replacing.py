@@ -36,6 +36,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise AreaError(f"{path} could not be written ({error}): is the disk full?") from error
 
 
+def being_built(path: Path) -> AbstractContextManager[None]:
+    """Held from the first look at the sources on, so that nobody builds the same for nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"another process builds {path}: wait until it has ended"
+    return alone(path.with_name(f".{path.name}.building"), busy, error=AreaError)
+
+
 def _writing(path: Path, wait: float = 0.0) -> AbstractContextManager[None]:
     busy = f"another process is writing {path}: wait until it has ended"
     return alone(path.with_name(f".{path.name}.lock"), busy, wait=wait, error=AreaError)

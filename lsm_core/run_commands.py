@@ -59,9 +59,10 @@ def delete(names: RunNames) -> None:
 @runs_app.command()
 def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to write.")]) -> None:
     """Write a run's recipe to a file, to change it and run it again."""
-    from lsm_core import recipe, runs
+    from lsm_core import recipe, run_files, runs
 
-    recipe.save_recipe(runs.clone_run(runs.open_run(name)), to)
+    cloned = runs.clone_run(runs.open_run(name))
+    run_files.replace(to, lambda part: recipe.save_recipe(cloned, part))
     print(f"recipe: {to}")
 
 

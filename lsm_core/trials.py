@@ -25,6 +25,7 @@ from lsm_core.errors import RecipeError, RunError, SampleError, Stopped
 from lsm_core.figures import page_of
 from lsm_core.inner_folds import nested_splits
 from lsm_core.recipe import Recipe, save_recipe
+from lsm_core.run_files import replace
 from lsm_core.search_space import Space, check_space, plain_space, values_of, with_values
 from lsm_core.selection import choose_factors, kept_input
 from lsm_core.tuning import STRATEGIES, Strategy, Trial, best_of, search, trial_table
@@ -275,7 +276,7 @@ def _conclude(tuned: Tuning, trials: list[Trial], follow: Follow, should_stop: A
         told = found[-1].metrics
         test[name] = {key: told[key] for key in told["validation"] if key in told}
     _write(tuned, trials, {"best": _plain(best), "test": test})
-    save_recipe(recipe, tuned.path / "best.yaml")
+    replace(tuned.path / "best.yaml", lambda part: save_recipe(recipe, part))
     _draw(tuned, trials)
     return Found(trials, best, recipe, test)
 

@@ -4,6 +4,7 @@ Drawn from tables of trials (`tuning.trial_table`): on the page by Bokeh, as PNG
 """
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lsm_core.errors import RunError
 from lsm_core.plot_style import RUN_COLOURS, frame
+from lsm_core.run_files import write_bytes
 
 Tables = Mapping[str, pd.DataFrame]
 DPI, INCHES = 110, 3.4  # of a panel
@@ -104,7 +106,9 @@ def parameter_of(tables: Tables, key: str, *, kind: str, by: str) -> hv.Overlay:
 
 def save_png(figure: hv.Layout, path: Path) -> None:
     """A figure of this room as PNG, drawn by Matplotlib; no browser is needed."""
-    hv.save(figure, path, fmt="png", backend="matplotlib", dpi=DPI)
+    picture = BytesIO()
+    hv.save(figure, picture, fmt="png", backend="matplotlib", dpi=DPI)
+    write_bytes(path, picture.getvalue())
 
 
 def _dots(x: Any, score: Any, at: tuple[str, str], colour: str, alpha: float) -> hv.Scatter:

@@ -129,3 +129,32 @@ def test_tiles_are_as_large_as_the_device_allows(monkeypatch, kind, memory, valu
     device.values_at_once.cache_clear()
     assert device.values_at_once() == values
     device.values_at_once.cache_clear()
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow names it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError("Unable to allocate 9.00 TiB"), True),
+        (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (ValueError("shapes do not fit"), False),
+    ],
+)
+def test_memory_that_ran_out_is_known(error, is_memory):
+    assert device.ran_out(error) == is_memory
+    if is_memory:
+        words = device.full_in_words(error)
+        assert words.startswith("memory ran out (")
+        assert "\n" not in words
+
+
+def test_a_gpu_that_is_missing_is_told_only_who_asked_for_one(monkeypatch):
+    monkeypatch.setattr(device, "has_gpu", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert device.missing() == ""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert device.missing().startswith("no GPU 1 is found: networks compute on ")

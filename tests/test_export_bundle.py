@@ -179,3 +179,16 @@ def test_mistakes_are_told_before_anything_is_written(both, workspace, tmp_path)
         with pytest.raises(RunError, match=words):
             export_bundle.write_bundle(chosen, tmp_path / to, look=Look(), parts=parts)
     assert not list(tmp_path.glob("*.zip"))
+
+
+def test_of_two_that_write_one_zip_one_is_told_and_what_was_killed_goes(both, workspace):
+    path = workspace / "exports" / "twice.zip"
+    left = path.with_name(".twice.zip.made")
+    left.mkdir(parents=True)
+    (left / "half").write_text("of a process that was killed")
+    with export_bundle._workroom(path) as root:
+        assert list(root.iterdir()) == []
+        with pytest.raises(RunError, match="another process writes"):
+            export_bundle.write_bundle(both, path, look=Look(), parts=["tables"])
+    assert not path.exists()
+    assert not left.exists()

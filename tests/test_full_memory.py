@@ -1,0 +1,81 @@
+"""A GPU whose memory is full: training goes on on the processor, to the same numbers, and says so.
+
+There is no GPU here: one is put in the place of the processor, and its memory runs out once.
+"""
+
+import pytest
+from small_runs import small_run
+
+from lsm_core import device, runs, training
+from lsm_core.errors import RunError
+
+NETWORK = {
+    "model": {"name": "cnn", "options": {"scse": False}},
+    "input": {"form": "onehot", "factors": ["slope", "lithology"]},
+    "training": {"epochs": 1, "batch": 256},
+}
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow names it."""
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """What this process takes for a GPU, until it leaves it."""
+    here = device.Device("tensorflow", "gpu", "GPU 0", 8.0, 1)
+    monkeypatch.setattr(device, "find", lambda: here)
+    monkeypatch.setattr(device, "_left", [])
+    for known in (device.has_gpu, device.values_at_once):
+        known.cache_clear()
+    yield here
+    for scope in device._left:
+        scope.__exit__(None, None, None)
+    for known in (device.has_gpu, device.values_at_once):
+        known.cache_clear()
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """Training runs out of memory as often as this list is long."""
+    left, fit = [1], training.fit
+
+    def once(*arguments):
+        if left:
+            left.pop()
+            raise ResourceExhaustedError("OOM when allocating tensor with shape[256,32,9,9]")
+        return fit(*arguments)
+
+    monkeypatch.setattr(training, "fit", once)
+    return left
+
+
+@pytest.mark.torture
+def test_it_goes_on_on_the_processor(sample_workspace, tmp_path, gpu, full):
+    run = small_run(tmp_path, **NETWORK)
+    told = [event.get("message", "") for event in runs.read_progress(run.path)[0]]
+    assert any("the GPU's memory is full: training goes on on the processor" in m for m in told)
+    assert run.state == "done"
+    assert not device.has_gpu()
+
+
+@pytest.mark.torture
+def test_without_a_gpu_it_is_said(sample_workspace, tmp_path, full):
+    with pytest.raises(RunError, match=r"memory ran out .OOM when allocating"):
+        small_run(tmp_path, **NETWORK)
+    (run,) = runs.list_runs(tmp_path)
+    assert run.state == "failed"
+    assert "take a smaller training.batch" in run.status["message"]
+
+
+def test_a_table_that_does_not_fit_into_memory_is_said(sample_workspace, tmp_path, monkeypatch):
+    def no_room(*arguments, **more):
+        raise MemoryError("Unable to allocate 9.00 TiB for an array")
+
+    from lsm_core import prediction
+
+    monkeypatch.setattr(prediction, "gather", no_room)
+    with pytest.raises(RunError, match=r"Unable to allocate 9\.00 TiB"):
+        small_run(tmp_path, model={"name": "random_forest"}, input={"form": "table"})
+    (run,) = runs.list_runs(tmp_path)
+    assert run.state == "failed"
