@@ -15,6 +15,7 @@ from panel.io.resources import LOCAL_DIST
 
 from lsm_core.uploads import forget_unfinished
 
+log = logging.getLogger(__name__)
 APART = 0.05  # seconds between two modules, in which visitors are answered
 
 
@@ -22,7 +23,18 @@ def on_server_loaded(server_context: Any) -> None:
     """Called by Bokeh."""
     # A part that is drawn before its page is known would ask Panel's own host for its style.
     panel.reactive.CDN_DIST = LOCAL_DIST
+    log.info("the server listens")
     threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
+
+
+def on_session_created(session_context: Any) -> None:
+    """Called by Bokeh."""
+    log.info("a visitor came")
+
+
+def on_session_destroyed(session_context: Any) -> None:
+    """Called by Bokeh."""
+    log.info("a visitor went")
 
 
 def get_ready() -> None:
@@ -31,7 +43,7 @@ def get_ready() -> None:
         _read()
         forget_unfinished()
     except Exception:
-        logging.getLogger(__name__).info("not ready for the first visitor", exc_info=True)
+        log.info("not ready for the first visitor", exc_info=True)
 
 
 def _read() -> None:

@@ -1,13 +1,15 @@
 """Runs of the workspace and how far each has come, read on from the last look."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lsm_app.session import remember
-from lsm_core.errors import LsmError
+from lsm_core.errors import LsmError, RunError
 from lsm_core.runs import ALIVE, Run, read_progress, runs_folder
 
+log = logging.getLogger(__name__)
 MOST_RUNS = 2000  # runs kept in memory by name and state
 MOST_LOADED = 24  # runs kept in memory with their numbers, about 2 MB each
 
@@ -92,7 +94,11 @@ def _read(folder: Path) -> tuple[Run, str, str] | None:
     if folder.name.startswith(".") or not (folder / "recipe.json").is_file():  # or being made
         return None
     run = Run(folder.resolve())
-    status = run.status
+    try:
+        status = run.status
+    except RunError as error:
+        log.warning("left out of the list: %s", error)
+        return None
     return run, status["state"], status["created"]
 
 

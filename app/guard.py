@@ -8,6 +8,7 @@ route does, scripts, styles and whatever is added later too, save the login itse
 import functools
 import hmac
 import inspect
+import logging
 import os
 import time
 from collections import defaultdict
@@ -23,9 +24,11 @@ from panel.auth import BasicLoginHandler, LogoutHandler, OAuthLoginHandler
 from panel.io.server import AuthenticatedStaticFileHandler
 from tornado.web import RequestHandler
 
+from lsm_core import logs
 from lsm_core.errors import ServeError
 from lsm_core.serving import HOSTS, MOST_VISITORS, PASSWORDS, read_passwords
 
+log = logging.getLogger(__name__)
 ROUTES: list[Any] = []  # none of its own
 OPEN = (BasicLoginHandler, OAuthLoginHandler, LogoutHandler)
 PAGES = (DocHandler, RootHandler, AuthenticatedStaticFileHandler)  # lead to the login themselves
@@ -57,6 +60,8 @@ class Gate(RequestHandler):
             self._refuse(503, "Everybody is here already: try again in a minute.")
 
     def _refuse(self, status: int, words: str) -> None:
+        asked = f"{self.request.method} {self.request.path} from {self.request.remote_ip}"
+        log.info("refused with %d, %s: %s", status, asked, words)
         self.set_status(status)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(words)
@@ -91,8 +96,10 @@ def _is_password(self: BasicLoginHandler, name: str, password: str) -> bool:
         return False
     right = hmac.compare_digest(known.get(name, "").encode(), password.encode())
     if right and known.get(name):
+        log.info("%s has logged in, from %s", name, address)
         return True
     _wrong[address].append(now)
+    log.warning("a wrong password from %s, the %d. of %d", address, len(_wrong[address]), TRIES)
     return False
 
 
@@ -100,6 +107,7 @@ def _delegate(self: BokehTornado, request: Any, target: Any, *args: Any, **kwarg
     return super(BokehTornado, self).get_handler_delegate(request, gated(target), *args, **kwargs)
 
 
+logs.set_up()
 BokehTornado.get_handler_delegate = _delegate  # every route of Tornado comes through here
 if os.environ.get(PASSWORDS):
     panel.auth.BasicLoginHandler._validate = _is_password

@@ -37,8 +37,8 @@ def draft(
         more=[(other.name, other.look(), other.path) for other in others],
     )
     path = area_draft.save_draft(made)
-    print(area_draft.draft_text(made))
-    print(f"area file: {path}; `lsm prepare {name}` builds it")
+    typer.echo(area_draft.draft_text(made))
+    typer.echo(f"area file: {path}; `lsm prepare {name}` builds it")
 
 
 def _entry(text: str, crs: str) -> "Entry":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 import xarray as xr
 
 from lsm_core import experiment, repeats, report, runs, sample_area
@@ -123,7 +124,7 @@ def run_missing(
     maps: str,
     folder: Path,
     *,
-    tell: Tell = print,
+    tell: Tell = typer.echo,
     carry: Carry | None = None,
 ) -> None:
     """Run what is not finished, seed by seed, so that a study cut short has some of every variant.
@@ -148,7 +149,7 @@ def run_missing(
             try:
                 done = (carry or experiment.carry_out)(plan, path)
             except RunError as error:  # one variant that cannot be trained is told, not the end
-                print(f"{name}, seed {chosen.seed} failed: {error}")
+                tell(f"{name}, seed {chosen.seed} failed: {error}")
                 continue
             tell(report.result_in_words(done))
             forget_networks()

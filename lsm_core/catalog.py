@@ -8,13 +8,13 @@ only the functions that need it do so.
 import difflib
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsm_core.errors import CatalogError, CrsError, SourceError
 from lsm_core.file_kinds import VECTORS, check_first_bytes, check_layers
+from lsm_core.logs import without_secrets as without_secrets
 from lsm_core.plain_yaml import read_yaml
 from lsm_core.workspace import own_catalog
 
@@ -225,16 +225,6 @@ def _is_repository(folder: Path) -> bool:
 
 def _one_line(error: Exception) -> str:
     return without_secrets(" ".join(str(error).split()))[:300]
-
-
-def without_secrets(text: str) -> str:
-    """A text whose addresses hold no password and no key; areas and runs keep such texts.
-
-    >>> without_secrets("https://ana:pw@host/dem.tif?token=abc&x=1")
-    'https://host/dem.tif?token=***&x=***'
-    """
-    text = re.sub(r"(://)[^/@\s]+@", r"\1", text)
-    return re.sub(r"([?&][\w.%-]+=)[^&\s'\")]+", r"\1***", text)
 
 
 def data_root(path: Path, meta: dict) -> str:

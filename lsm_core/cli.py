@@ -1,6 +1,7 @@
 """The command line, `lsm`: one doorbell for everything. Commands import what they need, late."""
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
+from lsm_core import logs
 from lsm_core.area_commands import draft
 from lsm_core.detect_commands import adopt, detect
 from lsm_core.doctor_commands import doctor
@@ -35,8 +38,37 @@ from lsm_core.tune_commands import tune
 if TYPE_CHECKING:
     from lsm_core.runs import Run
 
+
+class _Doorbell(typer.core.TyperGroup):
+    """`lsm`, whose own options may stand behind a command too: `lsm run RECIPE --verbose`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _own_first(args))
+
+
+def _own_first(args: list[str]) -> list[str]:
+    """The words of a command line, those of `lsm` itself before the command; not what is below --.
+
+    >>> _own_first(["run", "cnn", "--verbose", "--", "--verbose"])
+    ['--verbose', 'run', 'cnn', '--', '--verbose']
+    >>> _own_first(["serve", "--log-format", "json"])
+    ['--log-format', 'json', 'serve']
+    """
+    ours, rest, left = [], [], list(args)
+    while left and left[0] != "--":
+        word = left.pop(0)
+        if word == "--verbose" or word.startswith("--log-format="):
+            ours.append(word)
+        elif word == "--log-format":
+            ours += [word, *left[:1]]
+            del left[:1]
+        else:
+            rest.append(word)
+    return [*ours, *rest, *left]
+
+
 app = typer.Typer(
-    help="Landslide susceptibility: from terrain, geology and an inventory to maps and numbers.",
+    cls=_Doorbell,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,6 +91,7 @@ app.command()(doctor)
 app.command()(applicability)
 app.command()(reproduce)
 
+log = logging.getLogger(__name__)
 DEMO = ("random_forest", "cnn", "lsgh_net")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 RunNames = Annotated[list[str], typer.Argument(help="Run folders, or names from `lsm runs`.")]
@@ -71,19 +104,44 @@ def main() -> None:
     try:
         app()
     except (Stopped, KeyboardInterrupt) as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
-        sys.exit(130)
+        _complain("stopped", str(stopped), 130)
     except LsmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _complain("error", str(error), 2)
     except MemoryError as error:
         from lsm_core.device import full_in_words
 
-        print(f"error: {full_in_words(error)}", file=sys.stderr)
-        sys.exit(2)
+        _complain("error", full_in_words(error), 2)
     except OSError as error:
-        print(f"error: {error}: is the folder there, writable, with room?", file=sys.stderr)
-        sys.exit(2)
+        _complain("error", f"{error}: is the folder there, writable, with room?", 2)
+    except Exception:
+        if not logs.is_json():
+            raise
+        log.critical("an error of the program", exc_info=True)
+        sys.exit(1)
+
+
+def _complain(how: str, words: str, status: int) -> None:
+    """Say why it ends, and end."""
+    if logs.is_json():
+        log.error("%s: %s", how, words)
+    else:
+        typer.echo(f"{how}: {words}", err=True)
+    sys.exit(status)
+
+
+@app.callback()
+def settings(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", envvar=logs.VERBOSE, help="Say every step.")
+    ] = False,
+    log_format: Annotated[
+        str, typer.Option(envvar=logs.FORM, help="Of what is said: words, or json, one a line.")
+    ] = "words",
+) -> None:
+    """Landslide susceptibility: from terrain, geology and an inventory to maps and numbers."""
+    if log_format not in logs.FORMS:
+        raise RunError(f"--log-format is {' or '.join(logs.FORMS)}, got {log_format!r}")
+    logs.begin(verbose, log_format)
 
 
 @app.command()
@@ -99,12 +157,16 @@ def prepare(
     from lsm_core.replacing import being_built
     from lsm_core.study_area import area_path, save_area
 
-    tell = (lambda line: None) if as_json else print
+    def tell(line: str) -> None:
+        log.info(line)
+        if not as_json:
+            typer.echo(line)
+
     path = area_path(read_area_file(area).name)
     with being_built(path):
         prepared = preparation.prepare_with_inventory(area, load_catalog(catalog), on_progress=tell)
         save_area(prepared.ds, path, inventory=prepared.inventory)
-    print(prepared.ds.attrs["prepared"] if as_json else f"study area: {path}")
+    typer.echo(prepared.ds.attrs["prepared"] if as_json else f"study area: {path}")
 
 
 @app.command()
@@ -157,9 +219,9 @@ def run(
             plan = first if chosen == first.recipe else experiment.plan_run(chosen)
             if not as_json:
                 units = is_units(plan.ds)
-                print(report.plan_in_words(chosen, plan.counts, units=units))
+                typer.echo(report.plan_in_words(chosen, plan.counts, units=units))
                 words = report.selection_in_words(plan.selection)
-                print(words, end="\n" if plan.selection else "")
+                typer.echo(words, nl=bool(plan.selection))
             path = create_run(chosen, plan.area, folder, mark(chosen) if repeated else "")
             done = work(plan, path, as_json)
             tell(done, as_json, report.result_in_words(done))
@@ -168,6 +230,7 @@ def run(
 @app.command(hidden=True)
 def resume(path: Path) -> None:
     """Carry out a queued run; how a job starts."""
+    logs.begin(True, os.environ[logs.FORM])  # into the run's log.txt
     done = carry_out_queued(path)
     judge_domain(done)
     tell(done, True, "")
@@ -179,7 +242,7 @@ def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     from lsm_core.run_status import end_run, find_run
 
     path = find_run(name)
-    print(f"{path.name}: {end_run(path)}")
+    typer.echo(f"{path.name}: {end_run(path)}")
 
 
 @app.command()
@@ -221,7 +284,7 @@ def compare(
 
             drawn = figures.page_of(figures.protocols_of(tables["protocols"]), "protocols")
             runs.write_text(to / "protocols.html", drawn)
-    print(json.dumps(text, indent=1) if as_json else words)
+    typer.echo(json.dumps(text, indent=1) if as_json else words)
 
 
 @app.command()
@@ -269,11 +332,11 @@ def predict(
             tell=lambda words: follow({"event": "stage", "stage": "mapping", "message": words}),
             on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
         )
-    print(f"map: {to}")
+    typer.echo(f"map: {to}")
     if zones:
         cut = ((row, run.limits.zone(block)) for row, block in runs.read_strips(to))
         runs.write_map(zones, grid_of(ds), cut, dtype="uint8")
-        print(f"zones: {zones}")
+        typer.echo(f"zones: {zones}")
 
 
 def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | None) -> None:
@@ -283,7 +346,9 @@ def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | N
 
     if polygons is None:
         table = unit_prediction.predict_table(run, ds, path, to)
-        print(f"{len(table):,} units, {int(table['score'].notna().sum()):,} with a score: {to}")
+        typer.echo(
+            f"{len(table):,} units, {int(table['score'].notna().sum()):,} with a score: {to}"
+        )
         return
     with bars(False) as follow:
         judged = unit_prediction.predict_polygons(
@@ -293,8 +358,8 @@ def _predict_units(run: "Run", ds: Any, path: Path, to: Path, polygons: Path | N
             to,
             on_progress=lambda done, total: follow({"event": "map", "done": done, "total": total}),
         )
-    print(report.units_in_words(judged))
-    print(f"units: {to}")
+    typer.echo(report.units_in_words(judged))
+    typer.echo(f"units: {to}")
 
 
 @app.command()
@@ -311,7 +376,7 @@ def demo(
 
     path = area_path(sample_area.NAME)
     if not path.exists():
-        print("building the sample area: real terrain, simulated landslides")
+        typer.echo("building the sample area: real terrain, simulated landslides")
         built = sample_area.build()
         save_area(built.ds, path, inventory=built.inventory)
     server = subprocess.Popen(_serve_command(port, [])) if serve_page else None
@@ -321,11 +386,11 @@ def demo(
     queued = [jobs.start(recipe, runs_folder()) for recipe in wanted if recipe not in there]
     try:
         follow_jobs(queued)
-        print("done: `lsm runs` lists them")
+        typer.echo("done: `lsm runs` lists them")
         if server:
             server.wait()
     except KeyboardInterrupt:
-        print("the page is closed; runs that are not done go on (`lsm runs`, `lsm stop RUN`)")
+        typer.echo("the page is closed; runs that are not done go on (`lsm runs`, `lsm stop RUN`)")
     finally:
         if server:
             server.terminate()
@@ -391,10 +456,10 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
         raise RunError("the dashboard is not installed: reinstall lsm-workbench")
     folder = Path(spec.origin).parent
     command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
-    command += ["--num-threads", "4", "--log-level", "warning"]
+    command += ["--num-threads", "4", "--log-level", "info" if logs.is_verbose() else "warning"]
     command += ["--plugins", "lsm_app.exports_route"]  # the way to large files
     command += ["--plugins", "lsm_app.guard", *(more or ["--address", "127.0.0.1"])]
-    print(f"the page: http://localhost:{port}/{folder.name}", flush=True)
+    typer.echo(f"the page: http://localhost:{port}/{folder.name}")
     return command
 
 

@@ -56,10 +56,10 @@ def detect(
     write_shapes(to, found.landslides)
     if as_json:
         facts = {"threshold": found.threshold, "chosen": found.chosen, "counts": found.counts}
-        print(json.dumps(facts | {"against": told, "to": str(to)}, indent=1))
+        typer.echo(json.dumps(facts | {"against": told, "to": str(to)}, indent=1))
         return
-    print(room.in_words(found, told))
-    print(f"inventory: {to}")
+    typer.echo(room.in_words(found, told))
+    typer.echo(f"inventory: {to}")
 
 
 def adopt(
@@ -73,8 +73,8 @@ def adopt(
 
     path, counts = lay(polygons, area, name, source)
     for what, count in counts.items():
-        print(f"{count:12,} {what.replace('_', ' ')}")
-    print(f"study area: {path}")
+        typer.echo(f"{count:12,} {what.replace('_', ' ')}")
+    typer.echo(f"study area: {path}")
 
 
 def _number(text: str) -> float | str:

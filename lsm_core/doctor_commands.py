@@ -34,13 +34,13 @@ def doctor(
     if probe and told["networks"]:
         told["expected"] = _expected(recipe, area, changes)
     if as_json:
-        print(json.dumps(facts | told, indent=1))
+        typer.echo(json.dumps(facts | told, indent=1))
         return
     facts["networks"] = told["networks"]["words"] if told["networks"] else told["problem"]
     width = max(map(len, facts))
-    print("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    typer.echo("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
     for line in told["expected"]:
-        print(line["words"])
+        typer.echo(line["words"])
 
 
 def _facts() -> dict[str, Any]:

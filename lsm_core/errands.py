@@ -5,6 +5,8 @@ runs `lsm ...` beside whoever asked, and what it says goes to files. Anybody may
 after the page was closed or its server started anew.
 """
 
+import logging
+import os
 import re
 import shutil
 import signal
@@ -19,12 +21,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lsm_core import room
+from lsm_core import logs, room
 from lsm_core.errors import RunError
 from lsm_core.run_files import read_json, write_json
 from lsm_core.run_status import end_process, process_start
 from lsm_core.workspace import workspace
 
+log = logging.getLogger(__name__)
 MOST_KEPT = 20  # errands whose words are kept
 ENDED = "ended.json"
 DONE = ("study area: ", "done: ")  # how the last line of a command that went well begins
@@ -125,8 +128,14 @@ def start(arguments: Sequence[str], title: str, subject: str = "", steps: int = 
     command = [sys.executable, "-u", "-m", "lsm_core.cli", *arguments]
     with open(path / "said.txt", "wb") as said, open(path / "errors.txt", "wb") as errors:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=errors, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=errors,
+            start_new_session=True,
+            env=os.environ | {logs.FORM: "words"},  # people read it
         )
+    log.info("%s: lsm %s, as process %d", title, " ".join(arguments), process.pid)
     about = {"title": title, "subject": subject, "steps": steps, "arguments": list(arguments)}
     about |= {"pid": process.pid, "process_started": process_start(process.pid)}
     write_json(path / "errand.json", about | {"started": time.time()})

@@ -53,7 +53,7 @@ def factors(
         to.mkdir(parents=True, exist_ok=True)
         for name, table in factor_report.with_names(report).items():
             write_table(to / f"{name}.csv", table)
-    print(
+    typer.echo(
         json.dumps(factor_report.to_json(report), indent=1)
         if as_json
         else factor_report.in_words(report)
@@ -71,9 +71,9 @@ def _print_classes(ds: "xr.Dataset", name: str, to: Path | None, as_json: bool) 
         to.mkdir(parents=True, exist_ok=True)
         write_table(to / f"classes_{name}.csv", table)
     if as_json:
-        print(table.to_json(orient="records", indent=1))
+        typer.echo(table.to_json(orient="records", indent=1))
         return
     counted = "units" if is_units(ds) else "cells"
-    print(f"{name}, counted on {table.attrs['counted'].replace('cells', counted)}")
+    typer.echo(f"{name}, counted on {table.attrs['counted'].replace('cells', counted)}")
     shown = table.drop(columns="factor").rename(columns={"cells": counted})
-    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    typer.echo(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))

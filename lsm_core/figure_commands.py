@@ -85,7 +85,7 @@ def _rebuild(path: Path, to: Path | None, given: dict[str, Any], anyway: bool, m
     if more:
         raise RecipeError("--rebuild takes runs, figure and formats from the JSON: leave them out")
     for made in publication.rebuild(path, to, given, anyway=anyway):
-        print(made)
+        typer.echo(made)
 
 
 def _draw(
@@ -101,11 +101,11 @@ def _draw(
     for name in wanted or publication.figures():
         try:
             for path in publication.write_figure(name, runs, look, to, formats):
-                print(path)
+                typer.echo(path)
         except LsmError as error:
             if wanted:
                 raise
-            print(f"left out {name}: {error}")
+            typer.echo(f"left out {name}: {error}")
 
 
 def export(
@@ -152,9 +152,9 @@ def export(
     look, runs = make_look(given), [open_run(name) for name in names]
     size_of = export_bundle.write_bundle(
         runs, to, look=look, parts=part or None, figures=figure or None,
-        formats=formats or ["png", "pdf"], tell=lambda words: print(words, flush=True),
+        formats=formats or ["png", "pdf"], tell=typer.echo,
     )  # fmt: skip
-    print(f"done: {to}, {size_of / 1e6:.1f} MB")
+    typer.echo(f"done: {to}, {size_of / 1e6:.1f} MB")
 
 
 def report(
@@ -175,4 +175,4 @@ def report(
     from lsm_core.runs import open_run
 
     given = {"width_mm": width_mm, "dpi": dpi, "fonts": font, "size": size, "language": language}
-    print(write_report([open_run(name) for name in names], to, make_look(given), print))
+    typer.echo(write_report([open_run(name) for name in names], to, make_look(given), typer.echo))

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
 from lsm_core.progress_bars import bars
 
@@ -61,7 +63,7 @@ def work(plan: Any, path: Path, as_json: bool) -> "Run":
 
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        wait = (lambda: None) if as_json else (lambda: print("waiting for its turn", flush=True))
+        wait = (lambda: None) if as_json else (lambda: typer.echo("waiting for its turn"))
         with jobs.turn(path, lambda: bool(asked), wait), bars(as_json) as follow:
             return experiment.carry_out(plan, path, follow, lambda: bool(asked))
     except Stopped as stopped:
@@ -97,7 +99,7 @@ def go_on_with(names: list[str] | None, folder: Path | None, as_json: bool) -> N
 
     cut_off = names or [str(run.path) for run in list_runs(folder) if run.state == "lost"]
     if not cut_off and not as_json:
-        print("no run was cut off: there is nothing to go on with")
+        typer.echo("no run was cut off: there is nothing to go on with")
     for name in cut_off:
         done = go_on(name, as_json)
         tell(done, as_json, report.result_in_words(done))
@@ -146,10 +148,12 @@ def settle(recipe: "Recipe", folder: Path, as_json: bool) -> "Recipe":
     def carry(first: "Recipe") -> "Run":
         plan = experiment.plan_run(first)
         if not as_json:
-            print(f"first the detection, {first.name}\n{report.plan_in_words(first, plan.counts)}")
+            typer.echo(
+                f"first the detection, {first.name}\n{report.plan_in_words(first, plan.counts)}"
+            )
         done = work(plan, create_run(first, plan.area, folder), as_json)
         if not as_json:
-            print(report.result_in_words(done))
+            typer.echo(report.result_in_words(done))
         return done
 
     return settled(recipe, folder, carry)
@@ -179,7 +183,7 @@ def settle_queued(path: Path) -> "Recipe":
 def tell(done: "Run", as_json: bool, words: str) -> None:
     """A finished run on standard output: in words, or its folder and scores as JSON."""
     result = {"run": str(done.path), "scores": done.metrics["scores"]} if as_json else None
-    print(json.dumps(result) if result else words)
+    typer.echo(json.dumps(result) if result else words)
 
 
 def quiet_networks() -> None:

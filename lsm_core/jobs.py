@@ -5,6 +5,7 @@ is doing reads the folder; whoever wants it to end calls `stop`. Jobs on one dev
 oldest first.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from lsm_core.runs import (
 )
 from lsm_core.study_area import area_path, workspace
 
+log = logging.getLogger(__name__)
 LOOK = 0.2  # seconds between looks whether it is a run's turn
 
 
@@ -63,16 +65,17 @@ def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) 
     on = on or devices()[0]
     write_json(path / "job.json", {"device": on})
     command = [sys.executable, "-m", "lsm_core.cli", "resume", str(path)]
-    with open(path / "log.txt", "ab") as log:
+    with open(path / "log.txt", "ab") as told:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=told,
+            stderr=told,
             start_new_session=True,
             env=os.environ
             | {"CUDA_VISIBLE_DEVICES": on.removeprefix("gpu") if on != "cpu" else "-1"},
         )
+    log.info("%s is started on %s, as process %d", path.name, on, process.pid)
     set_status(path, "queued", "waiting for its turn", pid=process.pid)
     # Somebody must wait for a child that ended, or it stays in the process table as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lsm_core import logs
 from lsm_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def bars(quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as drawn:
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or logs.is_json()) as drawn:
         tasks: dict[str, Any] = {}
 
         def follow(event: dict[str, Any]) -> None:
@@ -65,7 +66,7 @@ def _show(drawn: Any, task: Any, event: dict[str, Any]) -> None:
     of = event.get("run", "")
     kind = event["event"]
     if kind == "stage":
-        if not of:
+        if not (of or logs.is_verbose() or logs.is_json()):  # the log says it
             drawn.print(f"{event['stage']}: {event['message']}")
         drawn.reset(task, total=1.0, description=f"{of} {event['stage']}".strip(), note="")
     elif kind == "epoch":

@@ -23,11 +23,11 @@ def list_runs(context: typer.Context, as_json: Json = False) -> None:
         return
     table = report.list_of(runs.list_runs())
     if as_json:
-        print(table.to_json(orient="records", indent=1))
+        typer.echo(table.to_json(orient="records", indent=1))
     elif table.empty:
-        print(f"no runs in {runs.runs_folder()} yet: `lsm demo` makes three")
+        typer.echo(f"no runs in {runs.runs_folder()} yet: `lsm demo` makes three")
     else:
-        print(table.to_string(index=False))
+        typer.echo(table.to_string(index=False))
 
 
 @runs_app.command()
@@ -43,7 +43,7 @@ def rename(name: str, to: str) -> None:
     """Give a run another name."""
     from lsm_core import runs
 
-    print(runs.rename_run(runs.open_run(name), to).id)
+    typer.echo(runs.rename_run(runs.open_run(name), to).id)
 
 
 @runs_app.command()
@@ -53,7 +53,7 @@ def delete(names: RunNames) -> None:
 
     for run in [runs.open_run(name) for name in names]:
         runs.delete_run(run)
-        print(f"deleted {run.id}")
+        typer.echo(f"deleted {run.id}")
 
 
 @runs_app.command()
@@ -63,7 +63,7 @@ def clone(name: str, to: Annotated[Path, typer.Argument(help="Recipe file to wri
 
     cloned = runs.clone_run(runs.open_run(name))
     run_files.replace(to, lambda part: recipe.save_recipe(cloned, part))
-    print(f"recipe: {to}")
+    typer.echo(f"recipe: {to}")
 
 
 def reproduce(
@@ -88,8 +88,10 @@ def reproduce(
     changed = reproduction.circumstances(was, now)
     if as_json:
         numbers = json.loads(table.to_json(orient="records"))
-        print(json.dumps({"was": was.id, "now": now.id, "changed": changed, "numbers": numbers}))
+        typer.echo(
+            json.dumps({"was": was.id, "now": now.id, "changed": changed, "numbers": numbers})
+        )
     else:
-        print(reproduction.in_words(was, now, table, changed))
+        typer.echo(reproduction.in_words(was, now, table, changed))
     if not reproduction.came_back(table):
         raise typer.Exit(1)

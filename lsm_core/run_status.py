@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `lsm stop` does not wait for it.
 """
 
 import json
+import logging
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from lsm_core.errors import RunError
 from lsm_core.run_files import read_json, strange, write_json
 from lsm_core.workspace import workspace
 
+log = logging.getLogger(__name__)
 STATES = ("queued", "running", "done", "failed", "stopped", "lost")
 ALIVE = ("queued", "running")
 FORMAT = 1
@@ -38,8 +40,7 @@ def find_run(path: Path | str) -> Path:
     path = Path(path)
     for candidate in (path, runs_folder() / path):
         if (candidate / "status.json").is_file() and (candidate / "recipe.json").is_file():
-            if read_status(candidate).get("format", 1) > FORMAT:
-                raise RunError(f"{candidate} was written by a newer version: update this program")
+            read_status(candidate)
             return candidate.resolve()
     raise RunError(f"no run at {path}, nor of that name in {runs_folder()}: see `lsm runs`")
 
@@ -59,12 +60,23 @@ def set_status(path: Path, state: str, message: str = "", pid: int | None = None
         "format": FORMAT,
     }
     write_json(path / "status.json", text)
+    log.info("%s is %s%s", path.name, state, f": {message}" if message else "")
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """The status of a run; `lost` when it says running and its process is no longer there."""
+    """The status of a run; `lost` when it says running and its process is no longer there.
+
+    Raises
+    ------
+    RunError : it was not written by this program, or by a newer version of it.
+    """
     status = read_json(path / "status.json", dict)
     started = status.get("process_started")
+    if isinstance(form := status.get("format"), int) and form > FORMAT:
+        raise RunError(
+            f"{path} was written by a newer version (format {form}, known to {FORMAT}): update "
+            "this program"
+        )
     whole = {"state": str, "pid": int, "format": int, "created": str}
     for name, kind in whole.items():
         if not isinstance(status.get(name, 1 if name == "format" else None), kind):
@@ -105,11 +117,24 @@ def _boot() -> str:
 
 def add_progress(path: Path, event: dict[str, Any]) -> None:
     """Append one line to `progress.jsonl`."""
+    if words := _in_words(event):
+        log.info("%s, %s", path.name, words, extra={"event": event})
     line = json.dumps({"time": round(time.time(), 3)} | event).encode() + b"\n"
     with open(path / "progress.jsonl", "a+b") as file:
         if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
             line = b"\n" + line  # after the half line of a process that was killed
         file.write(line)
+
+
+def _in_words(event: dict[str, Any]) -> str:
+    """An event that is a step; of each batch and strip nothing is said."""
+    if event["event"] == "stage":
+        return f"{event['stage']}: {event['message']}"
+    if event["event"] == "epoch":
+        names = {"loss": "loss", "val_loss": "validation loss", "val_average_precision": "AP"}
+        told = [f"{name} {event[k]:.4f}" for k, name in names.items() if event.get(k) is not None]
+        return ", ".join([f"epoch {event['epoch']} of at most {event['epochs']}", *told])
+    return ""
 
 
 def read_progress(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:

@@ -23,5 +23,5 @@ def sample(
     save_area(built.ds, path, inventory=built.inventory)
     share = float(built.ds["landslide"].mean())
     rows, cols = (built.ds.sizes[axis] for axis in ("y", "x"))
-    print(f"{rows} x {cols} cells, {len(built.inventory)} landslides on {share:.1%} of them")
-    print(f"study area: {path}")
+    typer.echo(f"{rows} x {cols} cells, {len(built.inventory)} landslides on {share:.1%} of them")
+    typer.echo(f"study area: {path}")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lsm_core import room
+from lsm_core import logs, room
 from lsm_core.errors import ServeError
 from lsm_core.workspace import workspace
 
@@ -104,9 +104,11 @@ def cookie_secret() -> str:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         _check_private(path)
-        return path.read_text("utf-8")
+        logs.hide(found := path.read_text("utf-8"))
+        return found
+    logs.hide(made := secrets.token_hex(32))
     with os.fdopen(handle, "w") as file:
-        file.write(made := secrets.token_hex(32))
+        file.write(made)
     return made
 
 
@@ -121,6 +123,7 @@ def read_passwords(path: Path) -> dict[str, str]:
         raise ServeError(f"{path} is no file of passwords ({error}): {_EXAMPLE}") from None
     if not (isinstance(found, dict) and found and all(isinstance(v, str) for v in found.values())):
         raise ServeError(f"{path} names nobody with a password: {_EXAMPLE}")
+    logs.hide(*found.values())
     return found
 
 

@@ -46,7 +46,7 @@ def study(
     made = at_hand.recipes_of(recipe, area, changes or [], only or [])
     made = {n: at_hand.with_detection(one, folder, run, as_json) for n, one in made.items()}
     if run:
-        tell = at_hand.silent if as_json else print
+        tell = at_hand.silent if as_json else typer.echo
         carry = partial(work, as_json=as_json)
         at_hand.run_missing(made, seeds, maps, folder, tell=tell, carry=carry)
     found = at_hand.finished(made, seeds, folder)
@@ -55,7 +55,7 @@ def study(
     text = {name: comparison_report.records(table) for name, table in tables.items()}
     if to:
         study_report.write_study(to, found, tables, words)
-    print(json.dumps(text, indent=1) if as_json else words)
+    typer.echo(json.dumps(text, indent=1) if as_json else words)
     missing = {name: seeds - len(found.runs.get(name, [])) for name in made}
     if run and any(missing.values()):
         words = ", ".join(f"{n} of {name}" for name, n in missing.items() if n)

@@ -69,12 +69,12 @@ def run(
     recipe = carried(there, area, how, given, changes or [])
     plan = experiment.plan_run(recipe)
     if not as_json:
-        print(_from_words(there, recipe))
-        print(report.plan_in_words(recipe, plan.counts, units=is_units(plan.ds)))
+        typer.echo(_from_words(there, recipe))
+        typer.echo(report.plan_in_words(recipe, plan.counts, units=is_units(plan.ds)))
     done = work(plan, create_run(recipe, plan.area, into or runs_folder()), as_json)
     trusted = judge_domain(done)
     if trusted and not as_json:
-        print(trusted)
+        typer.echo(trusted)
     tell(done, as_json, report.result_in_words(done))
 
 
@@ -128,16 +128,16 @@ def match(
     if as_json:
         table = {} if unlike is None else {"divergence": json.loads(unlike.to_json(orient="index"))}
         asked = {} if found.whole else {"draft": text_of(known, there, found, said)}
-        print(json.dumps(vars(found) | table | asked, indent=1))
+        typer.echo(json.dumps(vars(found) | table | asked, indent=1))
     else:
-        print(matching.in_words(found, source, target))
-        print("" if unlike is None else unlike.to_string(float_format="{:.2f}".format))
+        typer.echo(matching.in_words(found, source, target))
+        typer.echo("" if unlike is None else unlike.to_string(float_format="{:.2f}".format))
     if draft and not found.whole:
         from lsm_core.run_files import write_text
 
         write_text(draft, text_of(known, there, found, said))
         if not as_json:
-            print(f"a draft to check is in {draft}: then --mapping {draft}")
+            typer.echo(f"a draft to check is in {draft}: then --mapping {draft}")
     matching.refuse(found, source, target, listed=not as_json)
 
 
@@ -232,7 +232,7 @@ def study(
         tuple(name.strip() for name in how.split(",")),
         {key: value for key, value in given.items() if value is not None},
     )
-    say = (lambda line: None) if as_json else (lambda line: print(line, flush=True))
+    say = (lambda line: None) if as_json else typer.echo
     about: dict[str, Any] = {
         "source": source,
         "target": area,
@@ -249,11 +249,11 @@ def study(
     if to:
         write_study(to, rows, table, f"{source} to {area}", about)
     if as_json:
-        print(table.to_json(orient="records", indent=1))
+        typer.echo(table.to_json(orient="records", indent=1))
         return
-    print(learning_curves.in_words(table))
+    typer.echo(learning_curves.in_words(table))
     for than in [name for name in ("scratch", "direct", "pooled") if name in set(rows["how"])]:
-        print(learning_curves.gains_in_words(rows, than))
+        typer.echo(learning_curves.gains_in_words(rows, than))
 
 
 def write_tables(to: Path, rows: Any, table: Any, about: dict[str, Any] | None = None) -> None:
@@ -299,7 +299,7 @@ def tables(
     found = [open_run(name) for name in names]
     mapped = [run for run in found if run.metrics.get("zoning") is not None]
     zones = transfer_report.zone_table(mapped) if mapped else None
-    print(transfer_report.in_words(found, zones))
+    typer.echo(transfer_report.in_words(found, zones))
     if to:
         to.mkdir(parents=True, exist_ok=True)
         if zones is not None:

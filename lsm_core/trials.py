@@ -7,6 +7,7 @@ thirty trials ends up choosing by them, and they are no test any more.
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from lsm_core.selection import choose_factors, kept_input
 from lsm_core.tuning import STRATEGIES, Strategy, Trial, best_of, search, trial_table
 from lsm_core.tuning_figures import save_png, search_of
 
+log = logging.getLogger(__name__)
 Follow = Callable[[dict[str, Any]], None]
 Ask = Callable[[], bool]
 MOVES = ("samples", "input")  # sections of a recipe that may decide which places are checked
@@ -147,6 +149,8 @@ def tune(
         def keep(trial: Trial) -> None:
             trials.append(trial)
             _write(tuned, trials)
+            told = trial.message or f"{tuned.by} {trial.score:.4f}"
+            log.info("%s, trial %d of %d: %s", tuned.path.name, trial.number, n, told)
             follow({"event": "trial", **_plain(trial), "best": _plain(best_of(trials))["score"]})
 
         def objective(values: Mapping[str, Any]) -> float:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lsm_core import logs
 from lsm_core.errors import RecipeError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
@@ -35,14 +36,14 @@ def explain(
         if to:
             to.mkdir(parents=True, exist_ok=True)
             write_json(to / "why.json", told)
-        print(json.dumps(told, indent=1) if as_json else told["words"])
+        typer.echo(json.dumps(told, indent=1) if as_json else told["words"])
         return
     told = explanation.explain_run(run, to=to, repeats=repeats)
     if as_json:
-        print(json.dumps(told, indent=1))
+        typer.echo(json.dumps(told, indent=1))
         return
-    print(explanation.importance_in_words(told))
-    print(f"written: {(to or run.path) / 'explanation.json'}")
+    typer.echo(explanation.importance_in_words(told))
+    typer.echo(f"written: {(to or run.path) / 'explanation.json'}")
 
 
 def uncertainty(
@@ -75,7 +76,7 @@ def uncertainty(
             words += (
                 f"\nMC dropout, {passes} passes: mean spread {found['dropout']['mean_spread']:.3f}"
             )
-    print(json.dumps(found, indent=1) if as_json else f"{words}\nmaps: {members[0].path}")
+    typer.echo(json.dumps(found, indent=1) if as_json else f"{words}\nmaps: {members[0].path}")
 
 
 def applicability(
@@ -97,7 +98,7 @@ def applicability(
     run, other = open_run(name), area_path(area) if area else None
     with _bar("applicability", quiet=as_json) as follow:
         found = area_of_applicability(run, other, weighted=weighted, on_progress=follow)
-    print(json.dumps(found, indent=1) if as_json else f"{found['words']}\nmaps: {run.path}")
+    typer.echo(json.dumps(found, indent=1) if as_json else f"{found['words']}\nmaps: {run.path}")
 
 
 def _place(text: str) -> tuple[float, float]:
@@ -119,6 +120,6 @@ def _bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=quiet) as bars:
+    with Progress(console=Console(stderr=True), disable=quiet or logs.is_json()) as bars:
         task = bars.add_task(what, total=1.0)
         yield lambda done, total: bars.update(task, completed=done / total)

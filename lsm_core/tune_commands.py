@@ -55,10 +55,10 @@ def tune(
     options: dict[str, Any] = {"by": by, "strategy": strategy, "seed": seed, "folds": folds}
     tuned = trials.plan_tuning(chosen, wanted, folder, **options)
     if not as_json:
-        print(tuning_report.plan_in_words(tuned, n, len(trials.read_trials(tuned))))
+        typer.echo(tuning_report.plan_in_words(tuned, n, len(trials.read_trials(tuned))))
     with _asked() as should_stop, _bar(tuned, n, quiet=as_json) as follow:
         found = trials.tune(tuned, n, follow, should_stop)
-    print(_as_json(tuned, found) if as_json else tuning_report.found_in_words(tuned, found))
+    typer.echo(_as_json(tuned, found) if as_json else tuning_report.found_in_words(tuned, found))
 
 
 def _as_json(tuned: "Tuning", found: "Found") -> str:
@@ -102,12 +102,14 @@ def _bar(tuned: "Tuning", n: int, *, quiet: bool) -> Iterator[Callable[[dict[str
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Left
 
-    from lsm_core import trials, tuning_report
+    from lsm_core import logs, trials, tuning_report
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
     note = TextColumn("{task.fields[note]}")
     there = len(trials.read_trials(tuned))
-    with Progress(*columns, note, console=Console(stderr=True), disable=quiet) as bars:
+    with Progress(
+        *columns, note, console=Console(stderr=True), disable=quiet or logs.is_json()
+    ) as bars:
         task = bars.add_task("trials", total=n + 1, completed=there, note="")
 
         def follow(event: dict[str, Any]) -> None:
