@@ -1,16 +1,20 @@
 """The application round the pages: a menu beside them, each built when it is first looked at."""
 
 import importlib
+import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 from bokeh.themes import Theme
 
-from lsm_app.session import ICONS, KEPT, Session, said, served
+from lsm_app.session import ICONS, KEPT, Session, is_name, said, served
 from lsm_core.errors import AreaError, LsmError
+from lsm_core.run_status import runs_folder
+from lsm_core.workspace import area_path
 
 # Named here, the look of a plot stays as the core's figures made it: else the browser paints it
 # anew and tells the server of every axis.
@@ -25,6 +29,27 @@ PAGES = {  # name to module, in the menu's order
     "Transfer": "transfer",
     "Export": "export",
 }
+# The browser says at once that a page is being made, and no longer once the server has put it
+# there; where one was last is kept by the browser until it is closed.
+GOES = """
+const name = names[[source.active].flat()[0]]
+const sign = document.getElementById("lsm-busy") ?? document.createElement("div")
+sign.id = "lsm-busy"
+sign.setAttribute("role", "status")
+sign.textContent = `Opening ${name} …`
+sign.style.cssText = "position:fixed;top:72px;left:50%;transform:translateX(-50%);z-index:2000;" +
+  "padding:6px 18px;border-radius:16px;background:#0d47a1;color:white;font:14px Roboto,sans-serif"
+document.body.append(sign)
+document.body.style.cursor = "progress"
+"""
+COMES = """
+const {last, done} = JSON.parse(source.value)
+if (done) {
+  document.getElementById("lsm-busy")?.remove()
+  document.body.style.cursor = ""
+}
+document.cookie = `lsm_last=${encodeURIComponent(JSON.stringify(last))};path=/;SameSite=Strict`
+"""
 BROKEN = "This page could not be built: an error of the program, written to the server's log."
 
 
@@ -38,6 +63,14 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     # as tall as what is in it: else parts below a tall one lie over it
     main = pn.Column(sizing_mode="stretch_width", styles={"max-height": "none"})
     built: dict[str, Any] = {}
+    menu.jscallback(args={"names": list(pages)}, active=GOES)
+    there = pn.widgets.TextInput(visible=False)  # what the server tells the browser's part of this
+    there.jscallback(value=COMES)
+
+    def tell(*_: Any, done: bool = False) -> None:
+        last = {"page": session.page, "area": session.area}
+        times = json.loads(there.value or '{"times": 0}')["times"] + 1
+        there.value = json.dumps({"times": times, "done": done, "last": last})
 
     def show(*_: Any) -> None:
         menu.active = list(pages).index(session.page)
@@ -52,6 +85,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         except Exception:
             main[:] = [pmui.Alert(object=BROKEN, severity="error")]
             raise
+        finally:
+            tell(done=True)
 
     def choose(event: Any) -> None:
         if event.new is not None:
@@ -63,7 +98,10 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in PLOTS}})
     if pn.state.location:
         pn.state.location.sync(session, KEPT)
+        if not pn.state.location.query_params:
+            begin(session, pn.state.cookies.get("lsm_last", ""))
     session.param.watch(show, ["page", "refused"])
+    session.param.watch(tell, "area")
     menu.param.watch(choose, "active")
     if served():
         main[:] = [pmui.LoadingSpinner(value=True, size=40, margin=40)]
@@ -73,7 +111,7 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     telephone = "Mobi" in pn.state.headers.get("User-Agent", "")
     whole = pmui.Page(
         title="Landslide susceptibility workbench",
-        sidebar=[menu],
+        sidebar=[menu, there],
         main=[main],
         sidebar_width=190,
         sidebar_open=not telephone,
@@ -89,6 +127,23 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     if telephone:  # there the menu covers the page: shut it after a choice
         session.param.watch(lambda _: whole.param.update(sidebar_open=False), "page")
     return whole
+
+
+def begin(session: Session, last: str) -> None:
+    """Where an address that says nothing opens: where this browser was last, else by what there is.
+
+    `last` is the cookie of `COMES`. Without runs there is nothing to compare: first comes an area.
+    """
+    try:
+        found = json.loads(unquote(last))
+        page, area = str(found["page"]), str(found["area"])
+    except (ValueError, TypeError, KeyError):
+        some = any(runs_folder().glob("*/recipe.json"))
+        page, area = "Compare" if some else "Study area", ""
+    if page in PAGES:
+        session.page = page
+    if area and is_name(area) and (area_path(area) / "area.zarr").is_dir():
+        session.area = area
 
 
 def _refused(session: Session) -> list[pmui.Alert]:
