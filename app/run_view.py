@@ -14,6 +14,7 @@ from lsm_app.session import bar_html, said
 from lsm_core import jobs, runs
 from lsm_core.errors import LsmError
 from lsm_core.figures import best_epoch, history_of, validation_of
+from lsm_core.report import model_in_words
 from lsm_core.runs import ALIVE, Run
 
 NOTE = (
@@ -45,13 +46,14 @@ class RunView:
         self.follower = Follower(run.path)
         self.seen = (-1, "")
         self.state = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
+        self.about = note("")
         self.bar = pn.pane.HTML("", margin=(0, 10), sizing_mode="stretch_width")
         self.told = pn.Column(sizing_mode="stretch_width")
         self.curves = pn.Column(sizing_mode="stretch_width")
         self.pipe: hv.streams.Pipe | None = None  # epochs to the curves
         self.last = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
         self.view = pn.Column(
-            self.state, self.bar, self._buttons(), self.told, self.curves,
+            self.state, self.about, self.bar, self._buttons(), self.told, self.curves,
             sizing_mode="stretch_width",
         )  # fmt: skip
         self.look()
@@ -108,6 +110,7 @@ class RunView:
 
     def _draw(self) -> None:
         """The curves: made once, then only their numbers are sent, which costs little."""
+        self.about.object = escape(model_in_words(Run(self.run.path)))  # as it is settled now
         epochs = list(self.follower.epochs)
         if not epochs:
             self.curves[:] = [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]

@@ -16,6 +16,7 @@ from lsm_app.layout import note
 from lsm_app.session import html_table, remember
 from lsm_core import figures
 from lsm_core.comparison_report import INDEPENDENT, differences_in_words
+from lsm_core.report import model_in_words
 from lsm_core.runs import SCORE_COLUMNS, Run, compare
 
 DRAWS = 300  # bootstrap samples for the intervals shown; `lsm compare` takes more
@@ -50,6 +51,7 @@ class ScoreTable:
         self.view = pn.Column(
             self.table,
             _leakage(first["scores"].assign(run=figures.labels_of(runs))),
+            _made_of(runs),
             note(SCORES),
             sizing_mode="stretch_width",
         )
@@ -135,6 +137,16 @@ def _with_nulls(table: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
     words = [name for name in whole if name.endswith("95%")]
     whole[words] = whole[words].fillna("–")
     return whole
+
+
+def _made_of(runs: Sequence[Run]) -> Any:
+    """Model, recipe and factors of each run."""
+    pairs = zip(figures.labels_of(runs), runs, strict=True)
+    return note(
+        "<br>".join(
+            f"<b>{escape(label)}</b>: {escape(model_in_words(run))}" for label, run in pairs
+        )
+    )
 
 
 def _leakage(table: pd.DataFrame) -> pmui.Alert:

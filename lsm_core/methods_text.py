@@ -77,7 +77,7 @@ def limits_of(runs: Sequence[Run]) -> list[str]:
 
 
 def _inputs(run: Run) -> Iterator[str]:
-    recipe, names = run.recipe, _factor_names(run)
+    recipe, names = run.recipe, run.factors
     shape = FORMS[recipe.input.form].format(size=max((*recipe.input.sizes, recipe.input.size)))
     yield f"{run.title} was given {len(names)} factors ({', '.join(names)})."
     yield f"Of each place it was shown {shape}."
@@ -88,15 +88,6 @@ def _inputs(run: Run) -> Iterator[str]:
         dropped = run.selection["dropped"]
         why = "; ".join(f"{name} {words}" for name, words in dropped.items()) or "none"
         yield f"Factors were chosen on training places alone; left out: {why}."
-
-
-def _factor_names(run: Run) -> list[str]:
-    chosen = run.recipe.input.factors
-    if run.selection:
-        return list(run.selection["kept"])
-    if chosen is not None:
-        return [str(name) for name in chosen]
-    return [str(about["name"]) for about in run.encoder.get("factors", [])]
 
 
 def _samples(run: Run) -> Iterator[str]:

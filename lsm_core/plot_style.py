@@ -19,11 +19,21 @@ def labels_of(runs: Sequence[Run]) -> list[str]:
 
 
 def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
-    """Labels, each the only one: where two are the same with seed and fold, or with the folder."""
-    repeats = [f"{label}, {_repeat(run)}" for label, run in zip(labels, runs, strict=True)]
+    """Labels, each the only one: where two are the same with what tells their runs apart.
+
+    That is the recipe's name, else the model, else seed and fold, else the folder.
+    """
+    more = (
+        [""] * len(runs),
+        [run.recipe.name for run in runs],
+        [run.recipe.model.name for run in runs],
+        [_repeat(run) for run in runs],
+        [f"{run.recipe.name}, {_repeat(run)}" for run in runs],
+    )
+    tried = [[", ".join(filter(None, pair)) for pair in zip(labels, m, strict=True)] for m in more]
     folders = [f"{label}, {run.id}" for label, run in zip(labels, runs, strict=True)]
     return [
-        next((some[i] for some in (labels, repeats) if some.count(some[i]) == 1), folders[i])
+        next((some[i] for some in tried if some.count(some[i]) == 1), folders[i])
         for i in range(len(runs))
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lsm_core.model_cards import MENU
 from lsm_core.recipe import Recipe
 from lsm_core.runs import LEVEL_COLOURS, Run
 from lsm_core.scoreboard import NULLS
@@ -86,6 +87,19 @@ def choices_of(runs: list[Run]) -> pd.DataFrame:
         ]
     ]
     return pd.DataFrame(rows, columns=["run", "factor", "decision"])
+
+
+def model_in_words(run: Run) -> str:
+    """What a run trained, from which recipe, and the factors it learns from."""
+    recipe, names = run.recipe, run.factors
+    card = MENU.get(recipe.model.name)
+    title = card.title if card else f"{recipe.model.name}, a model of one's own"
+    listed = "no factor" if recipe.input.factors == () else "all factors of the area"
+    if names:
+        listed = f"{len(names)} factor{'s' * (len(names) > 1)}: {', '.join(names)}"
+    bands = f"; of the image {', '.join(recipe.input.bands)}" if recipe.input.bands else ""
+    shown = f"{recipe.input.form} input of {listed}{bands}"
+    return f"{title}, recipe {recipe.name}, {shown}"
 
 
 def result_in_words(run: Run) -> str:

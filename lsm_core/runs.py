@@ -105,6 +105,16 @@ class Run:
     def encoder(self) -> dict[str, Any]:
         return read_json(self.path / "encoder.json", dict)
 
+    @property
+    def factors(self) -> list[str]:
+        """Names of the factors it learns from, in order; none while that is not settled."""
+        if self.selection:
+            return list(self.selection["kept"])
+        if self.recipe.input.factors is not None:
+            return list(self.recipe.input.factors)
+        there = (self.path / "encoder.json").is_file()
+        return [str(about["name"]) for about in self.encoder.get("factors", [])] if there else []
+
     @cached_property
     def samples(self) -> pd.DataFrame:
         return read_table(self.path / "samples.parquet")

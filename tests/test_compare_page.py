@@ -94,6 +94,28 @@ def test_pairs_are_told_in_words(workspace):
     assert "nothing to differ from" in texts(alone)
 
 
+def test_model_recipe_and_factors_of_each_run_stand_below_the_scores(workspace):
+    cnn, forest = named("cnn", "forest")
+    runs.write_json(cnn.path / "encoder.json", {"factors": [{"name": "slope"}, {"name": "<b>"}]})
+    words = texts(score_table.ScoreTable([loaded(cnn), loaded(forest)]).view)
+    (cnn.path / "encoder.json").unlink()
+    assert (
+        "<b>CNN (honest)</b>: CNN, recipe cnn, table input of 2 factors: slope, &lt;b&gt;" in words
+    )
+    assert "<b>FOREST (honest)</b>: CNN, recipe forest, table input of all factors" in words
+
+
+def test_runs_of_one_title_are_listed_with_their_recipes(workspace, tmp_path):
+    area = workspace / "areas" / "valley"
+    some = [make_run(area, tmp_path, name) for name in ("deep", "mining")]
+    for run in some:
+        about = runs.read_json(run.path / "recipe.json") | {"title": "ANN"}
+        runs.write_json(run.path / "recipe.json", about)
+    names = compare.names_of([runs.Run(run.path) for run in some])
+    assert [name.split(",")[0] for name in names] == ["ANN (deep)", "ANN (mining)"]
+    assert compare.names_of(named("cnn"))[0].startswith("CNN, valley")
+
+
 # ------------------------------------------------------------------------------------- protocols
 
 

@@ -193,16 +193,22 @@ def test_runs_of_one_name_get_different_labels(two_runs):
     assert two_runs[0].id in labels[0]
 
 
-def test_repeats_are_told_apart_by_seed_and_fold():
-    def run(seed, fold=1, folds=None):
-        split = SimpleNamespace(fold=fold, folds=folds)
-        return SimpleNamespace(id=f"at{seed}{fold}", recipe=SimpleNamespace(seed=seed, split=split))
+def test_repeats_are_told_apart_by_recipe_model_seed_and_fold():
+    def run(seed=1, fold=1, folds=None, recipe="r", model="ann"):
+        split, model = SimpleNamespace(fold=fold, folds=folds), SimpleNamespace(name=model)
+        made = SimpleNamespace(seed=seed, split=split, name=recipe, model=model)
+        return SimpleNamespace(id=f"at{seed}{fold}", recipe=made)
 
     seeds = [run(1), run(2), run(3)]
     assert told_apart(["net", "net", "forest"], seeds) == ["net, seed 1", "net, seed 2", "forest"]
     folds = [run(1, 1, 5), run(1, 2, 5)]
     assert told_apart(["net", "net"], folds) == ["net, seed 1, fold 1", "net, seed 1, fold 2"]
     assert told_apart(["net", "net"], [run(1, 3), run(1, 4)]) == ["net, at13", "net, at14"]
+    recipes = [run(recipe="deep"), run(recipe="mining")]
+    assert told_apart(["ANN", "ANN"], recipes) == ["ANN, deep", "ANN, mining"]
+    assert told_apart(["me", "me"], [run(), run(model="svm")]) == ["me, ann", "me, svm"]
+    both = [run(s, recipe=name) for name in ("deep", "mining") for s in (1, 2)]
+    assert told_apart(["ANN"] * 4, both)[2] == "ANN, mining, seed 1"
 
 
 def test_histogram_adds_up_to_all_cells(two_runs):

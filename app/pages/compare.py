@@ -66,11 +66,18 @@ def page(session: Session) -> pn.Column:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """Title, area, protocol and time of each run; its folder's name where that is not enough."""
+    """Title, area, protocol and time of each run; its folder's name where that is not enough.
+
+    Where another recipe has the same title, the recipe's name stands beside it.
+    """
     times = [run.status["created"][:16].replace("T", " ") for run in runs]
+    recipes: dict[str, set[str]] = {}
+    for run in runs:
+        recipes.setdefault(run.title, set()).add(run.recipe.name)
+    more = [f" ({r.recipe.name})" if len(recipes[r.title]) > 1 else "" for r in runs]
     short = [
-        f"{run.title}, {run.area['name']}, {run.recipe.protocol}, {time}"
-        for run, time in zip(runs, times, strict=True)
+        f"{run.title}{name}, {run.area['name']}, {run.recipe.protocol}, {time}"
+        for run, time, name in zip(runs, times, more, strict=True)
     ]
     return [
         name if short.count(name) == 1 else f"{name} ({run.id})"
