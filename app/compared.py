@@ -15,6 +15,7 @@ import panel_material_ui as pmui
 
 from lsm_app.class_limits import limits_of
 from lsm_app.difference import differences
+from lsm_app.doubt import Doubt
 from lsm_app.following import places_of
 from lsm_app.layout import beside, heading, note, or_words, tabs
 from lsm_app.map_view import Hook, linked_maps
@@ -121,9 +122,14 @@ class Whole:
         """Linked maps, which may be asked why; of runs on units their points or polygons."""
         mapped = [run for run in self.runs if run.has_map]
         if len(mapped) == len(self.runs):
-            why = Why(self.turn)
-            maps = linked_maps(self.runs, why.ask, self._hook)
-            return pn.Column(maps, why.view, sizing_mode="stretch_width")
+            why, box = Why(self.turn), pn.Column(sizing_mode="stretch_width")
+
+            def draw() -> None:
+                box[:] = [linked_maps(self.runs, why.ask, self._hook)]
+
+            draw()
+            doubt = Doubt(self.runs, draw)
+            return pn.Column(box, why.view, doubt.view, sizing_mode="stretch_width")
         drawn = [or_words(partial(_units, run)) for run in self.runs if run.on_units]
         drawn += [
             note(f"{run.id} made no map (map: false)") for run in self.runs if not run.recipe.map

@@ -30,7 +30,7 @@ from lsm_core.workspace import workspace
 log = logging.getLogger(__name__)
 MOST_KEPT = 20  # errands whose words are kept
 ENDED = "ended.json"
-DONE = ("study area: ", "done: ")  # how the last line of a command that went well begins
+DONE = ("study area: ", "done: ", "maps: ")  # how the last line of a command that went well begins
 
 
 @dataclass(frozen=True)
