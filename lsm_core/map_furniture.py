@@ -211,7 +211,8 @@ def draw_scale(sheet: Axes, box: Box, bar: ScaleBar, mm_per_unit: float, look: L
     sheet.add_patch(outline)
     sheet.add_patch(Rectangle((left, box.bottom), length / 2, high, fc=INK, ec=INK, lw=LINE))
     unit, value = ("km", bar.metres / 1000) if bar.metres >= 1000 else ("m", bar.metres)
-    for share, words in ((0.0, "0"), (0.5, f"{value / 2:g}"), (1.0, f"{value:g} {unit}")):
+    marks = [(0.0, "0"), (0.5, f"{value / 2:g}"), (1.0, f"{value:g} {unit}")]
+    for share, words in marks if length > 7 * em else marks[::2]:
         x, y = left + share * length, box.bottom + high + 0.25 * em
         sheet.text(x, y, words, ha="center", va="bottom", size=look.size * 0.8, color=INK)
     return outline

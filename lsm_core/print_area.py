@@ -3,7 +3,6 @@
 What a paper shows before its results. Layers are read no finer than the paper shows.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from lsm_core.layer_colours import look_of
 from lsm_core.map_furniture import INK, LINE, Box, number
 from lsm_core.plot_style import RUN_COLOURS
 from lsm_core.print_maps import HEIGHTS, MANY, PAGE, Layout, draw_ground, frame, lit, plan_of
-from lsm_core.print_style import MM, Look, blank, name_of, words_of
+from lsm_core.print_style import LETTER, MM, Look, blank, in_lines, name_of, words_of
 from lsm_core.runs import Run
 from lsm_core.study_area import factors, is_units, open_area
 from lsm_core.terrain import hillshade
@@ -58,7 +57,7 @@ def area_figure(runs: Sequence[Run], look: Look) -> Figure:
     ds, crs, bounds = _ground(runs)
     shown = _of_each_split(runs)
     words = words_of(look.language)
-    plan = plan_of(bounds, len(shown), look, look.titles)
+    plan = plan_of(bounds, len(shown), look)
     figure = blank(look, plan.height)
     image, ends = _heights(ds, plan, look)
     degrees = furniture.degrees_of(crs, bounds)
@@ -102,7 +101,7 @@ def factors_figure(runs: Sequence[Run], look: Look) -> Figure:
     names = _used(runs[0], ds)
     titles = [f"({chr(ord('a') + i)}) {name_of(name, words)}" for i, name in enumerate(names)]
     plan, strips = _factor_plan([ds[name] for name in names], bounds, look, lines=1)
-    titles = [textwrap.fill(title, _letters(plan.maps[0].width, look)) for title in titles]
+    titles = [in_lines(title, plan.maps[0].width, look, 0.9) for title in titles]
     if lines := max(title.count("\n") for title in titles):
         plan, strips = _factor_plan([ds[name] for name in names], bounds, look, lines=1 + lines)
     figure = blank(look, plan.height)
@@ -283,11 +282,6 @@ def _factor_plan(
     return Layout(height, tuple(maps), columns, nothing, nothing, scale), strips
 
 
-def _letters(width: float, look: Look) -> int:
-    """How many letters of a panel's title a width (mm) has room for."""
-    return max(6, int(width / (0.9 * look.em) / 0.56))
-
-
 def _key_height(layer: xr.DataArray) -> float:
     """Of a factor's key, in letters."""
     if layer.attrs["kind"] != "categorical":
@@ -337,7 +331,7 @@ def _draw_classes(sheet: Axes, box: Box, colours: Colours, values: NDArray, look
     em, top = look.em, box.bottom + box.height
     cells = {code: int((values == code).sum()) for code in colours.codes}
     kept = sorted(sorted(cells, key=lambda code: -cells[code])[:MOST_CLASSES])
-    letters = _letters((box.width - 1.6 * em) / 0.83, look)
+    letters = max(6, int((box.width - 1.6 * em) / (0.75 * em) / LETTER))
     entries = [(colours.codes[code][0], colours.codes[code][1]) for code in kept]
     if more := len(cells) - len(kept):
         entries.append((f"+ {more}", "none"))

@@ -24,7 +24,8 @@ from lsm_core import map_furniture as furniture
 from lsm_core.errors import LsmError, RunError
 from lsm_core.lattice import Bounds
 from lsm_core.map_furniture import Box
-from lsm_core.print_style import MM, Look, blank, words_of
+from lsm_core.plot_style import told_apart
+from lsm_core.print_style import MM, Look, blank, in_lines, words_of
 from lsm_core.runs import Run
 from lsm_core.study_area import inventory, open_area
 from lsm_core.terrain import hillshade
@@ -35,6 +36,7 @@ HEIGHTS = ("elevation", "altitude", "dem")  # names a study area may give its he
 FLAT = 181.0  # light of flat ground, of 255: it keeps its colour
 PAGE = 235.0  # mm, the tallest figure that nobody asked for
 MANY = 1000  # landslides, from which dots are small and bare
+USUAL = 75.0  # mm, width of a map below which they are smaller still
 WIDE = 1.5  # width over height from which the legend lies below the map
 TALL = 34  # letters high that a figure must be for a legend beside the map
 FOOT = 13.5  # letters high of the strip below the maps
@@ -68,8 +70,9 @@ def map_figure(runs: Sequence[Run], kind: str, look: Look) -> Figure:
     if len({grid[:2] for grid in grids}) > 1:
         raise RunError("these runs map different areas or grids: draw them one by one")
     crs, bounds = grids[0][0], grids[0][1]
-    words = words_of(look.language)
-    plan = plan_of(bounds, len(runs), look, look.titles)
+    plan = plan_of(bounds, len(runs), look)
+    titles = [in_lines(title, plan.maps[0].width, look) for title in _titles(runs, look)]
+    plan = plan_of(bounds, len(runs), look, 1 + max(title.count("\n") for title in titles))
     figure = blank(look, plan.height)
     shade = _shade_of(runs[0], _cells(plan, look), look)
     degrees = furniture.degrees_of(crs, bounds)
@@ -81,7 +84,7 @@ def map_figure(runs: Sequence[Run], kind: str, look: Look) -> Figure:
         _draw_landslides(axes, run, look)
         frame(axes, i, plan, bounds, degrees, look)
         if look.titles:
-            axes.set_title(_title(i, run, runs, words), loc="left", pad=0.4 * look.size)
+            axes.set_title(titles[i], loc="left", pad=0.4 * look.size)
     _draw_beside(figure, runs[0], kind, look, plan, crs, bounds, degrees)
     return figure
 
@@ -96,24 +99,26 @@ def frame(axes: GeoAxes, i: int, plan: Layout, bounds: Bounds, degrees: Bounds, 
         furniture.draw_graticule(axes, degrees, look, words_of(look.language), sides)
 
 
-def plan_of(bounds: Bounds, n: int, look: Look, titles: bool = True) -> Layout:
+def plan_of(bounds: Bounds, n: int, look: Look, lines: int = 1) -> Layout:
     """Where n maps of these bounds, and what stands beside them, lie on the sheet.
+
+    `lines` are those of the longest title, where the look has titles.
 
     The legend stands to the right where the maps are tall enough for it, else below them.
     """
     shape = (bounds[2] - bounds[0]) / (bounds[3] - bounds[1])
-    beside = _planned(shape, n, look, titles, below=False)
+    beside = _planned(shape, n, look, lines, below=False)
     if beside.height >= TALL * look.em and shape <= WIDE:
         return beside
-    return _planned(shape, n, look, titles, below=True)
+    return _planned(shape, n, look, lines, below=True)
 
 
-def _planned(shape: float, n: int, look: Look, titles: bool, *, below: bool) -> Layout:
+def _planned(shape: float, n: int, look: Look, lines: int, *, below: bool) -> Layout:
     em, wide = look.em, look.width_mm
     columns = min(n, 2 if wide < 130 else 3)
     rows = math.ceil(n / columns)
     left, bottom = (2.4 * em, 2.0 * em) if look.graticule else (0.5 * em, 0.5 * em)
-    gap, head, right = 1.0 * em, 2.0 * em if titles else 0.6 * em, 0.5 * em
+    gap, head, right = 1.0 * em, (0.8 + 1.2 * lines) * em if look.titles else 0.6 * em, 0.5 * em
     side = 0.0 if below else min(max(10 * em, 0.24 * wide), 14 * em) + em
     foot = FOOT * em if below else 0.0
     room = wide - left - right - side - (columns - 1) * gap
@@ -214,9 +219,13 @@ def draw_ground(
         furniture.draw_inset(figure, plan.inset, degrees, look, words, _context(look, degrees))
 
 
-def _title(i: int, run: Run, runs: Sequence[Run], words: dict[str, str]) -> str:
-    name = f"{run.title}, {words[run.recipe.protocol]}"
-    return name if len(runs) == 1 else f"({chr(ord('a') + i)}) {run.title}"
+def _titles(runs: Sequence[Run], look: Look) -> list[str]:
+    """What each map is of: its run and protocol, with a letter where there are several."""
+    words = words_of(look.language)
+    names = told_apart([f"{run.title}, {words[run.recipe.protocol]}" for run in runs], runs)
+    if len(runs) == 1:
+        return names
+    return [f"({chr(ord('a') + i)}) {name}" for i, name in enumerate(names)]
 
 
 def _level(name: str, words: dict[str, str]) -> str:
@@ -331,12 +340,14 @@ def _draw_landslides(axes: GeoAxes, run: Run, look: Look) -> None:
             PolyCollection(rings, facecolor="black", edgecolor="black", linewidth=0.15, zorder=3)
         )
         return
-    axes.plot(x, y, **_dots(len(x)), zorder=3)
+    wide = axes.get_position().width * look.width_mm
+    axes.plot(x, y, **_dots(len(x), wide), zorder=3)
 
 
-def _dots(n: int) -> dict[str, Any]:
+def _dots(n: int, width_mm: float = USUAL) -> dict[str, Any]:
+    """The sign of landslides on a map: of many a small one, the smaller the map the smaller."""
     few = {"markersize": 2.0, "markeredgecolor": "white", "markeredgewidth": 0.25}
-    many = {"markersize": 0.9, "markeredgewidth": 0.0}
+    many = {"markersize": 0.9 * min(1, width_mm / USUAL), "markeredgewidth": 0.0}
     return {"linestyle": "none", "marker": "o", "color": "black"} | (few if n <= MANY else many)
 
 

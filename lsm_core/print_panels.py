@@ -18,7 +18,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from lsm_core.errors import RunError
 from lsm_core.plot_style import RUN_COLOURS, listed, told_apart
-from lsm_core.print_style import EM, MM, Look, blank, words_of
+from lsm_core.print_style import EM, MM, Look, blank, in_lines, words_of
 from lsm_core.runs import Run, read_progress
 from lsm_core.zoning import level_names
 
@@ -59,21 +59,22 @@ def reliability_figure(runs: Sequence[Run], look: Look) -> Figure:
 
 
 def histogram_figure(runs: Sequence[Run], look: Look) -> Figure:
-    """One histogram a run: share of the map's cells by susceptibility."""
-    draws: list[Draw] = [partial(_histogram, i=i, run=run, look=look) for i, run in enumerate(runs)]
-    return _panels(draws, runs, look, high=0.62)
+    """One histogram a run, all on one scale: share of the map's cells by susceptibility."""
+    titles = enumerate(labels_in(runs, look))
+    draws: list[Draw] = [partial(_histogram, i, runs[i], title, look) for i, title in titles]
+    figure = _panels(draws, runs, look, high=0.62)
+    shown = figure.axes[: len(draws)]  # heights are compared across panels
+    for axes in shown:
+        axes.set_ylim(0, max(other.get_ylim()[1] for other in shown))
+    return figure
 
 
 def density_figure(runs: Sequence[Run], look: Look) -> Figure:
     """Share of the landslides, and landslide density, in each class: bars a run."""
     columns = (("share_of_landslides", "landslides_share", 100.0), ("density", "density", 1.0))
     one = partial(_bars, runs=runs, look=look)
-    return _panels(
-        [partial(one, column=c, term=term, times=times) for c, term, times in columns],
-        runs,
-        look,
-        high=0.7,
-    )
+    draws = [partial(one, column=c, term=term, times=times) for c, term, times in columns]
+    return _panels(draws, runs, look, high=0.7)
 
 
 def history_figure(runs: Sequence[Run], look: Look) -> Figure:
@@ -90,9 +91,8 @@ def history_figure(runs: Sequence[Run], look: Look) -> Figure:
     }
     draws: list[Draw] = []
     for run in trained:
-        told = events[run.id]
-        titles = f"{run.title}, {words[run.recipe.protocol]}"
-        one = partial(_learning, events=told, title=titles, look=look)
+        title = f"{run.title}, {words[run.recipe.protocol]}"
+        one = partial(_learning, events=events[run.id], title=title, look=look)
         draws.append(partial(one, names=losses, ylabel=words["loss"]))
         draws.append(partial(one, names=scores, ylabel=words["score"]))
     return _panels(draws, trained, look, high=0.7, titled=False)
@@ -183,9 +183,9 @@ def _panels(
             continue
         draws[i](axes)
         if len(draws) > 1:
-            axes.set_title(
-                f"({chr(ord('a') + i)}) {axes.get_title(loc='left')}".strip(), loc="left"
-            )
+            title = f"({chr(ord('a') + i)}) {axes.get_title(loc='left')}".strip()
+            room = look.width_mm / columns - 5 * look.em  # beside it stand the numbers of its axis
+            axes.set_title(in_lines(title, room, look), loc="left")
     if look.titles and titled:
         figure.suptitle(_caption(runs, look), size=look.size * 0.875, x=0.01, ha="left", color=GREY)
     return figure
@@ -272,13 +272,13 @@ def _reliability(axes: Axes, runs: Sequence[Run], look: Look) -> None:
     _legend(axes)
 
 
-def _histogram(axes: Axes, i: int, run: Run, look: Look) -> None:
+def _histogram(i: int, run: Run, title: str, look: Look, axes: Axes) -> None:
     words = words_of(look.language)
     histogram = _stored(run, "histogram")
     count, edges = np.asarray(histogram["count"], float), np.asarray(histogram["edges"], float)
     share = 100 * count / max(count.sum(), 1)
     axes.stairs(share, edges, fill=True, color=RUN_COLOURS[i % len(RUN_COLOURS)], alpha=0.85)
-    axes.set_title(run.title, loc="left")
+    axes.set_title(title, loc="left")
     counted = "units_share" if run.on_units else "cells_share"
     axes.set(xlim=(0, 1), ylim=(0, None), xlabel=words["susceptibility"], ylabel=words[counted])
 
@@ -296,13 +296,25 @@ def _bars(
         at = np.arange(len(names)) + (i - (len(labels) - 1) / 2) * wide
         colour = RUN_COLOURS[i % len(RUN_COLOURS)]
         axes.bar(at, times * own.to_numpy(), wide * 0.92, color=colour, label=label)
-    axes.set_xticks(range(len(names)), names)
+    ticks = _ticks(table, names)
+    axes.set_xticks(range(len(names)), ticks)
     axes.grid(False, axis="x")
     cut = words.get(CUTS.get(look.breaks, ""), look.breaks)
     axes.set_title(f"{cut}, {words.get(look.where, look.where)}", loc="left")
-    axes.set(xlabel=words["susceptibility_class"], ylabel=words[term], ylim=(0, None))
+    unit = f"\n({words['landslides']} / {words['units' if runs[0].on_units else 'cells']})"
+    unit = unit if term == "density" else ""
+    axes.set(xlabel=words["susceptibility_class"], ylabel=words[term] + unit, ylim=(0, None))
     if len(labels) > 1:
-        _legend(axes)
+        _legend(axes, 1 + ticks[0].count("\n"))
+
+
+def _ticks(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Names of the classes, with their limits where all runs have the same."""
+    rows = table[["class", "from", "to"]].drop_duplicates()
+    if len(rows) > len(names):
+        return list(names)
+    told = {name: f"{low:.2g}–{high:.2g}" for name, low, high in rows.itertuples(index=False)}
+    return [f"{name}\n{told[name]}" for name in names]
 
 
 def _learning(
@@ -353,11 +365,11 @@ def _square(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=xlabel, ylabel=ylabel)
 
 
-def _legend(axes: Axes) -> None:
-    """Below the panel, where it hides no curve."""
+def _legend(axes: Axes, lines: int = 1) -> None:
+    """Below the panel, where it hides no curve, and below so many lines of its numbers."""
     figure = axes.figure
     size = float(matplotlib.rcParams["font.size"])
-    down = ScaledTranslation(0, -3.6 * size / 72, figure.dpi_scale_trans)
+    down = ScaledTranslation(0, -(2.4 + 1.2 * lines) * size / 72, figure.dpi_scale_trans)
     place = {"bbox_to_anchor": (0, 0), "bbox_transform": axes.transAxes + down}
     axes.legend(loc="upper left", borderaxespad=0, frameon=False, **place)
 

@@ -4,6 +4,7 @@ Screen figures (`plot_style`) are HoloViews; these are Matplotlib. A figure is d
 `styled(look)`, and its letters are checked against the font before anything is written.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from lsm_core.section import complaint
 
 MM = 25.4  # an inch
 EM = MM / 72  # millimetres a point of letter size
+LETTER = 0.56  # how wide one is at the mean, in heights
 COLOURS = ("viridis", "cividis", "inferno", "magma", "plasma")  # perceptual, colour-blind safe
 FORMATS = ("png", "svg", "pdf", "tiff")
 MOST_FONTS = 3  # named where one lacks letters
@@ -244,6 +246,16 @@ def _fixed(look: Look) -> dict[str, Any]:
         "mathtext.fontset": "custom",
         "mathtext.rm": look.fonts[0],
     }
+
+
+def in_lines(text: str, width_mm: float, look: Look, share: float = 1.0) -> str:
+    """A text in as many lines as it needs to stand within a width, at a share of the look's size.
+
+    >>> in_lines("(a) LSGH-Net, paper protocol", 40, Look(size=8))
+    '(a) LSGH-Net, paper\\nprotocol'
+    """
+    letters = int(width_mm / (share * look.em) / LETTER)
+    return textwrap.fill(text, max(6, letters), break_long_words=False)
 
 
 def blank(look: Look, height_mm: float) -> Figure:

@@ -6,6 +6,7 @@ import zlib
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from matplotlib import colormaps
@@ -230,10 +231,36 @@ def test_density_bars_and_table_say_what_the_run_says(runs):
     own = table[(table["breaks"] == "equal 0.2") & (table["where"] == "test blocks")]
     heights = [bar.get_height() for bar in figure.axes[1].containers[1]]
     assert heights == pytest.approx(own.sort_values("zone")["density"].tolist())
-    assert figure.axes[0].get_xticklabels()[0].get_text() == "Muy baja"
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "Muy baja\n0–0.2"
+    assert figure.axes[1].get_ylabel().endswith("(Deslizamientos / Celdas)")
     printed = drawn("density_table", runs, look)
     texts = [t.get_text() for t in printed.axes[0].texts]
     assert f"{own['cells'].iloc[0]:,}" in texts
+
+
+def test_limits_stand_below_classes_where_all_runs_have_the_same():
+    table = pd.DataFrame({"class": ["Low", "High"] * 2, "from": [0, 0.31] * 2, "to": [0.31, 1] * 2})
+    assert print_panels._ticks(table, ["Low", "High"]) == ["Low\n0–0.31", "High\n0.31–1"]
+    table.loc[2, "to"] = 0.4
+    assert print_panels._ticks(table, ["Low", "High"]) == ["Low", "High"]
+
+
+def test_histograms_beside_each_other_have_one_scale(runs):
+    figure = drawn("histogram", runs, Look(width_mm=190))
+    one, other = (axes.get_ylim() for axes in figure.axes)
+    assert one == other
+    shares = [np.asarray(run.metrics["histogram"]["count"], float) for run in runs]
+    assert one[1] >= max(100 * share.max() / share.sum() for share in shares)
+
+
+@pytest.mark.parametrize("width", [60, 190])
+def test_every_map_says_its_run_and_protocol(runs, width):
+    figure = drawn("zones", runs, QUIET.model_copy(update={"width_mm": width}))
+    titles = [axes.get_title("left") for axes in figure.axes if axes.get_title("left")]
+    assert [" ".join(title.split()) for title in titles] == [
+        "(a) CNN, honest protocol", "(b) LSGH, honest protocol",
+    ]  # fmt: skip
+    assert max(title.count("\n") for title in titles) == (width == 60)
 
 
 def test_classes_that_a_run_has_not_are_told(runs):
