@@ -21,7 +21,7 @@ from lsm_core.calibration import Calibrator
 from lsm_core.checkpoint import NAME as CHECKPOINT
 from lsm_core.detection import judge_objects, overlap_of_chips
 from lsm_core.encoding import count_filled
-from lsm_core.errors import LsmError, RunError, Stopped
+from lsm_core.errors import AreaError, LsmError, RunError, Stopped
 from lsm_core.fitting import Ask, Report, fit_model
 from lsm_core.grid import grid_of
 from lsm_core.null_models import null_models, null_warnings
@@ -34,6 +34,7 @@ from lsm_core.sampling import landslide_places
 from lsm_core.screening import screen
 from lsm_core.splits import overlap_report
 from lsm_core.study_area import (
+    built_at,
     factor_table,
     factors,
     inventory,
@@ -140,8 +141,20 @@ def _carry_out(plan: Plan, path: Path, report: Report, should_stop: Ask) -> None
     if plan.recipe.map:
         _map(model, calibrator, plan, scores, judged, path, report, should_stop, clock)
     judged["filled"] = count_filled(ds, encoder)
+    _check_area(plan)
     judged["seconds"] = clock.laps
     runs.write_json(path / "metrics.json", judged)
+
+
+def _check_area(plan: Plan) -> None:
+    """A grid is read as it is needed: one built anew meanwhile would have been half of each."""
+    if is_units(plan.ds) or "built" not in plan.area:
+        return
+    if built_at(plan.area["path"]) != plan.area["built"]:
+        raise AreaError(
+            f"{plan.area['name']} was built anew while this run read it, so that its numbers would "
+            "be of both: run it again"
+        )
 
 
 def _mapped(model: Any, calibrator: Calibrator, plan: Plan, path: Path) -> dict[str, Any]:

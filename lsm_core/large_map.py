@@ -26,7 +26,7 @@ from lsm_core.grid import grid_of
 from lsm_core.map_forecast import forecast
 from lsm_core.prediction import Ask, Layout, Progress
 from lsm_core.runs import Run, alone, write_json, write_map
-from lsm_core.study_area import open_area
+from lsm_core.study_area import built_at, open_area
 
 
 def write_large_map(
@@ -110,7 +110,7 @@ def _of(run: Run, area: Path, ds: xr.Dataset, layout: Layout) -> dict[str, Any]:
         "calibration": run.calibrator.to_json(),
         "area": str(area),
         "sources": ds.attrs.get("fingerprints", ""),
-        "built": (area / "area.zarr" / "zarr.json").stat().st_mtime_ns,
+        "built": built_at(area),
         "blocks": [list(block) for block in layout.blocks],
     }
 

@@ -22,7 +22,7 @@ from lsm_core.recipe import Recipe
 from lsm_core.recipe_check import check_recipe
 from lsm_core.selection import choose_factors, kept_input
 from lsm_core.splits import PARTS
-from lsm_core.study_area import area_path, open_area
+from lsm_core.study_area import area_path, built_at, open_area
 from lsm_core.target_labels import asks_labels, keep_labels
 
 
@@ -59,6 +59,7 @@ def plan_run(recipe: Recipe) -> Plan:
         ds = open_area(path)
     else:
         path, ds, recipe, given, _ = arrive(recipe)
+    built = built_at(path)
     places = draw_places(ds, recipe)
     if recipe.transfer is not None:
         places = keep_labels(ds, recipe, places)
@@ -73,6 +74,7 @@ def plan_run(recipe: Recipe) -> Plan:
         "name": ds.attrs["name"],
         "path": str(path.resolve()),
         "fingerprints": json.loads(ds.attrs.get("fingerprints", "{}")),
+        "built": built,
     }
     return Plan(recipe, ds, area, encoder, *places, selection=chosen, cells=cells)
 

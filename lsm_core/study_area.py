@@ -193,6 +193,11 @@ def save_over(
     return Path(path)
 
 
+def built_at(path: str | Path) -> int:
+    """When the area in a folder was built, as a number that is another for every building."""
+    return (Path(path) / "area.zarr" / "zarr.json").stat().st_mtime_ns
+
+
 def _open_over(path: Path) -> xr.Dataset:
     below = Path(_stored(path / OVER, str))
     if not below.is_dir():

@@ -8,7 +8,7 @@ from small_runs import small_run
 
 from lsm_core import checkpoint, runs, training
 from lsm_core.checkpoint import NAME, Checkpoint
-from lsm_core.errors import RunError
+from lsm_core.errors import AreaError, RunError
 from lsm_core.foreground import go_on
 from lsm_core.run_files import read_json, write_json
 from lsm_core.training import Batches, Feed
@@ -214,3 +214,17 @@ def test_what_other_versions_have_learnt_is_learnt_anew(forest, tmp_path):
     (run.path / "model" / "model.skops").write_text("of an older library")
     assert go_on(str(run.path), as_json=True).metrics["scores"] == forest.metrics["scores"]
     assert read_json(run.path / "versions.json") == runs.versions()
+
+
+def test_an_area_built_anew_while_a_run_reads_it(forest, tmp_path, monkeypatch):
+    """Its numbers would be of both."""
+    from lsm_core import experiment
+
+    begun = iter([1, 2, 3])
+    for module in ("planning", "experiment"):
+        monkeypatch.setattr(f"lsm_core.{module}.built_at", lambda path: next(begun))
+    with pytest.raises(AreaError, match="sample was built anew while this run read it"):
+        experiment.run_experiment(forest.recipe, tmp_path)
+    (run,) = runs.list_runs(tmp_path)
+    assert run.state == "failed"
+    assert not (run.path / "metrics.json").exists()
