@@ -27,6 +27,12 @@ DRAFTED = (
     "you like below, then build."
 )
 SENT = "Sent to be built: how far it is, and what goes wrong, stands at the top of this page."
+LAID = (
+    "How landslides become cells: a polygon takes the cells whose centre it holds (of polygons "
+    "that overlap the smallest takes them), one that holds none the cell of a point inside it; a "
+    "point takes the cell it falls in. Each counts as one landslide, whatever its size. What was "
+    "left out, repaired or shares a cell is counted under “Checks”."
+)
 SIZES = (
     "Position compares a cell with the ground within the radius; relief is the range of elevation "
     "in a window; a stream starts where that much ground drains together."
@@ -52,7 +58,7 @@ class AreaForm:
         self.form = pn.Column(sizing_mode="stretch_width")
         self.view = pn.Column(
             pn.FlexBox(self.dem, self.inventory, self.more, align_items="start", gap="8px"),
-            self.draft, self.words, self.form, sizing_mode="stretch_width",
+            note(LAID), self.draft, self.words, self.form, sizing_mode="stretch_width",
         )  # fmt: skip
         self.sources()
 

@@ -184,7 +184,9 @@ class Group:
         return tabs(
             {
                 "PR and ROC": lambda: beside(*(self._curve(kind) for kind in ("pr", "roc"))),
-                "Reliability": lambda: _noted(RELIABLE, figures.reliability_of(self.runs)),
+                "Reliability": lambda: _noted(
+                    f"{RELIABLE} {shares(self.runs[0])}", figures.reliability_of(self.runs)
+                ),
                 "Success and prediction rates": lambda: _noted(
                     RATES,
                     *(figures.rates_of(self.runs, kind) for kind in ("prediction", "success")),
@@ -205,6 +207,20 @@ class Group:
             for some in figures.alike_in_leakage(self.runs)
         ]
         return pn.Column(pn.FlexBox(*parts, gap="8px"), note(LEAKS), sizing_mode="stretch_width")
+
+
+def shares(run: Run) -> str:
+    """How many of the test places are landslides, and how many of the area's cells are."""
+    n, landslides = run.metrics["n"], run.metrics["landslides"]
+    words = f"Of the {n:,} test places {landslides:,} are landslides ({100 * landslides / n:.1f}%)"
+    prior = run.metrics.get("prior")
+    if not prior:
+        return f"{words}: these are probabilities among such places, not on the ground."
+    return (
+        f"{words}, of the area's {run.counted} {100 * prior['area']:.2g}%: these are probabilities "
+        f"among such places. Where they say 0.5, about {prior['half_becomes']:.2g} of the ground "
+        "would be landslides."
+    )
 
 
 def _units(run: Run) -> pn.pane.HoloViews:

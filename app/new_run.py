@@ -40,6 +40,7 @@ class NewRun:
     def __init__(self, session: Session, on_start: Callable[[list[Run]], Any]) -> None:
         self.session, self.on_start = session, on_start
         self.asked: errands.Errand | None = None
+        self.of: tuple[Any, ...] = ()  # what the forecast was asked for
         self.recipe = pmui.Select(
             label="Start from", options=[], searchable=True, filter_on_search=True, width=300
         )
@@ -125,6 +126,9 @@ class NewRun:
 
     def _changed(self, wrong: str) -> None:
         self.start.disabled = self.ask.disabled = bool(wrong)
+        if hasattr(self, "form") and self.of and self.of != self._now():
+            self.asked, self.of = None, ()  # of other settings than these
+            self.words.clear()
         if hasattr(self, "form") and not wrong:
             texts = [f"--set '{text}'" for text in self.form.texts() if not text.startswith("area")]
             recipe = self.session.recipe
@@ -132,6 +136,9 @@ class NewRun:
             on = f" --area {self.session.area}" if self.session.area else ""
             command = " ".join([f"lsm run {named}{on}", *texts])
             self.command.object = f"The same on the command line: {escape(command)}"
+
+    def _now(self) -> tuple[Any, ...]:
+        return self.session.recipe, *self.form.texts()
 
     # ------------------------------------------------------------------------------------ start
 
@@ -166,6 +173,7 @@ class NewRun:
     def keep_it(self, *_: Any) -> None:
         """Write the form as a recipe of the workspace, and go on from it."""
         try:
+            self.form.recipe()  # what could not run is not kept
             chosen = {k: v for k, v in self.form.changes.items() if k != "area"}
             recipe, path = keep_recipe(self.name.value.strip(), _file(self.session.recipe), chosen)
         except LsmError as error:
@@ -186,7 +194,7 @@ class NewRun:
             arguments += ["--area", str(wanted.area)] if wanted.area else []
             for text in self.form.texts():
                 arguments += ["--set", text]
-            self.asked = errands.start(arguments, "forecast")
+            self.asked, self.of = errands.start(arguments, "forecast"), self._now()
         except LsmError as error:
             self.words[:] = [said(error)]
             return

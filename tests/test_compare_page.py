@@ -1,6 +1,7 @@
 """The comparison page: tables that come late, maps subtracted, places picked, limits dragged."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,19 @@ def test_runs_of_one_title_are_listed_with_their_recipes(workspace, tmp_path):
     names = compare.names_of([runs.Run(run.path) for run in some])
     assert [name.split(",")[0] for name in names] == ["ANN (deep)", "ANN (mining)"]
     assert compare.names_of(named("cnn"))[0].startswith("CNN, valley")
+
+
+def test_reliability_says_how_many_places_and_how_much_of_the_ground_are_landslides(workspace):
+    (cnn,) = named("cnn")
+    about = cnn.metrics | {"n": 2322, "landslides": 1161}
+    about |= {"prior": {"sampled": 0.5, "area": 0.0123, "half_becomes": 0.01234}}
+    words = compared.shares(SimpleNamespace(metrics=about, counted="cells"))
+    assert (
+        "Of the 2,322 test places 1,161 are landslides (50.0%), of the area's cells 1.2%" in words
+    )
+    assert "Where they say 0.5, about 0.012 of the ground would be landslides" in words
+    plain = SimpleNamespace(metrics={"n": 10, "landslides": 4}, counted="cells")
+    assert "Of the 10 test places 4 are landslides (40.0%)" in compared.shares(plain)
 
 
 # ------------------------------------------------------------------------------------- protocols

@@ -68,6 +68,7 @@ def test_dropped_files_are_drafted_and_built_on_screen_alone(files, workspace, m
         page.files.receive(name, data[half:], first=False, last=True)
     assert (page.form.dem.value, page.form.inventory.value) == ("dem", "slides")
     assert page.form.more.value == ["faults"]
+    assert "a polygon takes the cells whose centre it holds" in texts(page.form.view)
     press(page, "Draft the area")
     page.form.name.value = "hills"
     assert "10 factors on the DEM&#x27;s own cells" in page.form.text.object

@@ -1,6 +1,7 @@
 """The training page without a browser: the form, start, queue, stop, discard, search."""
 
 import json
+from types import SimpleNamespace
 
 import panel as pn
 import pytest
@@ -239,6 +240,21 @@ def test_without_an_area_the_sample_is_one_click_away(tmp_path, monkeypatch):
     form.look()
     assert "no study area" not in texts(form.view)
     assert form.form.recipe().area == "valley"
+
+
+def test_a_forecast_goes_once_it_is_of_other_settings(workspace, monkeypatch):
+    visitor = session.Session(area="valley", recipe="lsgh_net")
+    form = new_run.NewRun(visitor, lambda made: None)
+    running = SimpleNamespace(state="running")
+    monkeypatch.setattr(new_run.errands, "start", lambda *told: running)
+    form.ask.clicks += 1
+    form.look()
+    assert "Asking the program how long" in texts(form.words)
+    form.form.change("model.name", "cnn")
+    assert texts(form.words) == ""
+    running.state = "done"  # the answer comes too late
+    form.look()
+    assert texts(form.words) == ""
 
 
 def test_the_same_on_the_command_line(workspace):
