@@ -1,14 +1,14 @@
 """The factors of an area examined by `lsm factors`, in a process of its own, and what it found.
 
-A forest takes some ten seconds, which a server must not spend; what was found is kept for all
-visitors until the area changes.
+A forest takes some ten seconds and more, which a server must not spend; what needs none is asked
+for first. What was found is kept for all visitors until the area changes.
 """
 
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ NOTES = {
     "kl": "Kullback-Leibler divergence (nats) from random places of {here} to those of {there}, no "
     "label looked at: where it is large, a model carried there is asked what it has never seen.",
 }
+GROWS = "The forest is still growing: this comes with it."
 NO_SECOND = "Choose a second area above to see how unlike its factors are."
 COLUMNS = {
     "permutation": "accuracy lost", "impurity": "impurity share", "vif": "VIF", "p_value": "p",
@@ -45,7 +46,10 @@ COLUMNS = {
 
 
 class Study:
-    """What `lsm factors` found on an area; None until it is there. `look` asks whether it is."""
+    """What `lsm factors` found on an area; None until it is there.
+
+    `first` is what needs no forest, and comes earlier.
+    """
 
     def __init__(self, area: str, second: str, rules: Mapping[str, Any]) -> None:
         self.key = _key(area, second, rules)
@@ -53,6 +57,7 @@ class Study:
         self.command += ["--against", second] if second else []
         for name, value in rules.items():
             self.command += ["--set", f"{name}={json.dumps(value)}"]
+        self.first: dict[str, Any] | None = None
         self.found: dict[str, Any] | None = None
         self.wrong = ""
         self.thread = threading.Thread(target=self._work, daemon=True)
@@ -70,14 +75,23 @@ class Study:
 
     def _work(self) -> None:
         try:
+            if self.key not in pn.state.cache.get(f"lsm {FOUND}", {}):
+                self.first = remember(("first", *self.key), self._ask_first, FOUND, MOST)
             self.found = remember(self.key, self._ask, FOUND, MOST)
         except AreaError as error:
             self.wrong = str(error)
 
+    def _ask_first(self) -> dict[str, Any]:
+        return self._answer([*self.command, "--quick"])
+
     def _ask(self) -> dict[str, Any]:
+        return self._answer(self.command)
+
+    @staticmethod
+    def _answer(command: Sequence[str]) -> dict[str, Any]:
         try:
             done = subprocess.run(
-                self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                 timeout=LONGEST,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -102,13 +116,14 @@ def table_of(found: Mapping[str, Any], name: str) -> pd.DataFrame:
 
 
 def numbers_of(found: Mapping[str, Any]) -> pd.DataFrame:
-    """One row a factor, most important first: the numbers a person decides by."""
-    made = table_of(found, "importance")[["permutation", "impurity"]]
-    made = made.join(table_of(found, "vif")[["vif"]].fillna(np.inf))  # JSON has no infinity
-    made = made.join(table_of(found, "logistic")[["odds_ratio", "p_value"]])
-    made = made.join(table_of(found, "information")[["share"]])
-    if "divergence" in found["tables"]:
-        made = made.join(table_of(found, "divergence")[["kl"]])
+    """One row a factor, most important first: the numbers a person decides by, as far as known."""
+    kept = {"importance": ["permutation", "impurity"], "logistic": ["odds_ratio", "p_value"]}
+    kept |= {"vif": ["vif"], "information": ["share"], "divergence": ["kl"]}
+    order = ("importance", "vif", "logistic", "information", "divergence")
+    parts = [table_of(found, name)[kept[name]] for name in order if name in found["tables"]]
+    made = parts[0].join(parts[1:])
+    of_vif = table_of(found, "vif").index
+    made.loc[of_vif, "vif"] = made.loc[of_vif, "vif"].fillna(np.inf)  # JSON has no infinity
     return made
 
 
@@ -137,8 +152,9 @@ def _numbers(found: Mapping[str, Any]) -> pn.Column:
     styled = table.style.hide(axis="index").format(
         "{:.3g}", subset=list(table.columns[1:]), na_rep="–"
     )
+    first = "Most important first. " if "importance" in found["tables"] else f"{GROWS} "
     return _noted(
-        "Most important first. Odds ratio and p of a logistic regression on the factor alone; "
+        f"{first}Odds ratio and p of a logistic regression on the factor alone; "
         "information is the share of the label's entropy that the factor tells.",
         html_table(styled.format(escape="html", subset=["factor"])),
     )
@@ -167,7 +183,9 @@ def _vif(found: Mapping[str, Any]) -> Any:
     return shown.style.hide(axis="index").format("{:.2f}", subset=numbers, na_rep="–")
 
 
-def _importance(found: Mapping[str, Any], trees: int) -> pn.Column:
+def _importance(found: Mapping[str, Any], trees: int) -> Any:
+    if "importance" not in found["tables"]:
+        return note(GROWS)
     table = table_of(found, "importance")
     words = NOTES["importance"].format(
         trees=trees, landslides=found["landslides"], without=found["places_without"],
@@ -179,7 +197,7 @@ def _importance(found: Mapping[str, Any], trees: int) -> pn.Column:
 
 def _divergence(found: Mapping[str, Any]) -> Any:
     if "divergence" not in found["tables"]:
-        return note(NO_SECOND)
+        return note(GROWS if "importance" not in found["tables"] else NO_SECOND)
     table = table_of(found, "divergence")
     words = NOTES["kl"].format(here=found["area"], there=found["against"])
     plot = divergence_of(table, missing=found["not_shared"])

@@ -35,6 +35,11 @@ class FactorTicks:
         self.view = pn.Column(buttons, *rows, self.count, sizing_mode="stretch_width")
         self._say()
 
+    def seen(self, so_far: Mapping[str, str]) -> None:
+        """What is known of each factor before the rules can be asked."""
+        for name, words in self.said.items():
+            words.object = escape(f"{so_far[name]} ({WAITING})" if name in so_far else WAITING)
+
     def judged(self, kept: Sequence[str], dropped: Mapping[str, str]) -> None:
         """What the core's rules say of each factor."""
         self.dropped = {name: why for name, why in dropped.items() if name in self.boxes}
@@ -52,7 +57,7 @@ class FactorTicks:
 
     def _row(self, name: str) -> pn.FlexBox:
         out = dict(self.session.left_out)
-        box = self.boxes[name] = pmui.Checkbox(label=name, value=name not in out, width=210)
+        box = self.boxes[name] = pmui.Checkbox(label=name, value=name not in out, width=300)
         reason = self.reasons[name] = pmui.TextInput(
             label=f"Why {name} is left out", value=out.get(name, ""), visible=name in out,
             size="small", width=330,

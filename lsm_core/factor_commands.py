@@ -25,6 +25,9 @@ def factors(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="rule=value, such as pearson=0.8 or vif=4.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only what needs no forest, and so without a choice.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the places drawn and of the forest.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")] = False,
 ) -> None:
@@ -47,6 +50,11 @@ def factors(
         rules.append(f"selection.mapping={mapping}")
     base = {"name": "factors", "model": {"name": "random_forest"}, "selection": {}}
     chosen = make_recipe(base, rules, where="--set").selection
+    if quick:
+        found = factor_report.first_look(ds, np.random.default_rng(seed), chosen)
+        words = "\n".join(f"{name}: {words}" for name, words in found["so_far"].items())
+        typer.echo(json.dumps(found, indent=1) if as_json else words)
+        return
     other = open_area(area_path(against)) if against else None
     report = factor_report.examine(ds, np.random.default_rng(seed), rules=chosen, other=other)
     if to:

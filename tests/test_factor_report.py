@@ -42,6 +42,17 @@ def test_tables_are_those_of_the_functions_on_the_same_places(area, made):
     assert made.facts["landslides"] == made.facts["places_without"] == len(places) / 2
 
 
+def test_the_first_look_is_part_of_the_whole_one(area, made):
+    first = factor_report.first_look(area, np.random.default_rng(1), QUICK)
+    whole = factor_report.to_json(made)["tables"]
+    assert {name: whole[name] for name in first["tables"]} == first["tables"]
+    assert set(first["so_far"]) == set(factors(area))
+    strongest = factor_report.pair_rows(made).query("measure == 'r'").iloc[0]
+    words = first["so_far"][strongest["first"]]
+    assert f"|r| {abs(strongest['value']):.2f} with {strongest['second']}" in words
+    assert ("above 0.6" in words) == (abs(strongest["value"]) > 0.6)
+
+
 def test_an_area_is_like_itself(made):
     """Two draws of its places: divergence is next to nothing, and nothing is missing."""
     assert made.tables["divergence"]["kl"].max() < 0.05

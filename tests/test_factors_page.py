@@ -1,6 +1,8 @@
 """The factors page without a browser: limits, classes, the study, ticks and reasons, the recipe."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import panel as pn
@@ -43,7 +45,14 @@ def made(tmp_path_factory):
 def workspace(made, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(made))
     monkeypatch.setattr(Study, "_ask", lambda study: examined(study))
+    monkeypatch.setattr(Study, "_ask_first", lambda study: looked(study))
     return made
+
+
+def looked(study):
+    """What the process would say first."""
+    rng = np.random.default_rng(1)
+    return factor_report.first_look(open_area(area_path("valley")), rng, Selection())
 
 
 def examined(study):
@@ -215,6 +224,30 @@ def test_all_that_was_found_can_be_looked_at(workspace):
     assert set(numbers.index) == {"elevation", "slope", "twice", "rock"}
 
 
+def test_what_needs_no_forest_is_shown_before_it(workspace, monkeypatch):
+    grown = threading.Event()
+    monkeypatch.setattr(Study, "_ask", lambda study: grown.wait(60) and examined(study))
+    view = factors.Factors(visitor(rules={"pearson": 0.6}), "valley")
+    view.look()
+    while view.study.first is None:
+        time.sleep(0.01)
+    view.look()
+    assert view.waiting.object == factors.FOREST
+    tabs = view.found[0]
+    tabs.active = 2
+    assert next(t for t in tables(tabs) if "VIF" in t or "vif" in t) is not None
+    assert (
+        "with slope, above 0.7 (the rules are still being asked)" in view.ticks.said["twice"].object
+    )
+    assert view.ticks.follow.disabled
+    grown.set()
+    view.study.thread.join()
+    view.look()
+    assert not view.waiting.visible
+    assert view.found[0].active == 2
+    assert not view.ticks.follow.disabled
+
+
 def test_without_a_second_area_it_says_what_to_do(workspace):
     tabs = opened(visitor()).found[0]
     tabs.active = 4
@@ -238,6 +271,9 @@ def test_the_process_says_what_the_core_says(made, monkeypatch):
     found = study._ask()
     assert set(found["kept"]) | set(found["dropped"]) == {"elevation", "slope", "twice", "rock"}
     assert factor_study.numbers_of(found)["vif"]["twice"] == np.inf
+    first = study._ask_first()
+    assert first["tables"]["pearson"] == found["tables"]["pearson"]
+    assert "importance" not in first["tables"]
     lost = Study("valley", "atlantis", factor_study.RULES)
     lost._work()
     assert "no study area in" in lost.wrong

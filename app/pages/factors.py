@@ -1,6 +1,6 @@
 """Factors: where they differ inside landslides, their classes, what they repeat, and which stay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -35,6 +35,11 @@ SEEN = (
     "Landslides of the whole area are looked at here, those a run would be tested on among them: "
     "good for understanding an area; a choice made so may not be reported as made blindly. A run "
     "that shall choose by itself does so on its training places: section selection of a recipe."
+)
+COMING = "Correlation and inflation are being computed, then a forest …"
+FOREST = (
+    "What needs no forest is shown. Importance, and with it which factors the rules drop, comes "
+    "once the forest has grown: a minute or several on a large inventory …"
 )
 DRAG = (
     "Press a handle and move at once: bars, table and map follow. A tap adds a limit; a chosen one "
@@ -105,10 +110,10 @@ class Factors:
         self.names = factors(self.ds)
         self.classes = pn.Column(sizing_mode="stretch_width")
         self.study: Study | None = None
+        self.early = False  # whether what needs no forest is shown
         self.waiting = pmui.Alert(
-            object="A forest and all other statistics are being computed …", severity="info",
-            margin=(5, 10), sizing_mode="stretch_width",
-        )  # fmt: skip
+            object=COMING, severity="info", margin=(5, 10), sizing_mode="stretch_width"
+        )
         self.found = pn.Column(sizing_mode="stretch_width")
         self.ticks = FactorTicks(session, self.names)
         self.box = RecipeBox(
@@ -232,24 +237,35 @@ class Factors:
         rules = RULES | dict(self.session.rules)
         if not self.session.second:
             rules["divergence"] = None
-        self.study = Study(self.area, self.session.second, rules)
-        self.waiting.param.update(
-            object="A forest and all other statistics are being computed …", severity="info",
-            visible=True,
-        )  # fmt: skip
+        self.study, self.early = Study(self.area, self.session.second, rules), False
+        self.waiting.param.update(object=COMING, severity="info", visible=True)
 
     def look(self) -> None:
         """Have it begun once the page is on the screen; show what was found once it is there."""
         study = self.study
-        if study is None or study.started_now() or study.busy:
+        if study is None or study.started_now():
+            return
+        if study.first is not None and study.found is None and not self.early:
+            self.early = True
+            self._show(study.first)
+            self.ticks.seen(study.first["so_far"])
+            self.waiting.object = FOREST
+        if study.busy:
             return
         self.study = None
         if study.found is None:
             self.waiting.param.update(object=escape(study.wrong), severity="warning")
             return
         self.waiting.visible = False
-        self.found[:] = [findings(study.found)]
+        self._show(study.found)
         self.ticks.judged(study.found["kept"], study.found["dropped"])
+
+    def _show(self, found: Mapping[str, Any]) -> None:
+        """The tables, opened where they were looked at."""
+        at = self.found[0].active if len(self.found) else 0
+        made = findings(found)
+        made.active = at
+        self.found[:] = [made]
 
 
 # ------------------------------------------------------------------------------------- behind
