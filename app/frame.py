@@ -97,8 +97,9 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     if pn.state.curdoc:
         pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in PLOTS}})
     if pn.state.location:
+        plain = not pn.state.location.query_params  # it is written by `sync`
         pn.state.location.sync(session, KEPT)
-        if not pn.state.location.query_params:
+        if plain:
             begin(session, pn.state.cookies.get("lsm_last", ""))
     session.param.watch(show, ["page", "refused"])
     session.param.watch(tell, "area")
