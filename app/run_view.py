@@ -61,17 +61,20 @@ class RunView:
     def _buttons(self) -> pn.FlexBox:
         small = {"size": "small", "variant": "outlined"}
         self.button = pmui.Button(label="Stop and keep the best", color="error", **small)
+        self.resume = pmui.Button(label="Go on", description="from where it was cut off", **small)
         self.discard = pmui.Button(label="Discard", color="error", **small)
         self.clone = pmui.Button(label="Take to the form", **small)
         self.name = pmui.TextInput(label="Name or tag", size="small", width=220)
         self.rename = pmui.Button(label="Rename", **small)
         self.tag = pmui.Button(label="Tag", **small)
         self.button.on_click(self.stop)
+        self.resume.on_click(self.go_on)
         self.discard.on_click(self.ask)
         self.clone.on_click(lambda _: self.on_clone(self.run))
         self.rename.on_click(self._named)
         self.tag.on_click(self._tagged)
-        parts = (self.button, self.discard, self.clone, self.name, self.rename, self.tag)
+        parts = (self.button, self.resume, self.discard, self.clone, self.name, self.rename)
+        parts += (self.tag,)
         return pn.FlexBox(*parts, gap="4px", align_items="center", sizing_mode="stretch_width")
 
     # ---------------------------------------------------------------------------------- looking
@@ -88,6 +91,7 @@ class RunView:
         self.state.severity = SHAPES[state]
         self.state.object = escape(self._words(state, status["message"]))
         self.bar.visible = self.button.visible = alive
+        self.resume.visible = not alive and state != "done"
         self.rename.disabled = alive
         self.bar.object = bar_html(follower.percent / 100, f"training of {self.run.title}")
         if (len(follower.epochs), state) != self.seen:
@@ -134,6 +138,13 @@ class RunView:
         self.button.loading = True
         self._try(lambda: jobs.stop(self.run))
         self.button.loading = False
+        self.look()
+
+    def go_on(self, *_: Any) -> None:
+        """Take up a run that was cut off, from its last checkpoint."""
+        self.resume.loading = True
+        self._try(lambda: jobs.go_on(self.run))
+        self.resume.loading = False
         self.look()
 
     def ask(self, *_: Any) -> None:

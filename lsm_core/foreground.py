@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
+from lsm_core.errors import RecipeError, RunError, Stopped
 from lsm_core.progress_bars import bars
 
 if TYPE_CHECKING:
@@ -76,20 +76,13 @@ def work(plan: Any, path: Path, as_json: bool) -> "Run":
 
 def carry_out_queued(path: Path) -> "Run":
     """Wait for a queued run's turn and carry it out; what is wrong with it, it says itself."""
-    from lsm_core import experiment, jobs
+    from lsm_core import jobs
     from lsm_core.runs import set_status
 
     quiet_networks()
     set_status(path, "queued", "waiting for its turn")  # who started it may be gone already
     jobs.stand_in_line(path)
-    try:
-        plan = experiment.plan_run(settle_queued(path))
-    except Stopped:
-        raise
-    except LsmError as error:
-        set_status(path, "failed", str(error))
-        raise
-    return work(plan, path, as_json=True)
+    return go_on(str(path), as_json=True)
 
 
 def go_on_with(names: list[str] | None, folder: Path | None, as_json: bool) -> None:
@@ -126,7 +119,7 @@ def go_on(name: str, as_json: bool) -> "Run":
     with alone(run.path / ".lock", busy):
         if run.state == "done":
             return run
-        if run.state in ALIVE:
+        if run.state in ALIVE and run.status["pid"] != os.getpid():
             raise RunError(f"{run.id} is {run.state}: its process is at work, `lsm stop` ends it")
         set_status(run.path, "queued", "waiting for its turn")
         try:

@@ -64,6 +64,27 @@ def start(recipe: Recipe, into: Path, *, mark: str = "", on: str | None = None) 
     path = create_run(recipe, area, Path(into), mark)
     on = on or devices()[0]
     write_json(path / "job.json", {"device": on})
+    return _begin(path, on)
+
+
+def go_on(run: Run) -> Run:
+    """Take a run up that was cut off, stopped or failed, in a process of its own; returns at once.
+
+    It goes on as `lsm run --resume` does, on the device it was started for where that is here.
+
+    Raises
+    ------
+    RunError : the run is done or at work, or the server has no room.
+    """
+    if run.state in (*ALIVE, "done"):
+        raise RunError(f"{run.id} is {run.state}: there is nothing to go on with")
+    if words := room.full():
+        raise RunError(words)
+    on = device_of(run)
+    return _begin(run.path, on if on in devices() else devices()[0])
+
+
+def _begin(path: Path, on: str) -> Run:
     command = [sys.executable, "-m", "lsm_core.cli", "resume", str(path)]
     with open(path / "log.txt", "ab") as told:
         process = subprocess.Popen(

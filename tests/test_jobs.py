@@ -157,3 +157,19 @@ def test_a_finished_run_is_not_stopped(tmp_path):
     path = runs.create_run(make_recipe(FOREST), {"name": "x", "path": "x"}, tmp_path)
     runs.set_status(path, "done")
     assert jobs.stop(path) == "done"
+
+
+def test_a_job_goes_on_with_a_run_that_was_cut_off(sample_workspace, tmp_path):
+    """It was killed before it had drawn a place."""
+    path = runs.create_run(make_recipe(FOREST), {"name": "sample", "path": "sample"}, tmp_path)
+    status = runs.read_status(path)
+    runs.write_json(path / "status.json", status | {"process_started": "at another time"})
+    run = runs.open_run(path)
+    assert run.state == "lost"
+    jobs.go_on(run)
+    assert run.state in ("queued", "running")
+    with pytest.raises(RunError, match="there is nothing to go on with"):
+        jobs.go_on(run)
+    wait(run, "done")
+    with pytest.raises(RunError, match="is done: there is nothing to go on with"):
+        jobs.go_on(run)

@@ -200,6 +200,19 @@ def test_after_a_deletion_another_run_is_looked_at(tmp_path, monkeypatch):
     assert "GONE" not in texts(shown.body)
 
 
+def test_only_a_run_that_was_cut_off_is_gone_on_with(workspace, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(jobs, "go_on", taken.append)
+    area = workspace / "areas" / "valley"
+    for state in ("done", "stopped", "failed"):
+        run = make_run(area, tmp_path, f"so_{state}", state=state)
+        view = run_view.RunView(run)
+        assert view.resume.visible == (state != "done")
+        if view.resume.visible:
+            view.resume.clicks += 1
+    assert [run.recipe.name for run in taken] == ["so_stopped", "so_failed"]
+
+
 def test_a_run_is_renamed_and_tagged(workspace, tmp_path):
     moved = []
     run = make_run(workspace / "areas" / "valley", tmp_path, "old", state="failed")
