@@ -19,7 +19,29 @@ CODECS = {  # that only pack and unpack
 }
 MOST_VALUES = 20_000_000_000  # of one array: a billion cells of an image of twenty bands
 LARGEST = 5_000_000  # bytes of what describes an array
+FORMAT = 1  # of the folder, as `format.json` says; of one without it, 1
 OLD = (".zarray", ".zgroup", ".zattrs", ".zmetadata")
+
+
+def write_format(area: Path) -> None:
+    """Say in an area's folder which form it is of."""
+    (area / "format.json").write_text(json.dumps(FORMAT))
+
+
+def check_format(area: Path) -> None:
+    """Refuse an area that a later version of this program wrote (AreaError)."""
+    path = area / "format.json"
+    try:
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else FORMAT
+    except (OSError, ValueError, RecursionError) as error:
+        raise AreaError(f"{path} was not written by this program ({error}): {_CURE}") from None
+    if type(found) is not int or found < 1:
+        raise AreaError(f"{path} was not written by this program ({str(found)[:60]}): {_CURE}")
+    if found > FORMAT:
+        raise AreaError(
+            f"{area} was written by a newer version (format {found}, known to {FORMAT}): update "
+            f"this program, or {_CURE}"
+        )
 
 
 def check_store(area: Path) -> None:

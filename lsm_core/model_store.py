@@ -4,17 +4,20 @@ scikit-learn models are read with a fixed list of types; nothing on disk can run
 """
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile
 
 from lsm_core import models
 from lsm_core.errors import RunError
 from lsm_core.run_files import check_inside
 
+log = logging.getLogger(__name__)
 ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
 PLAIN = "model.json"  # of models of ours that are a few numbers
 TRUSTED = [  # beyond scikit-learn's own public types
@@ -47,7 +50,8 @@ def save_model(
 
         chosen = getattr(model, "best_estimator_", model)
         path = folder / ESTIMATOR
-        _replace(path, folder / f"unfinished.{ESTIMATOR}", lambda to: skops.io.dump(chosen, to))
+        pack = partial(skops.io.dump, chosen, compression=ZIP_DEFLATED)  # a fifth of the size
+        _replace(path, folder / f"unfinished.{ESTIMATOR}", pack)
     text = json.dumps({"model": name, "input_shape": list(input_shape), "options": options})
     path = folder / ARCHITECTURE
     _replace(path, folder / f"unfinished.{ARCHITECTURE}", lambda to: to.write_text(text, "utf-8"))
@@ -109,9 +113,34 @@ def _load_estimator(path: Path) -> Any:
                 f"{path} holds {', '.join(sorted(strange))}, which no model here is made of: "
                 "it was not written by this program and is not opened"
             )
-        return skops.io.load(path, trusted=TRUSTED)
+        return _of_any_version(path, lambda: skops.io.load(path, trusted=TRUSTED))
     except (OSError, BadZipFile, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise RunError(f"{path} is missing or damaged: {error}") from error
+        raise RunError(
+            f"{path} is missing or damaged, or of a scikit-learn that this one cannot read "
+            f"({error}): `lsm reproduce` runs it again"
+        ) from error
+
+
+def _of_any_version(path: Path, load: Callable[[], Any]) -> Any:
+    """What is loaded; that another scikit-learn wrote it is said once, and not once a tree."""
+    from sklearn import __version__
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", InconsistentVersionWarning)
+        model = load()
+    for one in told:
+        if not isinstance(one.message, InconsistentVersionWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    by = {
+        w.message.original_sklearn_version
+        for w in told
+        if hasattr(w.message, "original_sklearn_version")
+    }
+    if by:
+        words = "%s was written with scikit-learn %s, and this is %s: scores may differ a little"
+        log.warning(words, path, " and ".join(sorted(by)), __version__)
+    return model
 
 
 def _replace(path: Path, unfinished: Path, write: Callable[[Path], Any]) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core.area_store import check_store
+from lsm_core.area_store import check_format, check_store, write_format
 from lsm_core.errors import AreaError, InventoryError, LsmError
 from lsm_core.file_kinds import check_first_bytes, check_layers
 from lsm_core.grid import Grid, check_projected, grid_of
@@ -163,6 +163,7 @@ def save_area(
     if inventory is None:
         inventory = _points_of(ds)
     with replacing(Path(path)) as folder:
+        write_format(folder)
         sizes = {"unit": UNIT_CHUNK} if is_units(ds) else dict.fromkeys(("y", "x"), CHUNK)
         chunked = ds.drop_encoding().chunk(sizes)
         for name in [n for n, v in ds.variables.items() if v.dtype.kind == "U"]:
@@ -186,6 +187,7 @@ def save_over(
     Only these are written; `open_area` reads the rest where it lies. Returns the path.
     """
     with replacing(Path(path)) as folder:
+        write_format(folder)
         layers.drop_encoding().to_zarr(folder / "area.zarr", mode="w", consolidated=False)
         (folder / OVER).write_text(json.dumps(str(Path(over).resolve())))
         inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
@@ -220,6 +222,7 @@ def open_area(path: str | Path) -> xr.Dataset:
     """
     path = Path(path)
     bring_back(path)
+    check_format(path)
     if (path / OVER).is_file():
         return _open_over(path)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):

@@ -15,13 +15,13 @@ import numpy as np
 import rioxarray  # noqa: F401
 import xarray as xr
 
-SIDE = 28
+SIDE = 20
 SETTINGS = {
     "area": "tiny", "protocol": "paper", "split": {"test": 0.3, "validation": 0.2},
 }  # fmt: skip
 MODELS = {
     "forest": {
-        "model": {"name": "random_forest", "options": {"n_estimators": 3, "min_samples_leaf": 5}},
+        "model": {"name": "random_forest", "options": {"n_estimators": 2, "max_depth": 4}},
         "input": {"form": "table"},
     },
     "network": {
@@ -33,15 +33,15 @@ MODELS = {
 
 
 def tiny() -> xr.Dataset:
-    """28 x 28 cells of 30 m; slope and rock decide where the 49 landslides of a cell lie."""
+    """20 x 20 cells of 30 m; slope and rock decide where the 36 landslides of a cell lie."""
     rng = np.random.default_rng(1)
     slope = rng.normal(20, 6, (SIDE, SIDE)).astype("float32")
     slope[3, 4] = np.nan
     rock = rng.choice([1, 2], (SIDE, SIDE)).astype("int16")
     ids = np.zeros((SIDE, SIDE), "int32")
     likely = np.argsort(np.where(np.isnan(slope), 0, slope) + 6 * (rock == 2), axis=None)
-    rows, cols = np.unravel_index(np.sort(likely[-49:]), ids.shape)
-    ids[rows, cols] = np.arange(1, 50)
+    rows, cols = np.unravel_index(np.sort(likely[-36:]), ids.shape)
+    ids[rows, cols] = np.arange(1, 37)
     legend = {"flag_values": [1, 2], "flag_meanings": "sand shale", "nodata": -32768}
     layers = {
         "slope": (slope, {"kind": "continuous", "units": "degrees"}),
@@ -52,7 +52,7 @@ def tiny() -> xr.Dataset:
     }
     ds = xr.Dataset({n: (("y", "x"), v, a) for n, (v, a) in layers.items()})
     y, x = 3_999_985 - 30.0 * np.arange(SIDE), 500_015 + 30.0 * np.arange(SIDE)
-    ds = ds.assign_coords(y=y, x=x, place=np.arange(1, 50, dtype="int32"))
+    ds = ds.assign_coords(y=y, x=x, place=np.arange(1, 37, dtype="int32"))
     ds["place_x"], ds["place_y"] = ("place", x[cols]), ("place", y[rows])
     ds.attrs = {"name": "tiny", "title": "Tiny", "prepared": "{}", "fingerprints": "{}"}
     return ds.rio.write_crs("EPSG:32643")
