@@ -116,10 +116,10 @@ class OwnFiles:
         self.view = pn.Column(
             pn.FlexBox(
                 pn.Column(self.dropper, note(TAKEN), styles=style),
-                pn.Column(*there, styles=style),
+                pn.Column(*there, self.words, self.crs, styles=style),
                 sizing_mode="stretch_width", gap="16px",
             ),
-            self.words, self.crs, self.table,
+            self.table,
             pn.FlexBox(self.remove, self.take_out, align_items="center", gap="8px"),
             sizing_mode="stretch_width",
         )  # fmt: skip
@@ -194,7 +194,7 @@ class OwnFiles:
     def _took(self, name: str, entry: Entry | None) -> None:
         """A file is whole: it is a source, part of one, or waits for the others."""
         if entry is not None:
-            self._tell(name, "taken", f"source {entry.name}")
+            self._tell(name, "taken", _as_part(name, entry))
         else:
             self._tell(name, "waiting", "")
         for other in [n for n, (how, _) in self.came.items() if how == "waiting"]:
@@ -203,7 +203,7 @@ class OwnFiles:
             if missing:
                 self.came[other] = ("waiting", f"here, waits for {', '.join(missing)}{or_crs}")
             elif other not in self.uploads.pending:
-                self.came[other] = ("taken", f"part of {entry.name}" if entry else "whole")
+                self.came[other] = ("taken", _as_part(other, entry) if entry else "whole")
         self._say(None)
         self.changed()
 
@@ -220,6 +220,10 @@ class OwnFiles:
         self.list.object = _lines(self.came)
         self.words[:] = [self.list, *([said(error)] if error else [])]
         self.crs.visible = bool(self.uploads.pending)
+
+
+def _as_part(name: str, entry: Entry) -> str:
+    return f"source {entry.name}" if Path(name).name == entry.file else f"part of {entry.name}"
 
 
 def _lines(came: dict[str, tuple[str, str]]) -> str:

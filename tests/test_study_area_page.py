@@ -187,8 +187,8 @@ def test_each_file_gets_its_line_and_a_second_drop_completes_the_shapefile(files
     drop("walls.dbf", "walls.shx", "walls.shp", "walls.prj", "dem.tif")
     words = page.files.list.object
     assert "waiting" not in words
-    assert "<b>taken</b> walls.prj: source walls" in words
-    assert "<b>taken</b> walls.shp: part of walls" in words
+    assert "<b>taken</b> walls.prj: part of walls" in words
+    assert "<b>taken</b> walls.shp: source walls" in words
     assert not page.form.draft.disabled
     page.form.inventory.value = None
     assert page.form.draft.label == "Draft the area: choose landslides first"
