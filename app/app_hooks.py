@@ -8,9 +8,11 @@ import importlib
 import logging
 import threading
 import time
+import warnings
 from typing import Any
 
 import panel.reactive
+from bokeh.util.warnings import BokehUserWarning
 from panel.io.resources import LOCAL_DIST
 
 from lsm_core.uploads import forget_unfinished
@@ -23,6 +25,7 @@ def on_server_loaded(server_context: Any) -> None:
     """Called by Bokeh."""
     # A part that is drawn before its page is known would ask Panel's own host for its style.
     panel.reactive.CDN_DIST = LOCAL_DIST
+    hush_known_parts()
     log.info("the server listens")
     threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
 
@@ -35,6 +38,14 @@ def on_session_created(session_context: Any) -> None:
 def on_session_destroyed(session_context: Any) -> None:
     """Called by Bokeh."""
     log.info("a visitor went")
+
+
+def hush_known_parts() -> None:
+    """Of a part that has just come to it a browser sends all, with the first event about it.
+
+    The server takes the part that it has, as it should, and would warn of it at each such event.
+    """
+    warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
 
 
 def get_ready() -> None:

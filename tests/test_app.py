@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import urllib.request
+import warnings
 import weakref
 from pathlib import Path
 from urllib.parse import quote
@@ -15,10 +16,11 @@ import numpy as np
 import panel as pn
 import pytest
 import rasterio
+from bokeh.core.serialization import Deserializer
 from bokeh.plotting import figure
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import frame, main, map_view, score_table, session
+from lsm_app import app_hooks, frame, main, map_view, score_table, session
 from lsm_app.following import Follower, known_runs
 from lsm_app.ground import _halvings, _lit, ground_of, open_area
 from lsm_app.pages import compare, training
@@ -345,6 +347,16 @@ def test_a_plain_address_opens_where_one_was_last_or_where_one_begins(
     assert opened("[1]") == opened("nonsense") == ("Compare", "")
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     assert opened() == ("Study area", "")
+
+
+def test_a_part_that_the_browser_sends_back_whole_is_taken_without_a_word():
+    plot = figure()
+    whole = {"type": "object", "name": "Figure", "id": plot.id, "attributes": {"width": 1}}
+    with warnings.catch_warnings(record=True) as said:
+        app_hooks.hush_known_parts()
+        assert Deserializer([plot]).decode(whole) is plot
+    assert said == []
+    assert plot.width != 1
 
 
 def test_one_request_is_served(workspace):
