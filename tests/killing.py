@@ -17,31 +17,38 @@ import numpy as np
 import pandas as pd
 import rasterio
 import yaml
+from warm import Fork, Warm
 
 LONG = 300.0  # seconds any command may take on a busy machine
-WARM = 2 / 3  # share of the kills that come once a command has begun to write
+AT_WORK = 2 / 3  # share of the kills that come once a command has begun to write
 
 
 class Killer:
-    """Starts commands in a workspace; `kill` ends them at moments drawn between start and end."""
+    """Starts commands in a workspace; `kill` ends them at moments drawn between start and end.
 
-    def __init__(self, workspace: Path, rng: np.random.Generator) -> None:
-        self.workspace, self.rng = workspace, rng
+    `warm` : whose forks they are (see there); without it each is a process of its own.
+    """
+
+    def __init__(self, workspace: Path, rng: np.random.Generator, warm: Warm | None = None) -> None:
+        self.workspace, self.rng, self.warm = workspace, rng, warm
         self.kills = 0
         self._times: dict[str, tuple[float, float]] = {}
 
-    def start(self, words: list[str], **environment: str) -> subprocess.Popen:
+    def start(self, words: list[str]) -> subprocess.Popen | Fork:
         """The command, in a session of its own, so that its children can be killed with it."""
+        environment = {"LSM_WORKSPACE": str(self.workspace)}
+        if self.warm is not None:
+            return self.warm.start(words, self.workspace, environment)
         return subprocess.Popen(
-            [sys.executable, "-m", "lsm_core.cli", *words], cwd=self.workspace,
-            env=os.environ | {"LSM_WORKSPACE": str(self.workspace)} | environment,
+            [sys.executable, "-m", "lsm_core.cli", *words],
+            cwd=self.workspace, env=os.environ | environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
 
-    def finish(self, words: list[str], status: int = 0, **environment: str) -> str:
+    def finish(self, words: list[str], status: int = 0) -> str:
         """Let it come to its end; what it said and complained."""
-        process = self.start(words, **environment)
+        process = self.start(words)
         said, complained = process.communicate(timeout=LONG)
         assert process.returncode == status, complained[-3000:]
         assert "Traceback" not in complained, complained[-3000:]
@@ -64,14 +71,18 @@ class Killer:
     def kill(self, kind: str, words: list[str]) -> bool:
         """Start the command and kill it; False where it ended before."""
         first, last = self._times[kind]
-        begin = first if self.rng.random() < WARM else 0.0
+        begin = first if self.rng.random() < AT_WORK else 0.0
         process = self.start(words)
         with contextlib.suppress(subprocess.TimeoutExpired):
             said = process.communicate(timeout=self.rng.uniform(begin, last))
             assert process.returncode == 0, said
             return False
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with contextlib.suppress(ProcessLookupError):  # it ends this very moment
+            os.killpg(process.pid, signal.SIGKILL)
+        said = process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, said
+            return False
         self.kills += 1
         return True
 

@@ -63,7 +63,8 @@ def pytest_terminal_summary(terminalreporter):
     """Below all else: what was counted, and how many tests of it ended well."""
     reports = [r for some in terminalreporter.stats.values() for r in some]
     calls = [r for r in reports if getattr(r, "when", "") == "call"]
-    kept = [value for r in calls for name, value in r.user_properties if name == "tally"]
+    ends = [r for r in reports if getattr(r, "when", "") == "teardown"]  # which know all of it
+    kept = [value for r in ends for name, value in r.user_properties if name == "tally"]
     if not kept:
         return
     terminalreporter.section("counts")

@@ -13,6 +13,7 @@ import yaml
 from killing import Killer, check_whole, fingerprint
 from small_disks import disk
 from test_kills import FOREST, NETWORK
+from test_kills import warm as warm
 
 from lsm_core import sample_area, study_area
 from lsm_core.runs import list_runs
@@ -47,6 +48,11 @@ def made(tmp_path_factory):
     return folder
 
 
+def hand(place, name, warm):
+    """What gives the commands; a network's are processes of their own."""
+    return Killer(place, np.random.default_rng(0), None if name == "network" else warm)
+
+
 def words_of(name, folder):
     there = {run.recipe.name: str(run.path) for run in list_runs(folder / "whole")}
     return [word.format(**there) for word in COMMANDS[name]]
@@ -57,11 +63,11 @@ def last_line(said):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_full_disk(made, tmp_path, tally, name):
+def test_a_full_disk(made, warm, tmp_path, tally, name):
     with disk(tmp_path / "disk") as small:
         place = small.folder / "ws"
         shutil.copytree(made, place)
-        killer, words = Killer(place, np.random.default_rng(0)), words_of(name, place)
+        killer, words = hand(place, name, warm), words_of(name, place)
         before, used = fingerprint(place), small.used()
         killer.finish(words)
         needed = small.used() - used
@@ -108,13 +114,13 @@ def clear(place, before):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_read_only_folder(made, tmp_path, tally, name):
+def test_a_read_only_folder(made, warm, tmp_path, tally, name):
     with disk(tmp_path / "disk") as small:
         place = small.folder / "ws"
         shutil.copytree(made, place)
         before = fingerprint(place)
         small.set("ro")
-        killer = Killer(place, np.random.default_rng(0))
+        killer = hand(place, name, warm)
         said = killer.finish(words_of(name, place), status=2)
         assert last_line(said).startswith("error: ")
         assert "ead-only" in last_line(said)
@@ -122,12 +128,12 @@ def test_a_read_only_folder(made, tmp_path, tally, name):
         tally.count("commands in a read-only folder")
 
 
-def test_what_only_reads_goes_on_in_a_read_only_folder(made, tmp_path):
+def test_what_only_reads_goes_on_in_a_read_only_folder(made, warm, tmp_path):
     with disk(tmp_path / "disk") as small:
         place = small.folder / "ws"
         shutil.copytree(made, place)
         small.set("ro")
-        killer = Killer(place, np.random.default_rng(0))
+        killer = hand(place, "forest", warm)
         whole = str(list_runs(place / "whole")[0].path)
         assert "no runs" in killer.finish(["runs"])
         killer.finish(["compare", whole, "--draws", "0"])

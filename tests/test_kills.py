@@ -14,6 +14,7 @@ import rasterio
 import yaml
 from country import Country
 from killing import Killer, check_whole, fingerprint
+from warm import Warm
 
 from lsm_core import sample_area, study_area
 from lsm_core.errors import AreaError
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.torture
 
 KILLS = int(os.environ.get("LSM_KILLS", "100"))
 SHARES = {
-    "prepare": 0.2, "forest": 0.25, "network": 0.15, "predict": 0.15, "tune": 0.15, "export": 0.1,
+    "prepare": 0.2, "forest": 0.3, "network": 0.1, "predict": 0.15, "tune": 0.15, "export": 0.1,
 }  # fmt: skip
 IN_A_ROW = 4  # kills of one run before it is let to its end
 FOREST = {
@@ -69,10 +70,18 @@ def finished(workspace):
     return {name: whole_run(workspace, name) for name in ("forest", "network")}
 
 
+@pytest.fixture(scope="module")
+def warm():
+    made = Warm()
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def killer(workspace, request, tally):
+def killer(workspace, warm, request, tally):
     """Kills until the test's end; afterwards it is told how many."""
-    made = Killer(workspace, np.random.default_rng(sum(map(ord, request.node.name))))
+    warm = None if "network" in request.node.name else warm
+    made = Killer(workspace, np.random.default_rng(sum(map(ord, request.node.name))), warm)
     yield made
     name = request.node.name.removeprefix("test_a_killed_")
     tally.count("kills", made.kills)
@@ -101,7 +110,7 @@ def test_a_killed_prepare_leaves_the_old_area_or_the_new_one(tmp_path, killer):
     def area():
         return study_area.open_area(path).load()
 
-    old, new = ("elevation", "slope"), ("elevation", "slope", "aspect", "relief")
+    old, new = ("elevation", "slope"), ("elevation", "slope", "aspect", "curvature")
     tell(*new)
     killer.measure("prepare", words)
     wanted = {new: area()}
