@@ -26,11 +26,12 @@ from lsm_core.plot_style import listed, told_apart
 from lsm_core.print_style import Look
 from lsm_core.run_files import write_text
 from lsm_core.runs import Run, versions
-from lsm_core.safe_tables import csv_of, escaped, latex_of
+from lsm_core.safe_tables import csv_of, escaped, long_latex_of
 from lsm_core.side_by_side import model_key
 from lsm_core.study_area import open_area
 
 Tell = Callable[[str], None]
+TWICE = ("pr", "roc", "density_table")  # figures that a report has in another one, or as a table
 FORMATS = ("png", "pdf")  # of figures: for the page, and for LaTeX
 LIMITS = {
     "ap": "AP", "ap low": "AP from", "ap high": "AP to",
@@ -81,10 +82,11 @@ def write_report(runs: Sequence[Run], into: Path, look: Look, tell: Tell = lambd
         _ = run.metrics  # says so of a run that is not done
     into.mkdir(parents=True, exist_ok=True)
     tables = tables_of(runs, lambda words: tell(f"left out {words}"))
-    names = ", ".join(dict.fromkeys(run.area["name"] for run in runs))
+    areas = _areas(runs, tell)
+    names = [area["title"] for area in areas] or [run.area["name"] for run in runs]
     content = {
-        "title": f"Landslide susceptibility of {names}",
-        "areas": _areas(runs, tell),
+        "title": f"Landslide susceptibility: {listed(names)}",
+        "areas": areas,
         "methods": _methods(runs),
         "tables": _tables(runs, tables),
         "figures": _figures(runs, into / "figures", look, tell),
@@ -121,29 +123,35 @@ def _areas(runs: Sequence[Run], tell: Tell) -> list[dict[str, Any]]:
     return found
 
 
-def _methods(runs: Sequence[Run]) -> list[tuple[str, str, str, list[str]]]:
-    """Paragraphs on each model; of one that was run several times, on its first run."""
+def _models(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that differ in seed or fold alone together; one that has a map first."""
     models: dict[str, list[Run]] = {}
     for run in runs:
         models.setdefault(model_key(run), []).append(run)
+    return [sorted(same, key=lambda run: not run.has_map) for same in models.values()]
+
+
+def _methods(runs: Sequence[Run]) -> list[tuple[str, str, str, list[str]]]:
+    """Paragraphs on each model; of one that was run several times, on its first run."""
     return [
-        (first.title, first.recipe.protocol, first.id, [*methods_of(first), *repeats_of(same)])
-        for same in models.values()
-        for first in same[:1]
+        (one.title, one.recipe.protocol, one.id, [*methods_of(one), *repeats_of(same)])
+        for same in _models(runs)
+        for one in same[:1]
     ]
 
 
 def _tables(runs: Sequence[Run], tables: Mapping[str, pd.DataFrame]) -> list[Part]:
     parts: list[Part] = []
-    named = names_of(runs)
     for name, table in tables.items():
         if name.startswith("scores"):
-            number = name.removeprefix("scores")
+            number, judged = name.removeprefix("scores"), set(table["run"])
+            named = names_of([run for run in runs if run.id in judged])
             parts += _judged(table, {k: tables.get(f"{k}{number}") for k in JUDGED}, named)
     if "zones" in tables:
         zones = tables["zones"]
         here = (zones["breaks"] == zones["breaks"].iloc[0]) & (zones["where"] == "whole map")
-        parts.append(Part("Susceptibility classes on the whole map", _some(zones[here], ZONES)))
+        caption = f"Susceptibility classes on the whole map, {zones['breaks'].iloc[0]}"
+        parts.append(Part(caption, _some(zones[here], ZONES)))
     return parts
 
 
@@ -182,11 +190,14 @@ def _some(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _figures(runs: Sequence[Run], into: Path, look: Look, tell: Tell) -> list[Picture]:
-    """Every figure that these runs can give; what only runs with a map have, of those alone."""
+    """Every figure these runs can give, of one run a model; what needs a map of those with one."""
     made = []
-    mapped = [run for run in runs if run.has_map]
+    firsts = [same[0] for same in _models(runs)]
+    mapped = [run for run in firsts if run.has_map]
     for name, kind in publication.FIGURES.items():
-        for some in (runs, mapped):
+        if name in TWICE:
+            continue
+        for some in (firsts, mapped):
             try:
                 publication.write_figure(name, some, look, into, FORMATS)
             except LsmError as error:
@@ -215,12 +226,16 @@ def _source() -> jinja2.Template:
         variable_end_string=">>", comment_start_string="<#", comment_end_string="#>",
         trim_blocks=True, loader=_templates(), undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    made.filters |= {"tex": escaped, "table": latex_of}
+    made.filters |= {"tex": escaped, "table": long_latex_of, "first_up": _first_up}
     return made.get_template("report.tex")
 
 
 def _templates() -> jinja2.FileSystemLoader:
     return jinja2.FileSystemLoader(shipped("publication"))
+
+
+def _first_up(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _html_table(table: pd.DataFrame) -> Markup:

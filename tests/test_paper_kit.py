@@ -2,12 +2,14 @@
 
 import re
 
+import pandas as pd
 import pytest
 from small_runs import small_run
 
 from lsm_core import export_bundle, paper_kit
 from lsm_core.methods_text import _stopped, limits_of, methods_of
 from lsm_core.print_style import Look
+from lsm_core.safe_tables import long_latex_of
 from lsm_core.sections import Training
 
 FOREST = {
@@ -65,7 +67,7 @@ def test_names_cannot_write_html_nor_latex(report):
 def test_the_source_is_whole(report):
     folder, _ = report
     source = (folder / "report.tex").read_text("utf-8")
-    for name in ("document", "table", "tabular", "figure", "itemize"):
+    for name in ("document", "longtable", "figure", "itemize"):
         begun, ended = (source.count(rf"\{mark}{{{name}}}") for mark in ("begin", "end"))
         assert begun == ended > 0
     drawn = re.findall(r"\{(figures/[^}]+)\}", source)
@@ -73,6 +75,36 @@ def test_the_source_is_whole(report):
     assert all((folder / name).exists() for name in drawn)
     assert "<<" not in source
     assert "<%" not in source
+
+
+def test_the_source_has_no_special_sign_that_is_not_meant(report):
+    """All of a report's words may come from strangers: names of areas, factors, files, runs."""
+    folder, _ = report
+    source = (folder / "report.tex").read_text("utf-8")
+    body = source.split(r"\begin{document}")[1]
+    plain = re.sub(r"\\[#$%&_{}]|\\drawn{[^}]*}", "", body)
+    assert not re.findall(r"[#$%~^_]", plain)
+    for table in re.findall(r"\\begin{longtable}.*?\\end{longtable}", plain, re.DOTALL):
+        rows = [line for line in table.splitlines() if line.endswith(r" \\")]
+        assert len({row.count("&") for row in rows}) == 1
+        assert not [row for row in rows if row.startswith(("[", "*"))]
+
+
+@pytest.mark.parametrize("first", ["[0, 0.2)", "* all", "a & b", "50 % of #1"])
+def test_a_row_may_begin_with_any_sign(first):
+    text = long_latex_of(pd.DataFrame({"class": [first, "x"], "n": [1, 2]}), "Classes")
+    (row,) = [line for line in text.splitlines() if line.endswith(r"1 \\")]
+    assert row.startswith(("{[}0, 0.2)", "{*} all", r"a \& b", r"50 \% of \#1"))
+
+
+def test_long_words_share_the_width_of_a_line():
+    words = pd.DataFrame({"what was left out, and why": ["because " * 40], "n": [3], "file": ["a"]})
+    columns = long_latex_of(words, "Left out").splitlines()[0]
+    widths = [float(w) for w in re.findall(r"p{([\d.]+)\\linewidth}", columns)]
+    assert len(widths) == 3
+    assert widths[0] > 0.5 > widths[1]
+    assert sum(widths) <= 0.962  # the rest is between the columns
+    assert "p{" not in long_latex_of(words[["n", "file"]], "Short").splitlines()[0]
 
 
 def test_methods_say_what_the_run_did(runs):
