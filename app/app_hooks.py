@@ -4,6 +4,7 @@ Pages are imported, and what the first page shows by itself is read and judged, 
 first visitor finds it done, or waits for no more than what is left of it.
 """
 
+import gc
 import importlib
 import logging
 import threading
@@ -53,6 +54,10 @@ def get_ready() -> None:
     try:
         _read()
         forget_unfinished()
+        # What is there by now stays: looking for rubbish in it each time somebody leaves takes
+        # longer than most clicks.
+        gc.collect()
+        gc.freeze()
     except Exception:
         log.info("not ready for the first visitor", exc_info=True)
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
-from holoviews.streams import RangeXY
 from numpy.typing import NDArray
 
 from lsm_app.ground import ground_of
+from lsm_app.in_view import InView
 from lsm_app.layout import note, or_words
 from lsm_app.map_view import Range, read_window, run_map
 from lsm_app.session import Session, remember
@@ -33,7 +33,7 @@ HOW = (
 TWO = "Choose two runs with a map of the same study area: then their difference is drawn here."
 
 
-def differences(runs: Sequence[Run], session: Session, stream: RangeXY | None = None) -> pn.Column:
+def differences(runs: Sequence[Run], session: Session, stream: InView | None = None) -> pn.Column:
     """The difference map of two of these runs, chosen by two lists; kept in `session.against`.
 
     Pass the stream of other maps of the area, and they move together.
@@ -52,13 +52,13 @@ def differences(runs: Sequence[Run], session: Session, stream: RangeXY | None = 
     one = pmui.Select(label="Susceptibility of", options=options, value=first, width=300)
     other = pmui.Select(label="minus that of", options=options, value=second, width=300)
     box = pn.Column(sizing_mode="stretch_width")
-    held = RangeXY() if stream is None else stream
+    held = InView() if stream is None else stream
 
     def draw(*_: Any) -> None:
         nonlocal held
         if _:
             session.against = [one.value, other.value]
-            held = RangeXY(x_range=held.x_range, y_range=held.y_range)
+            held = InView(x_range=held.x_range, y_range=held.y_range)
         pair = [next(run for run in some if run.id == choice.value) for choice in (one, other)]
         box[:] = [or_words(lambda: _drawn(*pair, held))]
 
@@ -69,7 +69,7 @@ def differences(runs: Sequence[Run], session: Session, stream: RangeXY | None = 
     return pn.Column(choices, box, note(HOW), sizing_mode="stretch_width")
 
 
-def _drawn(first: Run, second: Run, stream: RangeXY) -> pn.Column:
+def _drawn(first: Run, second: Run, stream: InView) -> pn.Column:
     paths = first.map_path, second.map_path
     grounds = [ground_of(run.area_path) for run in (first, second)]
     if not same_grid(grounds[0].grid, grounds[1].grid):

@@ -16,10 +16,10 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import xarray as xr
-from holoviews.streams import RangeXY
 from numpy.typing import NDArray
 
 from lsm_app.ground import Ground, ground_of
+from lsm_app.in_view import InView
 from lsm_app.layout import note
 from lsm_app.map_view import MOST_CELLS, Range, shade_window, tap_mark
 from lsm_app.session import Newest, Session, html_table, remember
@@ -111,7 +111,7 @@ class FactorMap:
         self.box = pn.Column(styles=BOX)
         self.cell = html_table()
         self.told = note(TAP)
-        self.stream = RangeXY()
+        self.stream = InView()
         side = pn.Column(self.told, self.cell, styles={"flex": "1 1 280px", "max-width": "430px"})
         controls = pn.FlexBox(
             self.choice, self.opacity, self.slides, self.web, align_items="center", gap="16px"
@@ -157,7 +157,7 @@ class FactorMap:
         if self.web.value:
             self.box[:] = self._web_map(name, look)
             return
-        self.stream = RangeXY(x_range=self.stream.x_range, y_range=self.stream.y_range)
+        self.stream = InView(x_range=self.stream.x_range, y_range=self.stream.y_range)
         overlay = area_map(
             self.path, name, look, self.stream, self.opacity, self.slides.value, self.tell,
             self._mark(),
@@ -197,7 +197,7 @@ def area_map(
     path: Path,
     name: str,
     look: Look | None,
-    stream: RangeXY,
+    stream: InView,
     opacity: Any,
     slides: bool,
     on_tap: Callable[[float, float], object],

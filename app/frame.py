@@ -12,6 +12,7 @@ import param
 from bokeh.themes import Theme
 
 from lsm_app.session import ICONS, KEPT, Session, is_name, said, served
+from lsm_app.settled import settle
 from lsm_core.errors import AreaError, LsmError
 from lsm_core.run_status import runs_folder
 from lsm_core.workspace import area_path
@@ -58,6 +59,7 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
 
     A page is imported and built when it is first looked at, so that the first one is soon there.
     """
+    settle()
     items = [{"label": name, "icon": ICONS[name]} for name in pages]
     menu = pmui.MenuList(items=items, dense=False, sizing_mode="stretch_width")
     # as tall as what is in it: else parts below a tall one lie over it

@@ -18,11 +18,12 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import rasterio
-from holoviews.streams import RangeXY, Tap
+from holoviews.streams import Tap
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from lsm_app.ground import Ground, ground_of
+from lsm_app.in_view import InView
 from lsm_app.layout import note
 from lsm_app.session import said
 from lsm_core import figures
@@ -150,7 +151,7 @@ def linked_maps(
     places = pmui.Switch(label="Landslides", value=True)
     legend = pn.pane.HTML(sizing_mode="stretch_width")
     box = pn.FlexBox(sizing_mode="stretch_width", gap="8px")
-    streams: dict[str, RangeXY] = {}
+    streams: dict[str, InView] = {}
     size = SIZES.get(len(runs), SMALL)
 
     def draw(*_: Any) -> None:
@@ -159,7 +160,7 @@ def linked_maps(
         most = max(map(_places_of, runs), default=0)
         legend.object = _legend_of(look, most, runs)
         for name, old in streams.items():
-            streams[name] = RangeXY(x_range=old.x_range, y_range=old.y_range)
+            streams[name] = InView(x_range=old.x_range, y_range=old.y_range)
         box[:] = [
             _map_or_words(run, label, streams, opacity, look, places.value, size, on_tap, hook)
             for run, label in zip(runs, figures.labels_of(runs), strict=True)
@@ -217,7 +218,7 @@ def _places_of(run: Run) -> int:
 def _map_or_words(
     run: Run,
     label: str,
-    streams: dict[str, RangeXY],
+    streams: dict[str, InView],
     opacity: Any,
     look: Look,
     places: bool,
@@ -229,7 +230,7 @@ def _map_or_words(
     try:
         path = _path(run, look.name)
         ground = ground_of(run.area_path)
-        stream = streams.setdefault(ground.name, RangeXY())
+        stream = streams.setdefault(ground.name, InView())
         draw = partial(layer_image, look.name, of_layer=look.limits)
         if look.name in SHOWN.values():
             zoned = partial(figures.zones_image, k=_classes_of(run))
@@ -247,7 +248,7 @@ def _map_or_words(
 def run_map(
     path: Path,
     ground: Ground,
-    stream: RangeXY,
+    stream: InView,
     opacity: Any = 0.7,
     *,
     read: Callable[[Path, Range, Range], tuple[NDArray[np.float32], Bounds]] = read_window,

@@ -1,0 +1,20 @@
+"""What is in view of maps that move together."""
+
+from typing import Any
+
+from holoviews.plotting.bokeh.callbacks import RangeXYCallback
+from holoviews.streams import RangeXY, Stream
+
+
+class InView(RangeXY):
+    """Eastings and northings in view of all maps that share it; None at first."""
+
+
+class _Moved(RangeXYCallback):
+    async def on_msg(self, msg: dict[str, Any]) -> None:
+        """Bokeh walks through all models of the page after each plot drawn; here after all."""
+        with self.plot.document.models.freeze():
+            await super().on_msg(msg)
+
+
+Stream._callbacks["bokeh"][InView] = _Moved  # HoloViews has no other way to be told
