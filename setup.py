@@ -7,6 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 SHIPPED = ("areas", "recipes", "publication", "data_catalog.yaml")
+SERVED = ("main.py", "app_hooks.py")  # what a server opens, in a folder whose name is the address
 
 
 class BuildWithShipped(build_py):
@@ -23,6 +24,9 @@ class BuildWithShipped(build_py):
                 shutil.copytree(name, target / name, dirs_exist_ok=True)
             else:
                 shutil.copy2(name, target / name)
+        (target / "app").mkdir(exist_ok=True)
+        for name in SERVED:
+            shutil.copy2(Path("app") / name, target / "app" / name)
 
 
 setup(cmdclass={"build_py": BuildWithShipped})

@@ -445,16 +445,14 @@ def serve(
 
 def _serve_command(port: int, more: list[str]) -> list[str]:
     """`panel serve` on the installed app: loopback only, threads so that nobody waits."""
-    import importlib.util
     import socket
+
+    from lsm_core.catalog import shipped
 
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise RunError(f"port {port} is taken: choose another one with --port")
-    spec = importlib.util.find_spec("lsm_app")
-    if spec is None or spec.origin is None:
-        raise RunError("the dashboard is not installed: reinstall lsm-workbench")
-    folder = Path(spec.origin).parent
+    folder = shipped("app")  # pages are found by its name
     command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port)]
     command += ["--num-threads", "4", "--log-level", "info" if logs.is_verbose() else "warning"]
     command += ["--plugins", "lsm_app.exports_route"]  # the way to large files

@@ -1,5 +1,6 @@
 """What a fresh machine installs: the environment file, the lock and the floors are in step."""
 
+import ast
 import itertools
 import re
 import subprocess
@@ -90,6 +91,22 @@ def lint(folder: Path) -> subprocess.CompletedProcess:
     command = f"from importlinter.cli import lint_imports; exit(lint_imports({str(TOOLS)!r}))"
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); {command}"
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+
+
+def test_what_the_program_looks_for_comes_with_a_wheel():
+    """`lsm serve` opens a folder called app, so that its address is the same however installed."""
+    asked = set()
+    for package in ("lsm_core", "app"):
+        for file in (ROOT / package).rglob("*.py"):
+            code = re.sub(r"^ *>>> .*", "", file.read_text(), flags=re.MULTILINE)
+            asked |= set(re.findall(r'shipped\("([^"]+)"\)', code))
+    made = (ROOT / "setup.py").read_text()
+    assert {"app", "areas", "publication"} <= asked
+    assert not {name for name in asked if f'"{name}"' not in made}
+    for name in re.search(r"SERVED = \((.*?)\)", made)[1].replace('"', "").split(", "):
+        found = ast.walk(ast.parse((ROOT / "app" / name).read_text()))
+        known = [f"{one.module}" for one in found if isinstance(one, ast.ImportFrom)]
+        assert not [module for module in known if module.startswith((".", "app"))], name
 
 
 def test_the_core_imports_nothing_heavy():
