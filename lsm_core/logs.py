@@ -40,10 +40,19 @@ def set_up() -> None:
     kept = [h for h in root.handlers if type(h) is not logging.StreamHandler]
     root.handlers[:] = [h for h in kept if not isinstance(h, _Stderr)] + [_Stderr(_formatter())]
     level = logging.INFO if is_verbose() else logging.WARNING
-    # libraries complain of what the program then says in a sentence of its own
-    root.setLevel(logging.WARNING if is_verbose() else logging.CRITICAL)
+    root.setLevel(logging.WARNING)
     for name in (*OURS, *SERVERS):
         logging.getLogger(name).setLevel(level)
+
+
+def _is_said(record: logging.LogRecord) -> bool:
+    """Whether a line goes out. A library may have set a level of its own, so levels do not decide.
+
+    What other libraries complain of, the program says in a sentence of its own.
+    """
+    known = record.name.split(".")[0] in (*OURS, *SERVERS)
+    usual = logging.WARNING if known else logging.CRITICAL
+    return record.levelno >= (usual - 10 if is_verbose() else usual)
 
 
 def is_verbose() -> bool:
@@ -126,6 +135,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
     def __init__(self, formatter: logging.Formatter) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(formatter)
+        self.addFilter(_is_said)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

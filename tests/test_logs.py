@@ -63,6 +63,8 @@ def test_by_itself_only_what_needs_somebody_is_said(capsys):
     logging.getLogger("lsm_core.runs").info("a step")
     logging.getLogger("lsm_core.runs").warning("left out: %s", "x")
     logging.getLogger("somebody.else").warning("chatter")
+    logging.getLogger("bokeh").setLevel(logging.INFO)  # as dask's scheduler does when it is loaded
+    logging.getLogger("bokeh.server").info("chatter")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(" WARNING lsm_core.runs: left out: x")
     assert line[:4].isdigit()
