@@ -80,8 +80,8 @@ class Doubt:
             command, _, of = str(errand.about["subject"]).partition(" of ")
             if command in MAKES and set(of.split(", ")) <= ids and errand.state == "running":
                 self.views.setdefault(errand.id, ErrandView(errand))
+        self.look()  # before they are on the page, which would not hear of it
         self.told[:] = [view.view for view in self.views.values()]
-        self.look()
 
     def look(self) -> None:
         """How far each is; the maps are drawn anew after one."""

@@ -64,8 +64,9 @@ class Field:
             self._quiet = False
         self.fault("")
         self._said = _words(self.setting, recipe, given=self.offered is None)
-        changed = value != recipe
-        self.hint.object = f"<b>changed</b>, {self._said}" if changed else self._said
+        if value != recipe:
+            self._said = f"<b>changed</b>, {self._said}"
+        self.hint.object = self._said
 
     def _put(self, value: Any) -> None:
         if isinstance(self.widget, pmui.Checkbox):

@@ -54,7 +54,7 @@ class NewRun:
         self.start = pmui.Button(label="Start", variant="contained", icon="play_arrow")
         self.ask = pmui.Button(label="How long will it take?", variant="outlined")
         self.back = pmui.Button(label="Undo all changes", variant="text")
-        self.name = pmui.TextInput(label="Keep as recipe, under the name", width=250)
+        self.name = pmui.TextInput(label="Keep as recipe, under the name", width=290)
         self.keep = pmui.Button(label="Keep", variant="outlined", description="in the workspace")
         self.words = pn.Column(sizing_mode="stretch_width")
         self.told = pn.Column(sizing_mode="stretch_width")

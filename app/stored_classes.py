@@ -14,9 +14,9 @@ from lsm_core.runs import Run
 
 CLASSES = (
     "Five classes of susceptibility, very low (1) to very high (5), by natural breaks of each map "
-    "and by equal intervals of 0.2. Density is landslides over cells of the class: a model that "
-    "knows nothing has the same in every class. Test blocks are ground nobody trained on; the "
-    "whole map is not."
+    "and by equal intervals of 0.2. Landslides per 1,000 cells of the class are its density: a "
+    "model that knows nothing has the same in every class. Test blocks are ground nobody trained "
+    "on; the whole map is not."
 )
 
 
@@ -56,12 +56,13 @@ def _zoning(table: pd.DataFrame) -> Any:
             f"{counted} (%)": 100 * table["share_of_cells"],
             "landslides": table["landslides"],
             "landslides (%)": 100 * table["share_of_landslides"],
-            "density": table["density"],
+            f"landslides per 1,000 {counted}": 1000 * table["density"],
         }
     ).sort_values("from", kind="stable", key=lambda _: table["zone"])
     return (
         shown.style.hide(axis="index")
-        .format("{:.2f}", subset=["from", "to", "density"], na_rep="none")
+        .format("{:.2f}", subset=["from", "to"], na_rep="none")
+        .format("{:.3g}", subset=[f"landslides per 1,000 {counted}"], na_rep="none")
         .format("{:.1f}", subset=[f"{counted} (%)", "landslides (%)"], na_rep="none")
         .format("{:,.0f}", subset=[counted, "landslides"])
         .format(escape="html", subset=["run"])

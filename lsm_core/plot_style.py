@@ -52,8 +52,8 @@ def title_of(runs: Sequence[Run], what: str) -> str:
     protocols = listed(run.recipe.protocol for run in runs)
     places = listed(f"{run.metrics['n']:,}" for run in runs)
     overlap = listed(f"{100 * run.metrics['overlap']['share']:.1f}%" for run in runs)
-    where = f"{areas}, {protocols} protocol, {places} test places, {overlap} of them overlap"
-    return f"{what}\n{where} training"
+    where = f"{areas}, {protocols} protocol, {places} test places"
+    return f"{what}\n{where}\n{overlap} of them overlap training"
 
 
 def listed(values: Iterable[Any]) -> str:

@@ -52,7 +52,7 @@ class Setting(NamedTuple):
         said = [] if self.kind != "choice" else [" or ".join(map(str, self.choices))]
         for limit, closed, open_ in ((self.low, "from", "above"), (self.high, "to", "below")):
             if limit is not None:
-                said.append(f"{closed if limit[1] else open_} {limit[0]:g}")
+                said.append(f"{closed if limit[1] else open_} {limit[0]:.12g}")
         plain = {"whole": "a whole number", "number": "a number", "names": "names"}
         said = said or [plain.get(self.kind, "")]
         return ", ".join(word for word in (*said, "or null" if self.empty else "") if word)

@@ -72,6 +72,7 @@ def test_a_model_that_does_not_take_the_samples_is_refused_before_the_start(work
     form.begin()
     assert started == []
     assert form.form.fields["input.form"].widget.value == "table"  # the form shows what it says
+    assert form.form.fields["input.form"].hint.object.startswith("<b>changed</b>")
     form.form.fields["samples.heatmap"].widget.value = False
     assert not form.start.disabled
     assert len(form.form.wrong) == 0
