@@ -1,94 +1,17 @@
 """Area folders and run folders that strangers made, opened and mapped with."""
 
-import functools
 import json
-import os
 import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
-import rioxarray  # noqa: F401
-import xarray as xr
-from strangers import PLACE, SIDE, hills, refused, right
+from sound_folders import area, changed, run, sound_area, sound_run
+from strangers import SIDE, Bomb, add, bomb, equal, refused, right
 
 from lsm_core import study_area
-from lsm_core.lattice import Grid, crs_name
-from lsm_core.recipe import make_recipe
-
-RECIPE = {
-    "name": "small", "area": "tiny", "protocol": "paper", "map": False,
-    "model": {"name": "random_forest", "options": {"n_estimators": 5}},
-    "split": {"test": 0.4, "validation": 0.3},
-}  # fmt: skip
-
-
-@functools.cache
-def _kept() -> Path:
-    """A folder for what is built once; it goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="strangers-")
-    _kept_alive.append(folder)
-    return Path(folder.name)
-
-
-_kept_alive: list[tempfile.TemporaryDirectory] = []
-
-
-@functools.cache
-def sound_area() -> Path:
-    """A built area of 20 x 20 cells with 25 landslides of a cell each."""
-    from rasterio.crs import CRS
-
-    grid = Grid((SIDE, SIDE), PLACE, CRS.from_epsg(32643))
-    assert crs_name(grid.crs) == "EPSG:32643"
-    ids = np.zeros((SIDE, SIDE), "int32")
-    rows, cols = np.mgrid[2:SIDE:4, 1:SIDE:4]
-    ids[rows, cols] = np.arange(1, rows.size + 1).reshape(rows.shape)
-    rock = np.where(np.arange(SIDE) < 9, 1, 2) * np.ones((SIDE, 1))
-    legend = {"flag_values": [1, 2], "flag_meanings": "sand shale", "nodata": -32768}
-    layers = {
-        "elevation": (hills(), {"kind": "continuous", "units": "m"}),
-        "rock": (rock.astype("int16"), {"kind": "categorical", "units": "1"} | legend),
-        "landslide": ((ids > 0).astype("uint8"), {}),
-        "landslide_id": (ids, {}),
-        "valid": (np.ones((SIDE, SIDE), bool), {}),
-    }
-    ds = xr.Dataset({n: (("y", "x"), v, a) for n, (v, a) in layers.items()})
-    x, y = grid.xy(rows.ravel(), cols.ravel())
-    ds = ds.assign_coords(y=grid.y, x=grid.x, place=np.arange(1, rows.size + 1, dtype="int32"))
-    ds["place_x"], ds["place_y"] = ("place", x), ("place", y)
-    ds.attrs = {"name": "tiny", "title": "Tiny", "prepared": "{}", "fingerprints": "{}"}
-    frame = gpd.GeoDataFrame(
-        {"landslide_id": ds["place"].values}, geometry=gpd.points_from_xy(x, y), crs=32643
-    )
-    path = _kept() / "ws" / "areas" / "tiny"
-    return study_area.save_area(ds.rio.write_crs(grid.crs), path, inventory=frame)
-
-
-@functools.cache
-def sound_run() -> Path:
-    """A finished run of a small forest on it."""
-    from lsm_core.experiment import run_experiment
-
-    sound_area()
-    was = os.environ.get("LSM_WORKSPACE")
-    os.environ["LSM_WORKSPACE"] = str(_kept() / "ws")
-    try:
-        return run_experiment(make_recipe(RECIPE), _kept() / "ws" / "runs").path
-    finally:
-        if was is None:
-            del os.environ["LSM_WORKSPACE"]
-        else:
-            os.environ["LSM_WORKSPACE"] = was
-
 
 # ------------------------------------------------------------------------------------ areas
-
-
-def area(place) -> Path:
-    """A copy to spoil, beside the workspace."""
-    return shutil.copytree(sound_area(), place.files / "tiny")
 
 
 def opened(path: Path):
@@ -106,11 +29,7 @@ def opened(path: Path):
 @right
 def a_sound_area_opens(place):
     attempt = opened(area(place))
-    return lambda: _is(study_area.factors(attempt()), ["elevation", "rock"])
-
-
-def _is(got, wanted):
-    assert got == wanted
+    return lambda: equal(study_area.factors(attempt()), ["elevation", "rock"])
 
 
 DAMAGE = {
@@ -137,20 +56,23 @@ AREA_FILES = {
     "inventory": "inventory.gpkg",
 }
 
+SOUND = (
+    *(("block", "is_missing"), ("block", "is_a_folder")),  # it holds nodata then: see below
+    ("order", "is_a_list"),  # of other names: the store's own order is taken
+)
+
+
+def damaged_area(place, file, damage):
+    path = area(place)
+    damage(path / file)
+    return opened(path)
+
+
 for _part, _file in AREA_FILES.items():
     for _what, _damage in DAMAGE.items():
-        if (_part, _what) in (("block", "is_missing"), ("block", "is_a_folder")):
-            continue  # a block that is not there holds nodata: see below
-        if (_part, _what) == ("order", "is_a_list"):
-            continue  # of other names: the store's own order is taken
-
-        def _case(place, file=_file, damage=_damage):
-            path = area(place)
-            damage(path / file)
-            return opened(path)
-
-        _case.__name__ = f"an_area_whose_{_part}_{_what}"
-        refused(SAID, torture=_what not in DAILY)(_case)
+        if (_part, _what) not in SOUND:
+            _make = partial(damaged_area, file=_file, damage=_damage)
+            add(f"an_area_whose_{_part}_{_what}", _make, SAID, torture=_what not in DAILY)
 
 
 @right
@@ -158,12 +80,7 @@ def an_area_of_which_a_block_is_missing_has_nodata_there(place):
     path = area(place)
     (path / "area.zarr/elevation/c/0/0").unlink()
     attempt = opened(path)
-    return lambda: _is(bool(np.isnan(attempt()["elevation"]).all()), True)
-
-
-def changed(file: Path, **changes) -> None:
-    """JSON with some values changed."""
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return lambda: equal(bool(np.isnan(attempt()["elevation"]).all()), True)
 
 
 @refused("claims 1,000,000 x 1,000,000 values")
@@ -189,7 +106,7 @@ def an_area_packed_by_what_runs_code(place):
     }  # fmt: skip
     (folder / ".zarray").write_text(json.dumps(about))
     (folder / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": ["y", "x"]}))
-    (folder / "0.0").write_bytes(_bomb(place))
+    (folder / "0.0").write_bytes(bomb(place))
     (path / "area.zarr/zarr.json").unlink()
     (path / "area.zarr/.zgroup").write_text('{"zarr_format": 2}')
     return opened(path)
@@ -200,21 +117,6 @@ def an_array_packed_by_what_nobody_knows(place):
     path = area(place)
     changed(path / "area.zarr/elevation/zarr.json", codecs=[{"name": "numcodecs.pickle"}])
     return opened(path)
-
-
-class _Bomb:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
-
-
-def _bomb(place) -> bytes:
-    """A pickle that leaves a file where it is opened."""
-    import pickle
-
-    return pickle.dumps(_Bomb(place.beside / "pwned"))
 
 
 @refused("leads out of")
@@ -257,25 +159,21 @@ ARRAYS = {
     "a_crs_that_is_none": ("spatial_ref", {"attributes": {"crs_wkt": "PROJCS[["}}),
 }  # fmt: skip
 
+OTHER = "elevation|rock|cannot be read|flag_|states no units|is of kind|CRS|coordinate reference"
+
+
+def changed_array(place, name, changes):
+    path = area(place)
+    changed(path / "area.zarr" / name / "zarr.json", **changes)
+    return opened(path)
+
+
 for _what, (_name, _changes) in ARRAYS.items():
-
-    def _case(place, name=_name, changes=_changes):
-        path = area(place)
-        changed(path / "area.zarr" / name / "zarr.json", **changes)
-        return opened(path)
-
-    _case.__name__ = f"an_area_with_{_what}"
-    refused(
-        "elevation|rock|cannot be read|flag_|states no units|is of kind|CRS|coordinate reference"
-    )(_case)
+    _make = partial(changed_array, name=_name, changes=_changes)
+    add(f"an_area_with_{_what}", _make, OTHER)
 
 
 # ------------------------------------------------------------------------------------- runs
-
-
-def run(place) -> Path:
-    """A copy to spoil, beside the workspace."""
-    return shutil.copytree(sound_run(), place.files / "run")
 
 
 def used(path: Path):
@@ -305,7 +203,7 @@ def used(path: Path):
 def a_sound_run_maps(place):
     attempt = used(run(place))
     attempt()  # what is compiled at the first call is not what is measured
-    return lambda: _is(attempt().shape, (SIDE, SIDE))
+    return lambda: equal(attempt().shape, (SIDE, SIDE))
 
 
 RUN_FILES = (
@@ -313,20 +211,27 @@ RUN_FILES = (
     *("samples.parquet", "scores.parquet", "model/architecture.json", "model/model.skops"),
 )
 
+RUN_SAID = (
+    "no run at|did not finish|is not JSON|was not written by this program|"
+    "is missing or damaged|no model in|cannot be read"
+)
+
+
+def damaged_run(place, file, damage):
+    path = run(place)
+    damage(path / file)
+    return used(path)
+
+
+def worded(file):
+    return file.replace("/", "_").replace(".", "_")
+
+
 for _file in RUN_FILES:
     for _what, _damage in DAMAGE.items():
-
-        def _case(place, file=_file, damage=_damage):
-            path = run(place)
-            damage(path / file)
-            return used(path)
-
-        _case.__name__ = f"a_run_whose_{_file.replace('/', '_').replace('.', '_')}_{_what}"
-        refused(
-            "no run at|did not finish|is not JSON|was not written by this program|"
-            "is missing or damaged|no model in|cannot be read",
-            torture=_what not in DAILY,
-        )(_case)
+        _make = partial(damaged_run, file=_file, damage=_damage)
+        _name = f"a_run_whose_{worded(_file)}_{_what}"
+        add(_name, _make, RUN_SAID, torture=_what not in DAILY)
 
 STATUS = {
     "of_another_state": {"state": "dreaming"},
@@ -335,15 +240,17 @@ STATUS = {
     "of_the_future": {"format": 99},
 }
 
+STRANGE = "was not written by this program|newer version|is not JSON"
+
+
+def changed_status(place, changes):
+    path = run(place)
+    changed(path / "status.json", **changes)
+    return used(path)
+
+
 for _what, _changes in STATUS.items():
-
-    def _case(place, changes=_changes):
-        path = run(place)
-        changed(path / "status.json", **changes)
-        return used(path)
-
-    _case.__name__ = f"a_run_{_what}"
-    refused("was not written by this program|newer version|is not JSON")(_case)
+    add(f"a_run_{_what}", partial(changed_status, changes=_changes), STRANGE)
 
 
 @refused("was not written by this program|is not a setting|RecipeError|recipe")
@@ -392,7 +299,7 @@ def a_forest_that_runs_code(place):
     }  # fmt: skip
     with zipfile.ZipFile(path / "model/model.skops", "w") as archive:
         archive.writestr("schema.json", json.dumps(_object_of(schema)))
-        archive.writestr("x.pkl", pickle.dumps(_Bomb(place.beside / "pwned")))
+        archive.writestr("x.pkl", pickle.dumps(Bomb(place.beside / "pwned")))
     return used(path)
 
 
@@ -411,7 +318,7 @@ def _object_of(schema):
 @refused("is missing or damaged|which no model here is made of")
 def a_forest_that_is_a_pickle(place):
     path = run(place)
-    (path / "model/model.skops").write_bytes(_bomb(place))
+    (path / "model/model.skops").write_bytes(bomb(place))
     return used(path)
 
 
@@ -425,7 +332,7 @@ def a_broken_run_does_not_hide_the_others(place):
     for damage in ("is_empty", "is_a_list", "is_noise", "is_empty_braces"):
         path = shutil.copytree(sound_run(), folder / damage)
         DAMAGE[damage](path / "status.json")
-    return lambda: _is("whole" in [found.id for found in runs.list_runs(folder)], True)
+    return lambda: equal("whole" in [found.id for found in runs.list_runs(folder)], True)
 
 
 @right
@@ -434,7 +341,7 @@ def a_run_whose_process_is_below_nothing_is_lost(place):
 
     path = run(place)
     changed(path / "status.json", state="running", pid=-1)
-    return lambda: _is(runs.open_run(path).state, "lost")
+    return lambda: equal(runs.open_run(path).state, "lost")
 
 
 def compared(path: Path):
@@ -452,27 +359,29 @@ METRICS = {
     "scores_of_words": {"scores": {"accuracy": "high"}},
 }
 
+
+def of_metrics(place, metrics):
+    path = run(place)
+    (path / "metrics.json").write_text(json.dumps(metrics))
+    return compared(path)
+
+
 for _what, _metrics in METRICS.items():
-
-    def _case(place, metrics=_metrics):
-        path = run(place)
-        (path / "metrics.json").write_text(json.dumps(metrics))
-        return compared(path)
-
-    _case.__name__ = f"a_comparison_of_metrics_of_{_what}"
-    refused("was not written by this program")(_case)
+    _make = partial(of_metrics, metrics=_metrics)
+    add(f"a_comparison_of_metrics_of_{_what}", _make, "was not written by this program")
 
 
 LINKS = ("recipe.json", "metrics.json", "samples.parquet", "model/model.skops", "encoder.json")
 
+
+def linked_out(place, file):
+    path = run(place)
+    outside = place.beside / Path(file).name
+    shutil.move(path / file, outside)
+    (path / file).symlink_to(outside)
+    return used(path)
+
+
 for _file in LINKS:
-
-    def _case(place, file=_file):
-        path = run(place)
-        outside = place.beside / Path(file).name
-        shutil.move(path / file, outside)
-        (path / file).symlink_to(outside)
-        return used(path)
-
-    _case.__name__ = f"a_run_whose_{_file.replace('/', '_').replace('.', '_')}_is_a_link_out"
-    refused("leads out of the run's folder")(_case)
+    _make = partial(linked_out, file=_file)
+    add(f"a_run_whose_{worded(_file)}_is_a_link_out", _make, "leads out of the run's folder")

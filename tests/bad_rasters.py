@@ -1,12 +1,24 @@
 """Rasters that are not what they say, brought to the upload page and to `lsm prepare`."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import rasterio
 import rasterio.enums
 from affine import Affine
-from strangers import PLACE, SIDE, hills, refused, replaced, right, with_doubles, with_tag
+from strangers import (
+    PLACE,
+    SIDE,
+    add,
+    equal,
+    hills,
+    refused,
+    replaced,
+    right,
+    with_doubles,
+    with_tag,
+)
 
 WIDTH, HEIGHT, BITS, COMPRESSION, STRIP_OFFSETS, STRIP_BYTES = 256, 257, 258, 259, 273, 279
 PIXEL_SCALE, TIE_POINT = 33550, 33922
@@ -20,34 +32,43 @@ UNREADABLE = "cannot be read as a GeoTIFF"
 # ------------------------------------------------------------------ files that are no GeoTIFF
 
 
-@refused(LIE)
-def an_empty_tif(place):
-    return place.upload(place.write("dem.tif", b""))
+def _sent(place, content):
+    return place.upload(place.write("dem.tif", content))
 
 
-@refused(LIE)
-def a_tif_of_one_byte(place):
-    return place.upload(place.write("dem.tif", b"I"))
+NO_TIFF = {  # files called dem.tif: the words, and what they hold
+    "an_empty_tif": (LIE, b""),
+    "a_tif_of_one_byte": (LIE, b"I"),
+    "a_tif_that_is_text": (LIE, "ncols 20\nnrows 20\n"),
+    "a_tif_that_is_an_hdf5": (LIE, b"\x89HDF\r\n\x1a\n" + bytes(200)),
+    "a_tif_that_is_a_zip": (LIE, b"PK\3\4" + bytes(200)),
+    "a_tif_that_is_a_vrt_of_an_address": (
+        LIE,
+        VRT.format(relative=0, of="/vsicurl/http://127.0.0.1:9/x.tif"),
+    ),
+    "a_tif_that_is_a_vrt_of_a_relative_path": (
+        LIE,
+        VRT.format(relative=1, of="../../beside/private.txt"),
+    ),
+    "a_tif_that_is_its_first_bytes_only": (UNREADABLE, b"II*\0"),
+    "a_tif_of_a_header_only": (UNREADABLE, b"II*\0\10\0\0\0"),
+    "a_tif_whose_directory_is_beyond_its_end": (UNREADABLE, b"II*\0\xff\xff\xff\x7f" + bytes(100)),
+    "a_tif_whose_directory_is_empty": (UNREADABLE, b"II*\0\10\0\0\0" + bytes(100)),
+    "a_tif_whose_directory_leads_to_itself": (
+        UNREADABLE,
+        b"II*\0\10\0\0\0\0\0\10\0\0\0" + bytes(100),
+    ),
+    "a_tif_of_65535_tags_that_are_not_there": (UNREADABLE, b"II*\0\10\0\0\0\xff\xff" + bytes(500)),
+    "a_big_tiff_cut_at_its_header": (UNREADABLE, b"II+\0\10\0\0\0" + b"\xff" * 8),
+}
 
-
-@refused(LIE)
-def a_tif_that_is_text(place):
-    return place.upload(place.write("dem.tif", "ncols 20\nnrows 20\n"))
+for _name, (_words, _content) in NO_TIFF.items():
+    add(_name, partial(_sent, content=_content), _words)
 
 
 @refused(LIE)
 def a_tif_that_is_a_png(place):
     return place.upload(place.raster("dem.tif", np.zeros((20, 20), "uint8"), driver="PNG"))
-
-
-@refused(LIE)
-def a_tif_that_is_an_hdf5(place):
-    return place.upload(place.write("dem.tif", b"\x89HDF\r\n\x1a\n" + bytes(200)))
-
-
-@refused(LIE)
-def a_tif_that_is_a_zip(place):
-    return place.upload(place.write("dem.tif", b"PK\3\4" + bytes(200)))
 
 
 @refused(LIE)
@@ -57,59 +78,10 @@ def a_tif_that_is_a_vrt_of_another_users_file(place):
 
 
 @refused(LIE)
-def a_tif_that_is_a_vrt_of_an_address(place):
-    return place.upload(
-        place.write("dem.tif", VRT.format(relative=0, of="/vsicurl/http://127.0.0.1:9/x.tif"))
-    )
-
-
-@refused(LIE)
-def a_tif_that_is_a_vrt_of_a_relative_path(place):
-    return place.upload(
-        place.write("dem.tif", VRT.format(relative=1, of="../../beside/private.txt"))
-    )
-
-
-@refused(LIE)
 def a_tif_whose_first_byte_is_another(place):
     path = place.raster()
     path.write_bytes(b"X" + path.read_bytes()[1:])
     return place.upload(path)
-
-
-@refused(UNREADABLE)
-def a_tif_that_is_its_first_bytes_only(place):
-    return place.upload(place.write("dem.tif", b"II*\0"))
-
-
-@refused(UNREADABLE)
-def a_tif_of_a_header_only(place):
-    return place.upload(place.write("dem.tif", b"II*\0\10\0\0\0"))
-
-
-@refused(UNREADABLE)
-def a_tif_whose_directory_is_beyond_its_end(place):
-    return place.upload(place.write("dem.tif", b"II*\0\xff\xff\xff\x7f" + bytes(100)))
-
-
-@refused(UNREADABLE)
-def a_tif_whose_directory_is_empty(place):
-    return place.upload(place.write("dem.tif", b"II*\0\10\0\0\0" + bytes(100)))
-
-
-@refused(UNREADABLE)
-def a_tif_whose_directory_leads_to_itself(place):
-    return place.upload(place.write("dem.tif", b"II*\0\10\0\0\0\0\0\10\0\0\0" + bytes(100)))
-
-
-@refused(UNREADABLE)
-def a_tif_of_65535_tags_that_are_not_there(place):
-    return place.upload(place.write("dem.tif", b"II*\0\10\0\0\0\xff\xff" + bytes(500)))
-
-
-@refused(UNREADABLE)
-def a_big_tiff_cut_at_its_header(place):
-    return place.upload(place.write("dem.tif", b"II+\0\10\0\0\0" + b"\xff" * 8))
 
 
 @refused(UNREADABLE)
@@ -194,17 +166,13 @@ def a_raster_of_no_cell(place):
 @right
 def a_raster_of_one_cell_is_one(place):
     path = place.raster(values=np.float32([[7]]))
-    return lambda: _is(place.upload(path)().look().shape, (1, 1))
+    return lambda: equal(place.upload(path)().look().shape, (1, 1))
 
 
 @right
 def more_bands_than_anybody_has(place):
     path = place.raster(values=np.zeros((300, 4, 4), "uint8"), count=300)
-    return lambda: _is(len(place.upload(path)().look().bands), 300)
-
-
-def _is(got, wanted):
-    assert got == wanted
+    return lambda: equal(len(place.upload(path)().look().bands), 300)
 
 
 # ------------------------------------------------------------------------------- where it lies
@@ -224,7 +192,7 @@ def no_georeference(place):
 @right
 def degrees_are_said(place):
     path = place.raster(crs="EPSG:4326", transform=Affine(0.001, 0, 75, 0, -0.001, 36))
-    return lambda: _is(place.upload(path)().look().projected, False)
+    return lambda: equal(place.upload(path)().look().projected, False)
 
 
 @refused("cells of no size|does not say where on Earth")
@@ -250,7 +218,7 @@ def a_corner_that_is_no_number(place):
 @right
 def a_corner_beyond_the_world_has_no_place_on_a_globe(place):
     path = place.raster(transform=Affine(20, 0, 1e30, 0, -20, 1e30))
-    return lambda: _is(place.upload(path)().look().middle, None)
+    return lambda: equal(place.upload(path)().look().middle, None)
 
 
 @refused("a CRS of no place on Earth")
@@ -271,7 +239,7 @@ def a_crs_by_a_number_that_is_none(place):
 @right
 def nothing_but_nodata_is_said(place):
     path = place.raster(values=np.full((SIDE, SIDE), -9999, "float32"), nodata=-9999)
-    return lambda: _is("no value" in place.upload(path)().look().words, True)
+    return lambda: equal("no value" in place.upload(path)().look().words, True)
 
 
 @right
@@ -291,14 +259,14 @@ def nan_and_infinity_are_no_values(place):
 def a_nodata_that_the_type_cannot_hold_is_none(place):
     values = np.arange(400, dtype="int16").reshape(SIDE, SIDE)
     path = replaced(place.raster(values=values, nodata=-9999), b"-9999\0", b"99999\0")
-    return lambda: _is(place.upload(path)().look().high, 399)
+    return lambda: equal(place.upload(path)().look().high, 399)
 
 
 @right
 def a_nodata_that_is_a_word_is_none(place):
     values = np.arange(400, dtype="int16").reshape(SIDE, SIDE)
     path = replaced(place.raster(values=values, nodata=-9999), b"-9999\0", b"none!\0")
-    return lambda: _is(place.upload(path)().look().high, 399)
+    return lambda: equal(place.upload(path)().look().high, 399)
 
 
 @refused("holds complex numbers")
@@ -309,14 +277,14 @@ def complex_numbers(place):
 @right
 def numbers_of_one_bit(place):
     path = place.raster(values=np.eye(SIDE, dtype="uint8"), nbits=1)
-    return lambda: _is(place.upload(path)().look().classes, True)
+    return lambda: equal(place.upload(path)().look().classes, True)
 
 
 @right
 def numbers_of_64_bits(place):
     values = np.arange(400, dtype="uint64").reshape(SIDE, SIDE) + 2**63
     path = place.raster(values=values)
-    return lambda: _is(place.upload(path)().look().low > 9e18, True)
+    return lambda: equal(place.upload(path)().look().low > 9e18, True)
 
 
 @right
@@ -324,7 +292,7 @@ def values_of_the_largest_float_do_not_overflow(place):
     values = hills()
     values[0, 0], values[0, 1] = np.finfo("float32").max, np.finfo("float32").min
     path = place.raster(values=values)
-    return lambda: _is(place.upload(path)().look().high > 3e38, True)
+    return lambda: equal(place.upload(path)().look().high > 3e38, True)
 
 
 # ------------------------------------------------------------------------- what lies beside it
@@ -400,184 +368,3 @@ def _legend(place, dem, beside):
     from lsm_core.legend import legend_of
 
     return lambda: legend_of(dem)
-
-
-# ---------------------------------------------------------------------------- to `lsm prepare`
-
-
-@refused(LIE)
-def prepare_a_dem_that_is_a_vrt_called_tif(place):
-    place.country.catalog()
-    inner = place.raster("private.tif").rename(place.beside / "private.tif")
-    place.write("dem.tif", VRT.format(relative=0, of=inner))
-    return place.prepare()
-
-
-@refused("has no coordinate reference system")
-def prepare_a_dem_without_crs(place):
-    place.country.raster("dem", hills(), crs=None)
-    return place.prepare()
-
-
-@refused("does not overlap|no landslide lies in the study area")
-def prepare_a_dem_in_the_wrong_zone(place):
-    place.country.raster("dem", hills(), crs="EPSG:32717")
-    return place.prepare()
-
-
-@refused("in degrees")
-def prepare_a_grid_in_degrees(place):
-    place.country.raster(
-        "dem", hills(), crs="EPSG:4326", transform=Affine(2e-4, 0, 75, 0, -2e-4, 36.14)
-    )
-    return place.prepare()
-
-
-@refused("rotated|no straight")
-def prepare_a_rotated_grid(place):
-    place.country.raster("dem", hills(), transform=PLACE * Affine.rotation(15))
-    return place.prepare()
-
-
-@right(torture=True)
-def prepare_a_south_up_grid(place):
-    south_up = PLACE * Affine.translation(0, SIDE) * Affine.scale(1, -1)
-    place.country.raster("dem", hills()[::-1], transform=south_up)
-    build = place.prepare()
-
-    def check():
-        ds = build()
-        np.testing.assert_allclose(ds["elevation"], hills())
-
-    return check
-
-
-@refused("1 x 1 cells: two each way are the least")
-def prepare_a_dem_of_one_cell(place):
-    place.country.raster("dem", np.float32([[7]]))
-    return place.prepare()
-
-
-@refused("no cell has data|holds elevations from nan|no data")
-def prepare_a_dem_of_nothing_but_nodata(place):
-    place.country.raster("dem", np.full((SIDE, SIDE), -9999, "float32"), -9999)
-    return place.prepare()
-
-
-@right
-def prepare_a_dem_with_nan_and_infinity(place):
-    values = hills()
-    values[0, :3] = np.nan, np.inf, -np.inf
-    place.country.raster("dem", values)
-    build = place.prepare()
-    return lambda: _is(int((~build()["valid"]).sum()), 3)
-
-
-@refused("holds elevations from")
-def prepare_a_dem_whose_nodata_is_stated_beyond_its_type(place):
-    values = np.full((SIDE, SIDE), 700, "int16")
-    values[0, 0] = -9999
-    place.country.raster("dem", values, -9999)
-    replaced(place.files / "dem.tif", b"-9999\0", b"99999\0")
-    return place.prepare()
-
-
-@refused("GB of memory|cannot be read|cells")
-def prepare_a_dem_that_claims_a_million_by_a_million(place):
-    place.country.raster("dem", hills())
-    path = with_tag(place.files / "dem.tif", WIDTH, 1_000_000)
-    with_tag(path, HEIGHT, 1_000_000)
-    return place.prepare()
-
-
-@refused("dem cannot be read to its end")
-def prepare_a_dem_cut_short(place):
-    place.country.raster("dem", np.tile(hills(), (4, 4)))
-    path = place.files / "dem.tif"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return place.prepare(inventory={"source": "slides"})
-
-
-@refused(LIE)
-def prepare_a_dem_that_is_text(place):
-    place.write("dem.tif", "ncols 20")
-    build = place.prepare()
-    place.write("dem.tif", "ncols 20")
-    return build
-
-
-@refused("no raster of classes")
-def prepare_classes_that_are_fractions(place):
-    place.country.raster("rock", hills() + 0.5)
-    return place.prepare(factors=[{"name": "rock", "source": "rock", "kind": "categorical"}])
-
-
-@refused("no raster of classes|a class is")
-def prepare_classes_beyond_16_bits(place):
-    place.country.raster("rock", np.full((SIDE, SIDE), 70_000, "int32"))
-    return place.prepare(factors=[{"name": "rock", "source": "rock", "kind": "categorical"}])
-
-
-@right
-def prepare_classes_outside_the_legend(place):
-    rock = np.ones((SIDE, SIDE), "uint8")
-    rock[0, 0] = 9
-    place.country.raster("rock", rock)
-    part = {"name": "rock", "source": "rock", "kind": "categorical", "categories": {1: "sand"}}
-    build = place.prepare(factors=["elevation", part])
-
-    def check():
-        ds = build()
-        assert ds["rock"].attrs["flag_meanings"] == "sand class_9"
-        assert "no name is known for 1 of 2 codes: [9]" in ds.attrs["prepared"]
-
-    return check
-
-
-@right(torture=True)
-def prepare_a_legend_of_odd_names(place):
-    place.country.raster("rock", np.ones((SIDE, SIDE), "uint8"))
-    odd = {1: "=cmd() <b>\n\t;é"}
-    part = {"name": "rock", "source": "rock", "kind": "categorical", "categories": odd}
-    build = place.prepare(factors=["elevation", part])
-    return lambda: _is(build()["rock"].attrs["flag_meanings"], "=cmd()_<b>_;é")
-
-
-@refused("does not overlap the study area")
-def prepare_a_factor_of_elsewhere(place):
-    place.country.raster("rain", hills(), transform=Affine(20, 0, 700000, 0, -20, 4000000))
-    return place.prepare(factors=[{"name": "rain", "source": "rain"}])
-
-
-@refused("no cell has data in every raster")
-def prepare_a_factor_of_nothing_but_nodata(place):
-    place.country.raster("rain", np.full((SIDE, SIDE), np.nan, "float32"))
-    return place.prepare(factors=["elevation", {"name": "rain", "source": "rain"}])
-
-
-@refused("has no band 7")
-def prepare_a_band_that_is_not_there(place):
-    return place.prepare(factors=[{"name": "rain", "source": "dem", "band": 7}])
-
-
-@refused("has no time axis")
-def prepare_a_date_of_a_raster_without_dates(place):
-    return place.prepare(factors=[{"name": "rain", "source": "dem", "time": "2023-04-28"}])
-
-
-@refused("holds complex numbers|complex")
-def prepare_a_factor_of_complex_numbers(place):
-    place.country.raster("rain", hills().astype("complex64"))
-    return place.prepare(factors=[{"name": "rain", "source": "rain"}])
-
-
-@refused("a landslide is a cell that is not 0")
-def prepare_a_mask_without_a_landslide(place):
-    place.country.raster("mask", np.zeros((SIDE, SIDE), "uint8"))
-    return place.prepare(inventory={"source": "mask"})
-
-
-@refused("one class only|mask")
-def prepare_a_mask_that_is_all_landslide(place):
-    place.country.raster("mask", np.ones((SIDE, SIDE), "uint8"))
-    return place.prepare(inventory={"source": "mask"})

@@ -1,7 +1,9 @@
 """Area files, catalogues and recipes that strangers wrote."""
 
+from functools import partial
+
 import yaml
-from strangers import refused, right
+from strangers import add, refused, right
 
 from lsm_core.area_file import read_area_file
 from lsm_core.catalog import load_catalog, source
@@ -65,12 +67,8 @@ TEXTS = {  # what is wrong with any of them, and the words that say so
 
 for _reader, _of in READERS.items():
     for _what, (_content, _words) in TEXTS.items():
-
-        def _case(place, of=_of, content=_content):
-            return of(place, content)
-
-        _case.__name__ = f"{_reader}_{_what}"
-        refused(_words, torture="nested" in _what or "megabyte" in _what)(_case)
+        _long = "nested" in _what or "megabyte" in _what
+        add(f"{_reader}_{_what}", partial(_of, content=_content), _words, torture=_long)
 
 
 # -------------------------------------------------------------------------------- area files
@@ -122,12 +120,7 @@ AREAS = {
 }  # fmt: skip
 
 for _what, (_changes, _words) in AREAS.items():
-
-    def _case(place, changes=_changes):
-        return area(place, **changes)
-
-    _case.__name__ = f"an_area_{_what}"
-    refused(_words)(_case)
+    add(f"an_area_{_what}", partial(area, **_changes), _words)
 
 
 @refused("no area file")
@@ -277,7 +270,7 @@ RECIPES = {  # settings on top of a sound recipe, and the words
     ),
     "of_shares_above_one": ({"zoning": {"method": "target", "shares": [0.9, 0.9]}}, "add up to 1"),
     "of_breaks_that_are_no_number": (
-        {"zoning": {"method": "manual", "breaks": [0, float("nan"), 1]}}, "must rise|finite",
+        {"zoning": {"method": "manual", "breaks": [0, float("nan"), 1]}}, "takes a number",
     ),
     "of_a_seed_that_is_a_word": ({"seed": "lucky"}, "seed"),
     "of_a_seed_below_nothing": ({"seed": -1}, "seed"),
@@ -300,13 +293,13 @@ RECIPES = {  # settings on top of a sound recipe, and the words
     "of_an_area_with_a_nul": ({"area": "a\0b"}, "area"),
 }  # fmt: skip
 
+
+def made(place, changes, line=()):
+    return lambda: make_recipe(PLAIN | changes, line)
+
+
 for _what, (_changes, _words) in RECIPES.items():
-
-    def _case(place, changes=_changes):
-        return lambda: make_recipe(PLAIN | changes)
-
-    _case.__name__ = f"a_recipe_{_what}"
-    refused(_words)(_case)
+    add(f"a_recipe_{_what}", partial(made, changes=_changes), _words)
 
 CHANGES = {
     "without_a_value": ("training.epochs", "takes key=value"),
@@ -321,12 +314,7 @@ CHANGES = {
 }
 
 for _what, (_text, _words) in CHANGES.items():
-
-    def _case(place, text=_text):
-        return lambda: make_recipe(PLAIN, [text])
-
-    _case.__name__ = f"a_change_{_what}"
-    refused(_words)(_case)
+    add(f"a_change_{_what}", partial(made, changes={}, line=[_text]), _words)
 
 
 @refused("no recipe at")

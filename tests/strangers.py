@@ -4,6 +4,7 @@ A case writes a file and gives back what is to be tried with it. `refused(words)
 says these words; `right`: it goes well, and what is tried asserts what is right.
 """
 
+import pickle
 import re
 import struct
 from collections.abc import Callable
@@ -37,21 +38,27 @@ class Case:
 CASES: dict[str, Case] = {}
 
 
+def add(name: str, make: Callable, words: str | None = None, *, torture: bool = False) -> Callable:
+    """Keep a case under a name, as tables of cases do."""
+    if name in CASES:
+        raise ValueError(f"two cases are called {name}")
+    CASES[name] = Case(name, make, words, torture)
+    return make
+
+
 def refused(words: str, *, torture: bool = False) -> Callable:
-    return lambda make: _kept(Case(make.__name__, make, words, torture))
+    return lambda make: add(make.__name__, make, words, torture=torture)
 
 
 def right(make: Callable | None = None, *, torture: bool = False) -> Callable:
     if make is None:
         return lambda made: right(made, torture=torture)
-    return _kept(Case(make.__name__, make, None, torture))
+    return add(make.__name__, make, torture=torture)
 
 
-def _kept(case: Case) -> Callable:
-    if case.name in CASES:
-        raise ValueError(f"two cases are called {case.name}")
-    CASES[case.name] = case
-    return case.make
+def equal(got: object, wanted: object) -> None:
+    """What a case that is right asserts in a line."""
+    assert got == wanted
 
 
 class Place:
@@ -167,3 +174,16 @@ def replaced(path: Path, old: bytes, new: bytes) -> Path:
 def plain(text: str) -> str:
     """A pattern of these very words."""
     return re.escape(text)
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def bomb(place) -> bytes:
+    """A pickle that leaves a file where it is opened."""
+    return pickle.dumps(Bomb(place.beside / "pwned"))

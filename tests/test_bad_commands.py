@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 
-import bad_folders
 import pytest
+import sound_folders
 import yaml
 from bad_rasters import VRT
 from bad_texts import AREA, LAUGHS, PLAIN
@@ -22,8 +22,8 @@ def place(tmp_path):
     made.country.catalog()
     made.write("area.yaml", yaml.safe_dump(made.country.area))
     made.write("recipe.yaml", yaml.safe_dump(PLAIN | {"area": "tiny"}))
-    shutil.copytree(bad_folders.sound_run(), made.workspace / "runs" / "whole")
-    shutil.copytree(bad_folders.sound_area(), made.workspace / "areas" / "tiny")
+    shutil.copytree(sound_folders.sound_run(), made.workspace / "runs" / "whole")
+    shutil.copytree(sound_folders.sound_area(), made.workspace / "areas" / "tiny")
     return made
 
 

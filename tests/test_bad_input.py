@@ -5,7 +5,10 @@ import signal
 import time
 
 import bad_folders
+import bad_inventories
+import bad_layers
 import bad_rasters
+import bad_tables
 import bad_texts
 import bad_vectors
 import pytest
@@ -14,7 +17,15 @@ from strangers import CASES, Place
 from lsm_core.errors import CrsError, LsmError
 from lsm_core.study_area import open_area
 
-MODULES = (bad_folders, bad_rasters, bad_texts, bad_vectors)
+MODULES = (
+    bad_folders,
+    bad_inventories,
+    bad_layers,
+    bad_rasters,
+    bad_tables,
+    bad_texts,
+    bad_vectors,
+)
 LONGEST = 10.0  # seconds of the processor, of any case
 WAITED = 120.0  # seconds by the clock, of a machine that others use too
 LONGEST_WORDS = 900  # letters of a message

@@ -11,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bad_folders
 import geopandas as gpd
 import numpy as np
 import pytest
+import sound_folders
 import yaml
 from bad_texts import AREA, PLAIN
 from strangers import Place, hills
@@ -65,11 +65,11 @@ def spoilt(place, rng):
         yield WHOLE, path
         for i in range(EACH):
             yield name, place.write(f"{i}_{name}", damaged(path.read_bytes(), rng))
-    files = [p.relative_to(bad_folders.sound_area()) for p in
-             bad_folders.sound_area().rglob("zarr.json")]  # fmt: skip
-    yield WHOLE, bad_folders.sound_area()
+    files = [p.relative_to(sound_folders.sound_area()) for p in
+             sound_folders.sound_area().rglob("zarr.json")]  # fmt: skip
+    yield WHOLE, sound_folders.sound_area()
     for i in range(EACH):
-        folder = shutil.copytree(bad_folders.sound_area(), place.files / f"{i}_area")
+        folder = shutil.copytree(sound_folders.sound_area(), place.files / f"{i}_area")
         file = folder / files[rng.integers(len(files))]
         file.write_bytes(damaged(file.read_bytes(), rng))
         yield "zarr.json", folder

@@ -7,12 +7,12 @@ import pickle
 import shutil
 from pathlib import Path
 
-import bad_folders
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import sound_folders
 from strangers import Place
 
 import lsm_app
@@ -126,7 +126,7 @@ def test_no_model_and_no_archive_is_taken_as_a_file_of_data(place, ending):
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.joblib", "model.pkl"])
 def test_a_run_whose_model_is_another_programs_has_none(place, name):
-    folder = bad_folders.run(place) / "model"
+    folder = sound_folders.run(place) / "model"
     shutil.rmtree(folder)
     folder.mkdir()
     pwned = place.beside / "pwned"
@@ -199,7 +199,7 @@ def test_weights_that_are_something_else_are_refused(place, kind):
 def test_no_link_of_a_run_goes_into_an_export(place):
     from lsm_core.export_bundle import _maps, _provenance
 
-    run = runs.open_run(bad_folders.run(place))
+    run = runs.open_run(sound_folders.run(place))
     private = place.beside / "private.txt"
     for file in ("metrics.json", "model/model.skops"):
         kept = (run.path / file).read_bytes()
@@ -273,8 +273,8 @@ def test_no_secret_of_the_environment_is_kept_with_a_run(place, monkeypatch, cap
 
     for name in ("AWS_SECRET_ACCESS_KEY", "LSM_TOKEN", "PANEL_COOKIE_SECRET", "PANEL_OAUTH_SECRET"):
         monkeypatch.setenv(name, SECRET)
-    shutil.copytree(bad_folders.sound_area(), place.workspace / "areas" / "tiny")
-    recipe = make_recipe(bad_folders.RECIPE)
+    shutil.copytree(sound_folders.sound_area(), place.workspace / "areas" / "tiny")
+    recipe = make_recipe(sound_folders.RECIPE)
     with caplog.at_level("DEBUG", logger="lsm_core"):
         path = run_experiment(recipe, place.workspace / "runs").path
     files = [p for p in path.rglob("*") if p.is_file()]
