@@ -62,13 +62,7 @@ def arguments(name: str) -> tuple[str, ...]:
 
 def definitions() -> dict[str, ast.FunctionDef]:
     """Public functions of the file as they are written, by name; none where LSM_OWN is not set."""
-    path = own_file()
-    if path is None:
-        return {}
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise RecipeError(f"{VARIABLE} names {path}, which cannot be read: {error}") from error
+    return _of_file(_parsed)
 
 
 def call(name: str, kind: str, **given: Any) -> Any:
@@ -106,13 +100,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     >>> functions()  # LSM_OWN is not set
     {}
     """
-    path = own_file()
-    if path is None:
-        return {}
-    try:
-        return _functions_of(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise RecipeError(f"{VARIABLE} names {path}, which cannot be read: {error}") from error
+    return _of_file(_functions_of)
 
 
 def function(name: str, what: str) -> Callable[..., Any]:
@@ -131,6 +119,17 @@ def used_source(names: Iterable[Any]) -> str | None:
     if path is None or not set(names) & set(functions()):
         return None
     return path.read_text("utf-8")
+
+
+def _of_file(read: Callable[[Path, int], dict[str, Any]]) -> dict[str, Any]:
+    """What the file holds, by name; nothing where there is none."""
+    path = own_file()
+    if path is None:
+        return {}
+    try:
+        return read(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise RecipeError(f"{VARIABLE} names {path}, which cannot be read: {error}") from error
 
 
 def _arguments(node: ast.FunctionDef) -> tuple[str, ...]:
