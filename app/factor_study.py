@@ -152,7 +152,8 @@ def _numbers(found: Mapping[str, Any]) -> pn.Column:
     styled = table.style.hide(axis="index").format(
         "{:.3g}", subset=list(table.columns[1:]), na_rep="–"
     )
-    first = "Most important first. " if "importance" in found["tables"] else f"{GROWS} "
+    grown = "importance" in found["tables"]
+    first = "Most important first. " if grown else "Importance and information come later. "
     return _noted(
         f"{first}Odds ratio and p of a logistic regression on the factor alone; "
         "information is the share of the label's entropy that the factor tells.",

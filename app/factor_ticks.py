@@ -38,7 +38,9 @@ class FactorTicks:
     def seen(self, so_far: Mapping[str, str]) -> None:
         """What is known of each factor before the rules can be asked."""
         for name, words in self.said.items():
-            words.object = escape(f"{so_far[name]} ({WAITING})" if name in so_far else WAITING)
+            words.object = escape(
+                f"{so_far[name]} (verdict to come)" if name in so_far else WAITING
+            )
 
     def judged(self, kept: Sequence[str], dropped: Mapping[str, str]) -> None:
         """What the core's rules say of each factor."""

@@ -236,9 +236,7 @@ def test_what_needs_no_forest_is_shown_before_it(workspace, monkeypatch):
     tabs = view.found[0]
     tabs.active = 2
     assert next(t for t in tables(tabs) if "VIF" in t or "vif" in t) is not None
-    assert (
-        "with slope, above 0.7 (the rules are still being asked)" in view.ticks.said["twice"].object
-    )
+    assert "with slope, above 0.7 (verdict to come)" in view.ticks.said["twice"].object
     assert view.ticks.follow.disabled
     grown.set()
     view.study.thread.join()
