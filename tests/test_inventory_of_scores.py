@@ -203,7 +203,7 @@ def test_detect_writes_polygons_and_says_what_it_did(detector, ds, monkeypatch, 
     ("options", "words"),
     [
         (["--to", "a.shp"], "name that ends in .gpkg"),
-        (["--to", "a.gpkg", "--threshold", "most"], "--threshold: "),
+        (["--to", "a.gpkg", "--threshold", "most"], "--threshold takes a number, got 'most'"),
         (["--to", "a.gpkg", "--smooth", "4"], "no middle cell"),
         (["--to", "a.gpkg", "--mask", "land_cover=Lava"], "no class 'Lava'"),
         (["--to", "a.gpkg", "--mask", "roads"], "no factor, source or file"),
