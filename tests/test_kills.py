@@ -57,24 +57,24 @@ def workspace(tmp_path_factory):
     return folder
 
 
-def whole_run(workspace, name):
-    """A finished run of a recipe, never cut off."""
-    killer = Killer(workspace, np.random.default_rng(1))
-    killer.finish(["run", f"{name}.yaml", "--into", "whole"])
-    return next(run for run in list_runs(workspace / "whole") if run.recipe.name == name)
-
-
-@pytest.fixture(scope="module")
-def finished(workspace):
-    """One of each model."""
-    return {name: whole_run(workspace, name) for name in ("forest", "network")}
-
-
 @pytest.fixture(scope="module")
 def warm():
     made = Warm()
     yield made
     made.end()
+
+
+def whole_run(workspace, name, warm=None):
+    """A finished run of a recipe, never cut off."""
+    killer = Killer(workspace, np.random.default_rng(1), warm if name != "network" else None)
+    killer.finish(["run", f"{name}.yaml", "--into", "whole"])
+    return next(run for run in list_runs(workspace / "whole") if run.recipe.name == name)
+
+
+@pytest.fixture(scope="module")
+def finished(workspace, warm):
+    """One of each model."""
+    return {name: whole_run(workspace, name, warm) for name in ("forest", "network")}
 
 
 @pytest.fixture

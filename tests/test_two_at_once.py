@@ -8,6 +8,7 @@ import yaml
 from country import Country
 from killing import LONG, Killer, check_whole
 from test_kills import FOREST, same_map, whole_run
+from test_kills import warm as warm
 from test_kills import workspace as workspace
 
 from lsm_core import study_area
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.torture
 
 
 @pytest.fixture(scope="module")
-def run(workspace):
-    return whole_run(workspace, "forest")
+def run(workspace, warm):
+    return whole_run(workspace, "forest", warm)
 
 
 def both(killer, words, tally):
