@@ -96,7 +96,7 @@ class Limits:
         for run, source in zip(self.runs, self.rates, strict=True):
             area, held = rate_at(counted_map(run, self.counted.value == HELD))
             some = np.linspace(0, BINS, 251).astype(int)
-            source.data = {"x": 100 * area[some], "y": 100 * held[some]}
+            _give(source, {"x": 100 * area[some], "y": 100 * held[some]})
         self.tell()
 
     def tell(self) -> None:
@@ -109,7 +109,7 @@ class Limits:
             rows.append(zones_at(counts, inner).assign(run=name))
             area, held = rate_at(counts)
             at = [BINS - round(limit * BINS) for limit in inner]
-            dots.data = {"x": 100 * area[at], "y": 100 * held[at], "limit": inner}
+            _give(dots, {"x": 100 * area[at], "y": 100 * held[at], "limit": inner})
         self.table.object = _styled(pd.concat(rows))
 
     def look(self) -> None:
@@ -117,15 +117,13 @@ class Limits:
         run = self.runs[self.shown.value]
         values, bounds = read_window(run.map_path, None, None)
         left, bottom, right, top = bounds
-        self.picture.data = {
-            "image": [np.flipud(values)], "x": [left], "y": [bottom],
-            "dw": [right - left], "dh": [top - bottom],
-        }  # fmt: skip
+        place = {"x": [left], "y": [bottom], "dw": [right - left], "dh": [top - bottom]}
+        _give(self.picture, {"image": [np.flipud(values)]} | place)
         cells = counted_map(run, False).cells.reshape(LEVELS, -1).sum(axis=1)
         edges = np.arange(LEVELS + 1) / LEVELS
         share = 100 * cells / cells.sum()
         middle = (edges[:-1] + edges[1:]) / 2
-        self.bars.data = {"left": edges[:-1], "right": edges[1:], "share": share, "at": middle}
+        _give(self.bars, {"left": edges[:-1], "right": edges[1:], "share": share, "at": middle})
 
     # ------------------------------------------------------------------------------------- views
 
@@ -244,6 +242,11 @@ def _figure(title: str, x: str, y: str, x_range: tuple[float, float]) -> figure:
     )  # fmt: skip
     fig.toolbar.logo = None
     return fig
+
+
+def _give(source: ColumnDataSource, data: dict[str, Any]) -> None:
+    """By the server, which alone may change what Bokeh draws: a visitor is heard in a thread."""
+    pn.state.execute(partial(setattr, source, "data", data))
 
 
 def _styled(table: pd.DataFrame) -> Any:

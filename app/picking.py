@@ -63,7 +63,9 @@ class Picked:
         self.slider = pmui.FloatSlider(
             label="Threshold", start=0, end=1, step=0.01, value=session.threshold, width=320
         )
-        self.slider.param.watch(lambda event: self.cut(event.new), "value")
+        # by the server, which alone may change what Bokeh draws: a visitor is heard in a thread
+        again = lambda event: pn.state.execute(partial(self.cut, event.new))  # noqa: E731
+        self.slider.param.watch(again, "value")
         self.tell()
 
     # ------------------------------------------------------------------------------ what is said
