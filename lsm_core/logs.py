@@ -42,7 +42,9 @@ def set_up() -> None:
     level = logging.INFO if is_verbose() else logging.WARNING
     root.setLevel(logging.WARNING)
     for name in (*OURS, *SERVERS):
-        logging.getLogger(name).setLevel(level)
+        one = logging.getLogger(name)
+        one.setLevel(level)
+        one.handlers[:], one.propagate = [], True  # Panel's goes to standard output by itself
 
 
 def _is_said(record: logging.LogRecord) -> bool:
