@@ -1,13 +1,17 @@
 """A workspace with runs on the sample area, and the dashboard served on it as `lsm serve` does."""
 
+import io
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import psutil
 
@@ -29,14 +33,18 @@ def lsm(words: str, environment: dict[str, str]) -> None:
 
 
 @contextmanager
-def served(environment: dict[str, str], port: int = 5089) -> Iterator[tuple[str, psutil.Process]]:
-    """Address and process of a server that ends with the block."""
+def served(
+    environment: dict[str, str], port: int = 5089, log: IO[bytes] | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Address and process of a server that ends with the block; it complains into `log`."""
     command = [*LSM, "serve", "--port", str(port)]
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log)
     try:
         assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
+        found = re.search(r"http://\S+", server.stdout.readline().decode())
         assert found, "the server did not say where it is"
+        rest = (server.stdout, log or io.BytesIO())  # a full pipe would hold it up
+        threading.Thread(target=shutil.copyfileobj, args=rest, daemon=True).start()
         while not _listens(port):
             if server.poll() is not None:
                 raise ConnectionError(f"the server ended with {server.returncode}")
@@ -45,7 +53,7 @@ def served(environment: dict[str, str], port: int = 5089) -> Iterator[tuple[str,
         yield found.group(), psutil.Process(server.pid)
     finally:
         server.terminate()
-        server.communicate(timeout=20)
+        server.wait(timeout=60)
 
 
 def _listens(port: int) -> bool:

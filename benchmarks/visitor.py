@@ -52,7 +52,10 @@ class Visitor:
             raise ConnectionError(f"{self.address} is no page of the dashboard")
         socket = self.address.split("?")[0].replace("http", "ws", 1) + "/ws"
         self._socket = await websocket_connect(
-            socket, subprotocols=["bokeh", token.group(1)], max_message_size=LARGEST
+            socket,
+            subprotocols=["bokeh", token.group(1)],
+            max_message_size=LARGEST,
+            connect_timeout=LONGEST,
         )
         self._listening = asyncio.create_task(self._listen())
         await self._hear(lambda event: event["kind"] == "ACK")
@@ -100,6 +103,17 @@ class Visitor:
 
     def _known(self, model: Any) -> dict[str, Any]:
         return self.models[model["id"]][1] if isinstance(model, dict) else {}
+
+    def press(self, label: str) -> Event:
+        """What pressing the button of this label says. Errors: there is none (LookupError)."""
+        button = self.find("Button", label=label)
+        for name, (_, known) in self.models.items():
+            data = known.get("data")
+            if isinstance(data, dict) and data.get("id") == button:
+                shown = {"model": {"id": name}, "node": "click", "data": {"type": "map"}}
+                said = {"name": "dom_event", "values": {"type": "map", "entries": [*shown.items()]}}
+                return READY | {"msg_data": {"type": "event"} | said}
+        raise LookupError(f"nothing shows the button {label}")
 
     async def do(self, *events: Event) -> float:
         """Say what was done (`changed`, `zoomed`); seconds until something seen has changed.
