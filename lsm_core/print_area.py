@@ -58,21 +58,20 @@ def area_figure(runs: Sequence[Run], look: Look) -> Figure:
     shown = _of_each_split(runs)
     words = words_of(look.language)
     plan = plan_of(bounds, len(shown), look)
+    titles = [in_lines(title, plan.maps[0].width, look) for title in _titles(shown, ds, words)]
+    plan = plan_of(bounds, len(shown), look, 1 + max(title.count("\n") for title in titles))
     figure = blank(look, plan.height)
     image, ends = _heights(ds, plan, look)
     degrees = furniture.degrees_of(crs, bounds)
     parts = [_parts(run, ds) for run in shown]
-    for i, (run, box) in enumerate(zip(shown, plan.maps, strict=True)):
+    for i, box in enumerate(plan.maps):
         axes = furniture.map_axes(figure, box, crs, bounds)
         axes.imshow(image, extent=_extent(bounds), origin="upper", transform=axes.projection)
         for name, places in parts[i].items():
             axes.plot(places["x"], places["y"], **_dot(name, len(ds["place"])), zorder=3)
         frame(axes, i, plan, bounds, degrees, look)
         if look.titles:
-            letter = f"({chr(ord('a') + i)}) " if len(shown) > 1 else ""
-            name = "" if letter else f"{run.area['name'].replace('_', ' ').capitalize()}, "
-            title = f"{letter}{name}{words[run.recipe.protocol]}"
-            axes.set_title(title, loc="left", pad=0.4 * look.size)
+            axes.set_title(titles[i], loc="left", pad=0.4 * look.size)
     sheet = furniture.sheet_of(figure, look)
     top = plan.legend.bottom + plan.legend.height
     if ends is not None:
@@ -139,6 +138,18 @@ def _ground(runs: Sequence[Run]) -> tuple[xr.Dataset, CRS, Bounds]:
         raise RunError(f"{runs[0].area['name']} is a table of units: there is no map of it to draw")
     grid = grid_of(ds["valid"])
     return ds, grid.crs, grid.bounds
+
+
+def _titles(shown: Sequence[Run], ds: xr.Dataset, words: Mapping[str, str]) -> list[str]:
+    """The area, or a letter where there are several maps; the protocol; whether it is simulated."""
+    made = f", {words['simulated']}" if ds.attrs.get("simulated") else ""
+    area = shown[0].area["name"].replace("_", " ").capitalize()
+    first = [
+        f"({chr(ord('a') + i)}) " if len(shown) > 1 else f"{area}, " for i in range(len(shown))
+    ]
+    return [
+        f"{one}{words[run.recipe.protocol]}{made}" for one, run in zip(first, shown, strict=True)
+    ]
 
 
 def _of_each_split(runs: Sequence[Run]) -> list[Run]:

@@ -75,8 +75,9 @@ def test_runs_that_share_a_split_share_a_map(runs):
     honest, paper = runs
     assert len(maps_of(drawn("area", [honest, honest]))) == 1
     both = drawn("area", [honest, paper, honest])
-    assert [axes.get_title("left") for axes in maps_of(both)] == [
-        "(a) honest protocol", "(b) paper protocol",
+    titles = [" ".join(axes.get_title("left").split()) for axes in maps_of(both)]
+    assert titles == [
+        "(a) honest protocol, simulated landslides", "(b) paper protocol, simulated landslides",
     ]  # fmt: skip
 
 
