@@ -1,7 +1,7 @@
-"""A run of every model of the menu on the sample area: `python tests/same_numbers.py FOLDER`.
+"""A run of every model of the menu on the sample area, or of those that are named.
 
-As a process of its own, so that numbers of threads can be told by the environment and nothing of a
-run before is left in memory.
+`python tests/same_numbers.py FOLDER [MODEL...]`. As a process of its own, so that numbers of
+threads can be told by the environment and nothing of a run before is left in memory.
 """
 
 import sys
@@ -51,14 +51,14 @@ def settings(name: str) -> dict[str, Any]:
     return {"name": name, "area": "sample", "model": model} | usual | OWN.get(name, {})
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     """A run of each, in the folder, called by its model."""
     from lsm_core.experiment import run_experiment
     from lsm_core.recipe import make_recipe
 
-    for name in MENU:
+    for name in names:
         run_experiment(make_recipe(settings(name)), folder).path.rename(folder / name)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:] or list(MENU))
