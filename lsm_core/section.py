@@ -17,7 +17,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-TAKES = {  # pydantic's kind of a complaint to what would be right
+TAKES = {  # pydantic's kind of a complaint, or a pattern, to what would be right
     "greater_than_equal": "numbers from {ge:.12g}",
     "greater_than": "numbers above {gt:.12g}",
     "less_than_equal": "numbers up to {le:.12g}",
@@ -26,6 +26,9 @@ TAKES = {  # pydantic's kind of a complaint to what would be right
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
     **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    "string_too_long": "at most {max_length} letters",
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*$": "letters, digits, - and _",
+    r"^[A-Za-z][A-Za-z0-9_]*$": "letters, digits and _, a letter first",
 }
 
 
@@ -36,9 +39,10 @@ def complaint(found: Mapping[str, Any], place: str) -> str:
     >>> complaint(about, "training.epochs")
     'training.epochs takes numbers from 1, got -3'
     """
-    takes = TAKES.get(found["type"])
+    about = found.get("ctx", {})
+    takes = TAKES.get(found["type"]) or TAKES.get(about.get("pattern", ""))
     if takes and place:
-        return f"{place} takes {takes.format(**found.get('ctx', {}))}, got {found['input']!r}"
+        return f"{place} takes {takes.format(**about)}, got {found['input']!r:.80}"
     words = str(found["msg"]).removeprefix("Value error, ")
     whole = isinstance(found["input"], Mapping)  # a section that does not go together
     got = f" (got {found['input']!r})" if place and not whole else ""

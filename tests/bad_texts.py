@@ -79,11 +79,11 @@ def area(place, **changes):
 
 
 AREAS = {
-    "that_is_called_up": ({"name": "../up"}, "name: String should match"),
-    "that_is_called_by_a_path": ({"name": "/etc/cron.d/x"}, "name: String should match"),
-    "that_is_called_nothing": ({"name": ""}, "name: String should match"),
-    "that_is_called_by_line_ends": ({"name": "a\n"}, "name: String should match"),
-    "that_is_called_by_300_letters": ({"name": "a" * 300}, "name: String should have at most"),
+    "that_is_called_up": ({"name": "../up"}, "name takes letters, digits"),
+    "that_is_called_by_a_path": ({"name": "/etc/cron.d/x"}, "name takes letters, digits"),
+    "that_is_called_nothing": ({"name": ""}, "name takes letters, digits"),
+    "that_is_called_by_line_ends": ({"name": "a\n"}, "name takes letters, digits"),
+    "that_is_called_by_300_letters": ({"name": "a" * 300}, "name takes at most"),
     "that_is_called_by_a_number": ({"name": 5}, "name: Input should be a valid string"),
     "of_an_unknown_key": ({"tilte": "x"}, "unknown key 'tilte'"),
     "of_cells_of_no_size": ({"grid": {"crs": 32643, "resolution": 0}}, "resolution"),

@@ -37,7 +37,7 @@ CASES = {  # what is spoilt (a file and its text), the command, and the words of
     "an_inventory_that_is_text": (("slides.gpkg", "none"),
                                   "prepare area.yaml --catalog catalog.yaml", "is not what its"),
     "an_area_called_up": (("area.yaml", yaml.safe_dump(AREA | {"name": "../up"})),
-                          "prepare area.yaml --catalog catalog.yaml", "String should match"),
+                          "prepare area.yaml --catalog catalog.yaml", "name takes letters, digits"),
     "a_recipe_nested_deep": (("recipe.yaml", "a: " + "[" * 9999), "run recipe.yaml", "deep in"),
     "a_recipe_called_up": (("recipe.yaml", yaml.safe_dump(PLAIN | {"name": "../../up"})),
                            "run recipe.yaml --area tiny", "no slash"),

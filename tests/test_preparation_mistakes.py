@@ -118,7 +118,7 @@ BAD = {
     "reserved": ({"factors": [{"name": "valid", "source": "dem"}]}, "valid is a name that every"),
     "no dem": ({"dem": None}, "no `dem: SOURCE` is stated"),
     "nothing": ({"factors": []}, "factors: List should have at least 1 item"),
-    "bad name": ({"name": "../up"}, "name: String should match"),
+    "bad name": ({"name": "../up"}, "name takes letters, digits, - and _, got"),
     "blur": (
         {"factors": [{"name": "a", "source": "dem", "kind": "categorical", "how": "cubic"}]},
         "by `how: nearest` only",

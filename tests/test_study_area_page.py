@@ -146,6 +146,7 @@ def test_what_is_wrong_is_said_below_the_field_that_it_is_in(files, workspace):
     form = page.form
     form.rows[0].use.value = "density of it"
     wrong = {
+        form.name: ("my area!", "takes letters, digits, - and _, got 'my area!'"),
         form.cell: (-5.0, "takes numbers above 0, got -5.0"),
         form.radius: (0.0, "takes numbers above 0, got 0.0"),
         form.window: (1, "takes numbers above 1, got 1"),
