@@ -94,6 +94,20 @@ FOUND = {
 }
 
 
+def test_a_look_that_finds_nothing_new_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    looks = []
+    monkeypatch.setattr(transfer, "poll", lambda _, look: looks.append(look))
+    view = transfer.page(session.Session(page="Transfer"))
+    looks[0]()
+    changes, before = [], view.select(lambda part: True)
+    for part in before:
+        part.param.watch(changes.append, list(part.param))
+    looks[0]()
+    assert view.select(lambda part: True) == before
+    assert changes == []
+
+
 def test_factors_stand_with_their_divergence_and_what_is_against_them(pair):
     view = factor_match.FactorMatch(pair)
     view.show(FOUND)

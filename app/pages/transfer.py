@@ -19,6 +19,7 @@ PURPOSE = (
     "see which factors mean the same there and how unlike they are, run it as it is, self-trained, "
     "fine-tuned and from scratch, and compare them on the same test places of the target."
 )
+NO_AREA = "There is no other area to carry a model to: build one under Study area."
 
 
 def page(session: Session) -> pn.Column:
@@ -28,7 +29,7 @@ def page(session: Session) -> pn.Column:
         sizing_mode="stretch_width",
     )  # fmt: skip
     target = pmui.Select(label="Target: a built area", options=[], width=300)
-    empty = pn.Column(sizing_mode="stretch_width")
+    empty = pmui.Alert(object="", margin=10, visible=False, sizing_mode="stretch_width")
     parts = [FactorMatch(session), CarriedRuns(session), LearningView(session)]
     body = pn.Column(*(part.view for part in parts), sizing_mode="stretch_width")
 
@@ -51,10 +52,12 @@ def page(session: Session) -> pn.Column:
         there = session.target in areas
         target.value = session.target if there else None
         body.visible = bool(done and there)
-        if done and areas:
-            empty[:] = [] if there else [_no_such(session.target)]
-        else:
-            empty[:] = [_nothing(bool(done))]
+        words = "" if body.visible else _no_such(session.target) if areas else NO_AREA
+        words = words if done else _no_runs()
+        warns = bool(done and areas)
+        empty.param.update(
+            object=words, severity="warning" if warns else "info", visible=bool(words)
+        )
         for part in parts if body.visible else ():
             part.look()
 
@@ -81,16 +84,12 @@ def _name(run: Run) -> str:
     return f"{run.title}, {run.area['name']}, {run.recipe.protocol} ({run.id})"
 
 
-def _no_such(target: str) -> pmui.Alert:
-    words = f"{escape(target)} is no built area that this model can be carried to: choose another."
-    return pmui.Alert(object=words, severity="warning", margin=10, sizing_mode="stretch_width")
+def _no_such(target: str) -> str:
+    return f"{escape(target)} is no built area that this model can be carried to: choose another."
 
 
-def _nothing(runs: bool) -> pmui.Alert:
-    words = (
-        "There is no other area to carry a model to: build one under Study area."
-        if runs
-        else f"There are no finished runs in {escape(str(runs_folder()))} yet. Train a model under "
+def _no_runs() -> str:
+    return (
+        f"There are no finished runs in {escape(str(runs_folder()))} yet. Train a model under "
         "Training, or let `lsm demo` train three on a sample area."
     )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
