@@ -14,7 +14,7 @@ from typing import Any
 
 from bokeh.protocol import Protocol
 from bokeh.protocol.receiver import Receiver
-from tornado.httpclient import AsyncHTTPClient
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 LONGEST = 120.0  # seconds any answer may take
@@ -52,10 +52,9 @@ class Visitor:
             raise ConnectionError(f"{self.address} is no page of the dashboard")
         socket = self.address.split("?")[0].replace("http", "ws", 1) + "/ws"
         self._socket = await websocket_connect(
-            socket,
+            HTTPRequest(socket, connect_timeout=LONGEST, request_timeout=LONGEST),
             subprotocols=["bokeh", token.group(1)],
             max_message_size=LARGEST,
-            connect_timeout=LONGEST,
         )
         self._listening = asyncio.create_task(self._listen())
         await self._hear(lambda event: event["kind"] == "ACK")
