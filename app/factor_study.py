@@ -37,7 +37,7 @@ NOTES = {
     "kl": "Kullback-Leibler divergence (nats) from random places of {here} to those of {there}, no "
     "label looked at: where it is large, a model carried there is asked what it has never seen.",
 }
-GROWS = "The forest is still growing: this comes with it."
+GROWS = "This comes with the forest, once it has grown."
 NO_SECOND = "Choose a second area above to see how unlike its factors are."
 COLUMNS = {
     "permutation": "accuracy lost", "impurity": "impurity share", "vif": "VIF", "p_value": "p",

@@ -35,12 +35,11 @@ class FactorTicks:
         self.view = pn.Column(buttons, *rows, self.count, sizing_mode="stretch_width")
         self._say()
 
-    def seen(self, so_far: Mapping[str, str]) -> None:
-        """What is known of each factor before the rules can be asked."""
+    def seen(self, so_far: Mapping[str, str], to_come: bool = True) -> None:
+        """What is known of each factor before the rules can be asked, or where they cannot be."""
+        rest = "verdict to come" if to_come else "no verdict, see above"
         for name, words in self.said.items():
-            words.object = escape(
-                f"{so_far[name]} (verdict to come)" if name in so_far else WAITING
-            )
+            words.object = escape(f"{so_far[name]} ({rest})" if name in so_far else rest)
 
     def judged(self, kept: Sequence[str], dropped: Mapping[str, str]) -> None:
         """What the core's rules say of each factor."""

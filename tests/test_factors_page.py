@@ -259,6 +259,7 @@ def test_an_error_of_the_study_is_its_sentence(workspace, monkeypatch):
     monkeypatch.setattr(Study, "_ask", refuse)
     view = opened(visitor(rules={"pearson": 0.5}))
     assert "beyond shares no factor with valley" in view.waiting.object
+    assert view.ticks.said["slope"].object.endswith("(no verdict, see above)")
     assert labelled(view.view, "Limits").value
 
 

@@ -255,6 +255,7 @@ class Factors:
         self.study = None
         if study.found is None:
             self.waiting.param.update(object=escape(study.wrong), severity="warning")
+            self.ticks.seen((study.first or {}).get("so_far", {}), to_come=False)
             return
         self.waiting.visible = False
         self._show(study.found)
