@@ -13,7 +13,7 @@ ONE_COLUMN, TWO_COLUMNS = 90.0, 190.0
 SMALL = {"width": 150}
 LABELS = {
     "width_mm": "Width (mm)",
-    "height_mm": "Height (mm), 0: as needed",
+    "height_mm": "Height (mm), 0: any",
     "dpi": "Dots an inch",
     "size": "Letters (pt)",
     "fonts": "Font",

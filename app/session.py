@@ -201,7 +201,7 @@ def bar_html(share: float, title: str) -> str:
 
 def html_table(styled: Any = None) -> pn.pane.DataFrame:
     """A pandas table, the first column to the left; it scrolls where it is too wide."""
-    first = ":is(th, td):first-child { text-align: left !important; }"
+    first = ":is(th, td):first-child { text-align: left !important; min-width: 90px; }"
     styles = {"overflow-x": "auto", "font-size": "13px"}
     return pn.pane.DataFrame(
         styled, sizing_mode="stretch_width", styles=styles, stylesheets=[first]
