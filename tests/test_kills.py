@@ -72,9 +72,13 @@ def whole_run(workspace, name, warm=None):
 
 
 @pytest.fixture(scope="module")
-def finished(workspace, warm):
-    """One of each model."""
-    return {name: whole_run(workspace, name, warm) for name in ("forest", "network")}
+def forest(workspace, warm):
+    return whole_run(workspace, "forest", warm)
+
+
+@pytest.fixture(scope="module")
+def network(workspace):
+    return whole_run(workspace, "network")
 
 
 @pytest.fixture
@@ -160,8 +164,8 @@ def check_run(folder):
 
 
 @pytest.mark.parametrize("name", ["forest", "network"])
-def test_a_killed_run_goes_on_to_the_same_numbers(workspace, finished, killer, tally, name):
-    whole = finished[name]
+def test_a_killed_run_goes_on_to_the_same_numbers(workspace, request, killer, tally, name):
+    whole = request.getfixturevalue(name)
     others = fingerprint(whole.path.parent)
     into = workspace / f"cut-{name}"
     begin = ["run", f"{name}.yaml", "--into", str(into)]
@@ -192,8 +196,8 @@ def test_a_killed_run_goes_on_to_the_same_numbers(workspace, finished, killer, t
 # -------------------------------------------------------------------------------------- predict
 
 
-def test_a_killed_map_keeps_its_blocks(workspace, finished, killer):
-    words = ["predict", str(finished["forest"].path), "--area", "finer", "--to"]
+def test_a_killed_map_keeps_its_blocks(workspace, forest, killer):
+    words = ["predict", str(forest.path), "--area", "finer", "--to"]
     whole = workspace / "whole.tif"
     killer.measure("predict", [*words, str(whole)])
     to = workspace / "cut.tif"
@@ -251,9 +255,9 @@ def test_a_killed_search_keeps_its_trials(workspace, killer):
 # --------------------------------------------------------------------------------------- export
 
 
-def test_a_killed_export_leaves_the_old_zip_or_the_new_one(workspace, finished, killer):
+def test_a_killed_export_leaves_the_old_zip_or_the_new_one(workspace, forest, killer):
     to = workspace / "exports" / "all.zip"
-    words = ["export", str(finished["forest"].path), "--to", str(to), "--figure", "roc"]
+    words = ["export", str(forest.path), "--to", str(to), "--figure", "roc"]
     words += ["--format", "png"]
     killer.measure("export", words)
     others = fingerprint(workspace / "whole")
@@ -267,13 +271,13 @@ def test_a_killed_export_leaves_the_old_zip_or_the_new_one(workspace, finished, 
     assert fingerprint(workspace / "whole") == others
 
 
-def test_a_killed_figure_is_whole_or_not_there(workspace, finished, killer):
+def test_a_killed_figure_is_whole_or_not_there(workspace, forest, killer):
     to = workspace / "figures"
-    words = ["figures", str(finished["forest"].path), "--to", str(to), "--figure", "zones"]
+    words = ["figures", str(forest.path), "--to", str(to), "--figure", "zones"]
     words += ["--figure", "roc"]
     killer.measure("figures", [*words[:3], str(workspace / "timed"), *words[4:]])
     killer.kill("figures", words)
     check_whole(to)
     killer.finish(words)
     assert {p.suffix for p in to.iterdir() if not p.name.startswith(".")} == {".png", ".json"}
-    assert open_run(finished["forest"].path).state == "done"
+    assert open_run(forest.path).state == "done"
