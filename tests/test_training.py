@@ -384,5 +384,5 @@ def test_one_class_is_an_error_before_anything_is_trained():
 
 
 def test_an_unknown_loss_is_an_error():
-    with pytest.raises(RecipeError, match="no loss .fokal. known"):
+    with pytest.raises(RecipeError, match=r"no loss .fokal. known"):
         fit(Script([0]), feed(), settings(loss="fokal"))
