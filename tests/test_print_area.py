@@ -81,6 +81,15 @@ def test_runs_that_share_a_split_share_a_map(runs):
     ]  # fmt: skip
 
 
+def test_a_split_is_that_of_protocol_and_test_places():
+    def run(protocol, places):
+        about = {"metrics": {"test_places": places}, "id": object()}
+        return SimpleNamespace(recipe=SimpleNamespace(protocol=protocol), **about)
+
+    runs = [run("honest", "a"), run("honest", "a"), run("paper", "a"), run("honest", "b")]
+    assert print_area._of_each_split(runs) == [runs[0], runs[2], runs[3]]
+
+
 def test_the_legend_counts_where_it_has_room(runs):
     parts = [{"training": range(1200), "test": range(34)}]
     words = words_of("en")
