@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -201,5 +202,7 @@ def _divergence(found: Mapping[str, Any]) -> Any:
         return note(GROWS if "importance" not in found["tables"] else NO_SECOND)
     table = table_of(found, "divergence")
     words = NOTES["kl"].format(here=found["area"], there=found["against"])
-    plot = divergence_of(table, missing=found["not_shared"])
+    missing = ", ".join(found["not_shared"])
+    words += f" Not shared: {escape(missing)}." if missing else ""
+    plot = divergence_of(table)
     return _noted(words, or_words(lambda: beside(plot)))
