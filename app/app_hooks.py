@@ -39,6 +39,9 @@ def on_session_created(session_context: Any) -> None:
 def on_session_destroyed(session_context: Any) -> None:
     """Called by Bokeh."""
     log.info("a visitor went")
+    from lsm_app.in_view import forget_the_gone
+
+    forget_the_gone()
 
 
 def hush_known_parts() -> None:

@@ -17,7 +17,7 @@ from bokeh.models import ColumnDataSource, CustomJS, LinearColorMapper, Range1d,
 from bokeh.plotting import figure
 
 from lsm_app.ground import Ground, ground_of
-from lsm_app.layout import note
+from lsm_app.layout import note, weakly
 from lsm_app.map_view import read_window
 from lsm_app.session import Newest, Session, html_table, remember, said
 from lsm_core import figures
@@ -75,9 +75,10 @@ class Limits:
         self.dots = [ColumnDataSource({"x": [], "y": [], "limit": []}) for _ in runs]
         self.bars, self.picture = ColumnDataSource(), ColumnDataSource()
         self.follow = Newest(self.tell)
+        dragged = weakly(self._dragged)
         for i, (slider, span) in enumerate(zip(self.sliders, self.spans, strict=True)):
             slider.param.watch(self.follow, "value")
-            span.on_change("location", partial(self._dragged, i))
+            span.on_change("location", lambda _, old, new, i=i: dragged(i, new))
         self.counted.param.watch(lambda _: self.count(), "value")
         self.shown.param.watch(lambda _: self.look(), "value")
 
@@ -88,7 +89,7 @@ class Limits:
         """The limits as they stand, rising; two on one step are one."""
         return sorted({round(float(slider.value), 2) for slider in self.sliders})
 
-    def _dragged(self, i: int, attr: str, old: float, new: float) -> None:
+    def _dragged(self, i: int, new: float) -> None:
         self.sliders[i].value = float(np.clip(round(new, 2), 0.01, 0.99))
 
     def count(self) -> None:

@@ -17,7 +17,7 @@ from lsm_app.class_limits import limits_of
 from lsm_app.difference import differences
 from lsm_app.doubt import Doubt
 from lsm_app.following import places_of
-from lsm_app.layout import beside, heading, note, or_words, tabs
+from lsm_app.layout import beside, heading, note, or_words, tabs, weakly
 from lsm_app.map_view import Hook, linked_maps
 from lsm_app.picking import Picked
 from lsm_app.score_table import DRAWS, ScoreTable
@@ -139,7 +139,7 @@ class Whole:
 
     def _hook(self, run: Run) -> Hook | None:
         group = next(group for group in self.groups if run in group.runs)
-        return group.picked.on_map if group.picked else None
+        return weakly(group.picked.on_map) if group.picked else None
 
 
 class Group:
@@ -198,7 +198,7 @@ class Group:
         drawn = figures.curves_of(self.runs, kind)
         if self.picked is None:
             return drawn
-        return drawn.opts(hooks=[bare, partial(self.picked.on_curve, kind)], backend="bokeh")
+        return drawn.opts(hooks=[bare, weakly(self.picked.on_curve, kind)], backend="bokeh")
 
     def leakage(self) -> pn.Column:
         """The meter of each run, drawn once for runs that have the same, or why it cannot be."""

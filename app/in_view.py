@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from holoviews.plotting.bokeh.callbacks import RangeXYCallback
+from holoviews.plotting.bokeh.callbacks import Callback, RangeXYCallback
 from holoviews.streams import RangeXY, Stream
 
 
@@ -18,3 +18,14 @@ class _Moved(RangeXYCallback):
 
 
 Stream._callbacks["bokeh"][InView] = _Moved  # HoloViews has no other way to be told
+
+
+def forget_the_gone() -> None:
+    """Let go of the maps of visitors who left: HoloViews keeps what it calls for good."""
+    told = Callback._callbacks.items()
+    Callback._callbacks = {key: one for key, one in told if not _gone(one.plot)}
+
+
+def _gone(plot: Any) -> bool:
+    document = plot.document if plot else None
+    return document is not None and document.session_context is None

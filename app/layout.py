@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
@@ -63,6 +64,21 @@ def tabs(parts: Mapping[str, Callable[[], Any]]) -> pn.Tabs:
     whole.param.watch(fill, "active")
     fill()
     return whole
+
+
+def weakly(method: Callable[..., Any], *first: Any) -> Callable[..., None]:
+    """The method, called while its object lives, for libraries that keep what they call for good.
+
+    What they kept would keep all of a visit's page.
+    """
+    found = weakref.WeakMethod(method)
+
+    def call(*given: Any) -> None:
+        alive = found()
+        if alive is not None:
+            alive(*first, *given)
+
+    return call
 
 
 BROKEN = "This part could not be made: an error of the program, written to the server's log."

@@ -198,10 +198,6 @@ class Picked:
             sizing_mode="stretch_width",
         )  # fmt: skip
 
-    def curve_hooks(self, kind: str) -> Any:
-        """For `figures.curves_of` of these runs."""
-        return partial(self.on_curve, kind)
-
 
 _KEY = "".join(
     f'<span style="margin-right:14px"><i style="display:inline-block;width:14px;height:14px;'

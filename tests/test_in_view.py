@@ -1,6 +1,7 @@
 """Maps that move together: each is drawn once for a move, and the page is walked through once."""
 
 import asyncio
+import types
 
 import holoviews as hv
 import numpy as np
@@ -8,7 +9,7 @@ import panel as pn
 import pytest
 from bokeh.document import Document
 
-from lsm_app.in_view import InView
+from lsm_app.in_view import InView, forget_the_gone
 
 hv.extension("bokeh")
 THERE = {"x0": 2.0, "x1": 4.0, "y0": 1.0, "y1": 3.0}
@@ -58,3 +59,21 @@ def test_a_move_is_drawn_once_by_each(maps):
 def test_the_models_of_the_page_are_walked_through_once(maps):
     maps.told(THERE)
     assert maps.walks == 1
+
+
+def test_maps_of_who_left_are_let_go():
+    """Those of pages that are looked at stay, and so do plots that are on no page."""
+    from holoviews.plotting.bokeh.callbacks import Callback
+
+    def told(document):
+        return types.SimpleNamespace(plot=types.SimpleNamespace(document=document))
+
+    here, gone = (types.SimpleNamespace(session_context=context) for context in (object(), None))
+    before = Callback._callbacks
+    kept = {1: told(here), 2: told(None)}
+    try:
+        Callback._callbacks = kept | {3: told(gone)}
+        forget_the_gone()
+        assert Callback._callbacks == kept
+    finally:
+        Callback._callbacks = before
