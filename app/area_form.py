@@ -52,7 +52,7 @@ class AreaForm:
         self.more = pmui.MultiChoice(label="Further sources, for more factors", **wide)
         self.draft = pmui.Button(label="Draft the area", variant="contained")
         self.coming = False  # whether files are being uploaded
-        self.draft.on_click(lambda _: self.make_draft())
+        self.draft.on_click(self._drafted)
         self.words = pn.Column(sizing_mode="stretch_width")
         self._fields()
         self.form = pn.Column(sizing_mode="stretch_width")
@@ -123,6 +123,13 @@ class AreaForm:
         lacking = lacking if self.dem.value else ": choose a DEM first"
         lacking = ": files are still coming" if self.coming else lacking
         self.draft.param.update(label=f"Draft the area{lacking}", disabled=bool(lacking))
+
+    def _drafted(self, *_: Any) -> None:
+        self.draft.loading = True  # files are looked at, which may take seconds
+        try:
+            self.make_draft()
+        finally:
+            self.draft.loading = False
 
     def make_draft(self) -> None:
         """One click: the fields filled from the chosen sources."""

@@ -117,7 +117,7 @@ def test_runs_of_one_title_are_listed_with_their_recipes(workspace, tmp_path):
     assert compare.names_of(named("cnn"))[0].startswith("CNN, valley")
 
 
-def test_reliability_says_how_many_places_and_how_much_of_the_ground_are_landslides(workspace):
+def test_reliability_says_how_much_of_places_and_ground_are_landslides(workspace, tmp_path):
     (cnn,) = named("cnn")
     about = cnn.metrics | {"n": 2322, "landslides": 1161}
     about |= {"prior": {"sampled": 0.5, "area": 0.0123, "half_becomes": 0.01234}}
@@ -128,6 +128,13 @@ def test_reliability_says_how_many_places_and_how_much_of_the_ground_are_landsli
     assert "Where they say 0.5, about 0.012 of the ground would be landslides" in words
     plain = SimpleNamespace(metrics={"n": 10, "landslides": 4}, counted="cells")
     assert "Of the 10 test places 4 are landslides (40.0%)" in compared.shares(plain)
+    judged = make_run(workspace / "areas" / "valley", tmp_path, "judged")
+    curve = {"predicted": [0.2, 0.8], "observed": [0.1, 0.9], "error": 0.1}
+    more = judged.metrics | {"reliability": {"test": curve}}
+    runs.write_json(judged.path / "metrics.json", more)
+    curves = compared.Group([runs.Run(judged.path)], session.Session()).curves()
+    curves.active = 1
+    assert compared.shares(judged) in texts(curves)
 
 
 # ------------------------------------------------------------------------------------- protocols
