@@ -39,12 +39,13 @@ def served(
     """Address and process of a server that ends with the block; it complains into `log`."""
     command = [*LSM, "serve", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log)
+    assert server.stdout is not None
+    rest = (server.stdout, log or io.BytesIO())  # a full pipe would hold it up
+    copying = threading.Thread(target=shutil.copyfileobj, args=rest)
     try:
-        assert server.stdout is not None
         found = re.search(r"http://\S+", server.stdout.readline().decode())
         assert found, "the server did not say where it is"
-        rest = (server.stdout, log or io.BytesIO())  # a full pipe would hold it up
-        threading.Thread(target=shutil.copyfileobj, args=rest, daemon=True).start()
+        copying.start()
         while not _listens(port):
             if server.poll() is not None:
                 raise ConnectionError(f"the server ended with {server.returncode}")
@@ -54,6 +55,9 @@ def served(
     finally:
         server.terminate()
         server.wait(timeout=60)
+        if copying.is_alive():
+            copying.join()
+        server.stdout.close()
 
 
 def _listens(port: int) -> bool:

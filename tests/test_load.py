@@ -19,7 +19,10 @@ from lsm_core import jobs, runs
 
 pytestmark = pytest.mark.torture
 MINUTES = float(os.environ.get("LSM_LOAD_MINUTES", "10"))
-DRAGGING, COMPARING, TRAINING = 8, 8, 4  # visitors
+VISITORS = int(os.environ.get("LSM_LOAD_VISITORS", "20"))
+TRAINING = max(1, VISITORS // 5)
+COMPARING = (VISITORS - TRAINING) // 2
+DRAGGING = VISITORS - TRAINING - COMPARING
 BETWEEN = 60.0  # seconds between two runs that one of them starts
 COMING = 60.0  # seconds in which all of them come
 LOOK = 5.0  # seconds between two looks at memory
@@ -102,9 +105,11 @@ class Day:
         """All of them at once, until it is over; then they leave."""
         own = [self.drag() for _ in range(DRAGGING)] + [self.compare() for _ in range(COMPARING)]
         own += [self.train(number) for number in range(TRAINING)]
-        await asyncio.gather(*own, self.watch())
-        for visitor in self.visitors:
-            await visitor.leave()
+        try:
+            await asyncio.gather(*own, self.watch())
+        finally:
+            for visitor in self.visitors:
+                await visitor.leave()
 
 
 def megabytes(process):
@@ -173,7 +178,7 @@ def test_twenty_visitors_for_ten_minutes(tmp_path, monkeypatch, tally):
 
 
 def tell(day, start, left, made, tally):
-    tally.count("load: visitors at once", DRAGGING + COMPARING + TRAINING)
+    tally.count("load: visitors at once", VISITORS)
     for what, times in day.taken.items():
         tally.seconds(f"load: {what}", *times)
     tally.seconds("load: all that was asked", *(s for times in day.taken.values() for s in times))
