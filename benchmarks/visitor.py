@@ -114,8 +114,10 @@ class Visitor:
                 return READY | {"msg_data": {"type": "event"} | said}
         raise LookupError(f"nothing shows the button {label}")
 
-    async def do(self, *events: Event) -> float:
+    async def do(self, *events: Event, seen: Callable[[Event], bool] | None = None) -> float:
         """Say what was done (`changed`, `zoomed`); seconds until something seen has changed.
+
+        `seen` tells of an event from the server whether it answers; else any that is seen does.
 
         Errors: no answer (TimeoutError), the server went (ConnectionError).
         """
@@ -123,7 +125,7 @@ class Visitor:
             self._events.get_nowait()
         began = time.perf_counter()
         await self._say("PATCH-DOC", {"events": events})
-        await self._hear(is_seen)
+        await self._hear(seen or is_seen)
         return time.perf_counter() - began
 
     async def settle(self, quiet: float = 1.0) -> float:

@@ -1,10 +1,12 @@
 """Many visitors of the dashboard at once, many after each other, and four maps of a province."""
 
 import asyncio
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,13 +15,13 @@ import psutil
 
 from benchmarks.serving import served, with_runs
 from benchmarks.timing import Row
-from benchmarks.visitor import Visitor, changed, zoomed
+from benchmarks.visitor import Event, Visitor, changed, zoomed
 
 PAGES = ("Study area", "Factors", "Sampling", "Training", "Compare", "Inventory", "Transfer",
          "Export")  # fmt: skip
 USERS = 10
 MINUTE = 60.0  # seconds the users stay
-THINKING = (1.0, 4.0)  # seconds between two clicks of a user
+THINKING = (2.0, 8.0)  # seconds for which a user looks at what came
 MENU = 0.25  # share of the clicks that choose another page
 VISITS = 200
 AT_ONCE = 4
@@ -112,7 +114,17 @@ async def _visit(address: str, page: str, rng: Any) -> None:
 
 
 async def _go(user: Visitor, page: str) -> float:
-    return await user.do(changed(user.find("MenuList"), "active", PAGES.index(page)))
+    asked = changed(user.find("MenuList"), "active", PAGES.index(page))
+    return await user.do(asked, seen=partial(_there, page))
+
+
+def _there(page: str, event: Event) -> bool:
+    """Whether the server says that it has put a page there."""
+    told = event.get("new")
+    if event.get("attr") != "value" or not str(told).startswith('{"times"'):
+        return False
+    found = json.loads(told)
+    return bool(found["done"]) and found["last"]["page"] == page
 
 
 def _other(kind: str, label: str, name: str = "value") -> Callable[..., Awaitable[float]]:
