@@ -94,7 +94,7 @@ def carry_out(
         full = device.ran_out(error)
         words = str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
         words = device.full_in_words(error) if full else words
-        with suppress(OSError):  # where the disk is full: without a word it will say `lost`
+        with suppress(OSError, MemoryError):  # no room for a word: it will say `lost`
             runs.set_status(path, "failed", words)
         if full:
             raise RunError(words) from error

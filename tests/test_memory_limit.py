@@ -45,7 +45,7 @@ def test_a_run(workspace, warm, tmp_path, tally, name):
         check_whole(into)
         if process.returncode == 2:
             assert complained.splitlines()[-1].startswith("error: "), complained
-            assert run.state == "failed"
+            assert run.state in ("failed", "lost")  # where there is no memory for a word either
         else:  # done, or ended by a library in C
             assert run.state == ("done" if process.returncode == 0 else "lost"), complained
         # The thread that draws the bar finds no memory either, and says so in its own way.

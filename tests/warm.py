@@ -66,9 +66,8 @@ class Warm:
         return Fork(self, int(self._line()), files)
 
     def end(self) -> None:
-        self._server.stdin.close()
-        self._server.wait(30)
-        self._server.stdout.close()
+        self._server.kill()
+        self._server.communicate()
 
     def says(self, seconds: float) -> bool:
         """Whether it says something within so many seconds."""
