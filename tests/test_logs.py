@@ -95,6 +95,17 @@ def test_a_line_is_said_once_however_often_it_is_set_up(capsys):
 # ----------------------------------------------------------------------------------- commands
 
 
+def test_a_visitor_who_went_is_no_error(capsys):
+    from tornado.websocket import WebSocketClosedError
+
+    logs.begin(True, "words")
+    gone = WebSocketClosedError()
+    logging.getLogger("asyncio").error("never retrieved", exc_info=(type(gone), gone, None))
+    logging.getLogger("asyncio").error("something else")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("something else")
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_run_says_its_steps_to_machines(area, recipe, before, monkeypatch, capsys):
     ours, command = ["--verbose", "--log-format", "json"], ["run", recipe]
