@@ -22,7 +22,7 @@ PAGES = ("Study area", "Factors", "Sampling", "Training", "Compare", "Inventory"
 USERS = 10
 MINUTE = 60.0  # seconds the users stay
 THINKING = (2.0, 8.0)  # seconds for which a user looks at what came
-MENU = 0.25  # share of the clicks that choose another page
+MENU = 0.1  # share of the clicks that choose another page: one in a minute or so
 VISITS = 200
 AT_ONCE = 4
 FORGET = 40.0  # seconds after which the server has forgotten who has gone
@@ -64,7 +64,7 @@ async def _rows(address: str, server: psutil.Process, visits: int) -> list[Row]:
     soak = f"{start:.0f} MB before, {top:.0f} MB at the end of {seconds:.0f} s, {end:.0f} MB once "
     soak += "they were forgotten"
     return [
-        Row("S3", f"{USERS} users at once: median click until something seen changes", 1,
+        Row("S3", f"{USERS} users, a click each in 5 s and more: median until something seen changes", 1,
             statistics.median(clicks), "s", note=note),
         Row("S4", "memory of a session", 60, session, "MB", note="after a minute of use"),
         Row("S5", f"memory after {visits} visits, over that before", 1.05, end / start, note=soak),
