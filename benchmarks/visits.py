@@ -64,7 +64,7 @@ async def _rows(address: str, server: psutil.Process, visits: int) -> list[Row]:
     soak = f"{start:.0f} MB before, {top:.0f} MB at the end of {seconds:.0f} s, {end:.0f} MB once "
     soak += "they were forgotten"
     return [
-        Row("S3", f"{USERS} users, a click each in 5 s and more: median until something seen changes", 1,
+        Row("S3", f"{USERS} users, each a click in 5 s or so: median until something changes", 1,
             statistics.median(clicks), "s", note=note),
         Row("S4", "memory of a session", 60, session, "MB", note="after a minute of use"),
         Row("S5", f"memory after {visits} visits, over that before", 1.05, end / start, note=soak),
