@@ -114,8 +114,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     telephone = "Mobi" in pn.state.headers.get("User-Agent", "")
     whole = pmui.Page(
         title="Landslide susceptibility workbench",
-        sidebar=[menu, there],
-        main=[main],
+        sidebar=[menu],
+        main=[main, there],  # beside the menu a telephone would not draw it
         sidebar_width=190,
         sidebar_open=not telephone,
         sidebar_resizable=False,  # its handle has a label where none may be

@@ -301,7 +301,7 @@ def test_the_menu_changes_the_page(workspace):
     whole = frame.frame(main.PAGES, visitor)
     whole.sidebar[0].active = list(main.PAGES).index("Training")
     assert visitor.page == "Training"
-    assert "Follow the runs" in texts(whole.main[-1])
+    assert "Follow the runs" in texts(whole.main[0])
 
 
 def test_the_browser_itself_says_that_a_page_is_being_made_until_it_is_told_otherwise(workspace):
@@ -315,7 +315,7 @@ def test_the_browser_itself_says_that_a_page_is_being_made_until_it_is_told_othe
     ]
     assert sum("Opening ${name}" in code for code in told) == 1
     assert sum('getElementById("lsm-busy")?.remove()' in code for code in told) == 1
-    menu, there = whole.sidebar
+    menu, there = whole.sidebar[0], whole.main[1]
     before = there.value
     menu.active = list(main.PAGES).index("Export")
     assert there.value != before
@@ -325,7 +325,7 @@ def test_the_browser_itself_says_that_a_page_is_being_made_until_it_is_told_othe
 def test_the_browser_is_told_of_a_page_that_cannot_be_made_too(workspace, monkeypatch):
     whole = frame.frame(main.PAGES, session.Session(page="Training"))
     monkeypatch.setattr("lsm_app.pages.export.page", lambda session: 1 / 0)
-    menu, there = whole.sidebar
+    menu, there = whole.sidebar[0], whole.main[1]
     before = there.value
     with pytest.raises(ZeroDivisionError):
         menu.active = list(main.PAGES).index("Export")
