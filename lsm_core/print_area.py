@@ -163,6 +163,8 @@ def _of_each_split(runs: Sequence[Run]) -> list[Run]:
 def _parts(run: Run, ds: xr.Dataset) -> dict[str, pd.DataFrame]:
     """Places of the landslides by part, in the order of PARTS; parts without any are left out."""
     samples = run.samples
+    if "landslide_id" not in samples:
+        raise RunError(f"{run.id} does not say which landslides its samples are: run it again")
     known = samples[samples["label"] == 1].drop_duplicates("landslide_id")
     part = known.set_index("landslide_id")["split"].map(NAMES)
     places = pd.DataFrame({"x": ds["place_x"].to_numpy(), "y": ds["place_y"].to_numpy()})

@@ -129,11 +129,12 @@ def add_progress(path: Path, event: dict[str, Any]) -> None:
 def _in_words(event: dict[str, Any]) -> str:
     """An event that is a step; of each batch and strip nothing is said."""
     if event["event"] == "stage":
-        return f"{event['stage']}: {event['message']}"
+        return ": ".join(str(event[key]) for key in ("stage", "message") if event.get(key))
     if event["event"] == "epoch":
         names = {"loss": "loss", "val_loss": "validation loss", "val_average_precision": "AP"}
         told = [f"{name} {event[k]:.4f}" for k, name in names.items() if event.get(k) is not None]
-        return ", ".join([f"epoch {event['epoch']} of at most {event['epochs']}", *told])
+        most = f" of at most {event['epochs']}" if "epochs" in event else ""
+        return ", ".join([f"epoch {event.get('epoch')}{most}", *told])
     return ""
 
 
