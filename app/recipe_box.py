@@ -13,7 +13,7 @@ from lsm_app.recipes import OWN, file_of, recipes_here
 from lsm_app.session import Session, remember, said
 from lsm_core.catalog import shipped
 from lsm_core.errors import LsmError, RecipeError
-from lsm_core.own_recipes import keep_recipe, own_recipes, replaced
+from lsm_core.own_recipes import check_name, keep_recipe, own_recipes, replaced
 from lsm_core.recipe import Recipe, load_recipe
 from lsm_core.recipe_check import check_recipe
 
@@ -90,6 +90,7 @@ class RecipeBox:
             return
         self.asked = ""
         try:
+            check_name(name)
             base, chosen = recipe_path(self.session.recipe), self.chosen(self.recipe())
             check_recipe(replaced(self.recipe(), chosen))
             recipe, path = keep_recipe(name, base, chosen)

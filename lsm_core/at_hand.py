@@ -149,7 +149,7 @@ def run_missing(
             try:
                 done = (carry or experiment.carry_out)(plan, path)
             except RunError as error:  # one variant that cannot be trained is told, not the end
-                tell(f"{name}, seed {chosen.seed} failed: {error}")
+                typer.echo(f"{name}, seed {chosen.seed} failed: {error}")
                 continue
             tell(report.result_in_words(done))
             forget_networks()

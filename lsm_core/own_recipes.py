@@ -37,6 +37,15 @@ def replaced(recipe: Recipe, chosen: Mapping[str, Any]) -> Recipe:
     return make_recipe(recipe.model_dump(mode="json"), texts, where=name)
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no file of a recipe can have (RecipeError)."""
+    if not NAME.fullmatch(name):
+        raise RecipeError(
+            f"a recipe cannot be called {name!r}: give it small letters, digits, - and _, such as "
+            "my_study"
+        )
+
+
 def keep_recipe(name: str, base: Path, chosen: Mapping[str, Any]) -> tuple[Recipe, Path]:
     """Write a recipe of the workspace: that of a file, with some settings replaced.
 
@@ -52,11 +61,7 @@ def keep_recipe(name: str, base: Path, chosen: Mapping[str, Any]) -> tuple[Recip
     RecipeError : a name that no file can have, a base that is missing, settings that do not go
         together, or a folder that cannot be written.
     """
-    if not NAME.fullmatch(name):
-        raise RecipeError(
-            f"a recipe cannot be called {name!r}: give it small letters, digits, - and _, such as "
-            "my_study"
-        )
+    check_name(name)
     begun = load_recipe(base)
     own_title = {} if begun.name == name else {"title": name}
     recipe = replaced(begun, {"name": name} | own_title | dict(chosen))

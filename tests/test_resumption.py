@@ -1,5 +1,6 @@
 """A run that was cut off goes on where it was, and ends as one that never was."""
 
+import os
 import shutil
 
 import numpy as np
@@ -177,9 +178,10 @@ def test_a_forest_that_was_cut_off_ends_with_the_same_numbers(forest, tmp_path):
     assert go_on(str(run.path), as_json=True).state == "done"  # once more does nothing
 
 
-def test_a_run_at_work_is_left_alone(forest, tmp_path):
+def test_a_run_at_work_is_left_alone(forest, tmp_path, monkeypatch):
     run = lost(forest, tmp_path)
     runs.set_status(run.path, "running")
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # of another process than the one at work
     with pytest.raises(RunError, match="is running: its process is at work"):
         go_on(str(run.path), as_json=True)
     assert run.state == "running"
