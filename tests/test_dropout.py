@@ -110,6 +110,7 @@ def test_mean_and_spread_are_of_the_bent_answers():
     np.testing.assert_allclose(spread, np.std(seen[0], axis=0, ddof=1), rtol=1e-6)
 
 
+@pytest.mark.torture
 def test_only_networks_with_dropout_are_asked():
     assert not has_dropout(network(0.0)[0])
     assert not has_dropout(models.build("random_forest", (3,)))
@@ -119,6 +120,7 @@ def test_only_networks_with_dropout_are_asked():
         dropout_sampler(network(0.5)[0], passes=1)
 
 
+@pytest.mark.torture
 def test_the_maps_of_a_run_have_every_valid_cell(sample_workspace, tmp_path, monkeypatch):
     run = experiment.run_experiment(make_recipe(NETWORK), tmp_path)
     monkeypatch.setattr(prediction, "STRIP", 50)

@@ -25,7 +25,7 @@ SEEDLESS = {"logistic_regression", "gradient_boosting", "gbdt_lr", "svm"} | {
     card.name for card in models.MENU.values() if card.eats == ("classes",)
 }
 # Slow to learn; `cnn` is the network of lsgh_net too.
-SLOW = ("cnn", "attention_unet")
+SLOW = ("cnn", "attention_unet", "lsgh_net")
 SAMPLES, STEPS = 60, 150
 # What makes an entry quick: numbers of trees and channels, none of which it needs to be examined.
 # Threads of a forest add its votes up in any order, which shows in the last bits: one thread.

@@ -263,6 +263,7 @@ def test_an_error_of_the_study_is_its_sentence(workspace, monkeypatch):
     assert labelled(view.view, "Limits").value
 
 
+@pytest.mark.torture
 def test_the_process_says_what_the_core_says(made, monkeypatch):
     """The command itself, once: what it prints is what the page reads."""
     monkeypatch.setenv("LSM_WORKSPACE", str(made))

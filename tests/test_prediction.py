@@ -390,6 +390,7 @@ def test_a_real_network_maps_as_it_scores_places(ds):
     assert np.ptp(score) > 0
 
 
+@pytest.mark.torture
 def test_scoring_tables_never_loads_a_network_library():
     code = (
         "import sys, lsm_core.prediction, lsm_core.training, skops.io\n"
