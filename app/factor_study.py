@@ -5,10 +5,8 @@ for first. What was found is kept for all visitors until the area changes.
 """
 
 import json
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -16,9 +14,10 @@ import numpy as np
 import pandas as pd
 import panel as pn
 
+from lsm_app import aside
 from lsm_app.layout import beside, note, or_words, tabs
 from lsm_app.session import html_table, remember
-from lsm_core.errors import AreaError
+from lsm_core.errors import LsmError
 from lsm_core.factor_figures import correlation_of, divergence_of, importance_of
 from lsm_core.study_area import area_path
 
@@ -54,10 +53,10 @@ class Study:
 
     def __init__(self, area: str, second: str, rules: Mapping[str, Any]) -> None:
         self.key = _key(area, second, rules)
-        self.command = [sys.executable, "-m", "lsm_core.cli", "factors", area, "--json"]
-        self.command += ["--against", second] if second else []
+        self.words = ["factors", area, "--json"]
+        self.words += ["--against", second] if second else []
         for name, value in rules.items():
-            self.command += ["--set", f"{name}={json.dumps(value)}"]
+            self.words += ["--set", f"{name}={json.dumps(value)}"]
         self.first: dict[str, Any] | None = None
         self.found: dict[str, Any] | None = None
         self.wrong = ""
@@ -79,28 +78,14 @@ class Study:
             if self.key not in pn.state.cache.get(f"lsm {FOUND}", {}):
                 self.first = remember(("first", *self.key), self._ask_first, FOUND, MOST)
             self.found = remember(self.key, self._ask, FOUND, MOST)
-        except AreaError as error:
+        except LsmError as error:
             self.wrong = str(error)
 
     def _ask_first(self) -> dict[str, Any]:
-        return self._answer([*self.command, "--quick"])
+        return aside.tell([*self.words, "--quick"], LONGEST)
 
     def _ask(self) -> dict[str, Any]:
-        return self._answer(self.command)
-
-    @staticmethod
-    def _answer(command: Sequence[str]) -> dict[str, Any]:
-        try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=LONGEST,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise AreaError(f"the factors could not be examined: {error}") from error
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise AreaError(last.removeprefix("error: "))
-        return dict(json.loads(done.stdout))
+        return aside.tell(self.words, LONGEST)
 
 
 def _key(area: str, second: str, rules: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,11 +1,8 @@
 """A figure for print as it will be, drawn by `lsm figures` in a process of its own."""
 
 import base64
-import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +10,9 @@ from typing import NamedTuple
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app import aside
 from lsm_app.session import bar_html
+from lsm_core.errors import LsmError
 from lsm_core.print_style import Look, arguments_of
 
 LONGEST = 240.0  # seconds a figure may take
@@ -47,6 +46,7 @@ class Preview:
         self._last: Asked | None = None
         self._busy = False
         self._answer: tuple[Asked, bytes, str] | None = None
+        self._drawn: tuple[Asked, bytes, str] | None = None  # at the preview's resolution
 
     def ask(self, asked: Asked) -> None:
         """Draw this next, unless it was asked last; returns at once."""
@@ -67,7 +67,10 @@ class Preview:
                 if asked is None:
                     self._busy = False
                     return
-            self._answer = (asked, *draw(asked))
+            seen = asked._replace(look=asked.look.model_copy(update={"dpi": DPI}))
+            if self._drawn is None or self._drawn[0] != seen or self._drawn[2]:
+                self._drawn = (seen, *draw(seen))
+            self._answer = (asked, *self._drawn[1:])
 
     def look(self) -> None:
         """Show what is there now."""
@@ -82,24 +85,14 @@ class Preview:
 
 
 def draw(asked: Asked) -> tuple[bytes, str]:
-    """The picture as PNG, or the core's sentence that says why there is none."""
+    """The picture as PNG in the look's resolution, or the core's sentence that refuses it."""
     with tempfile.TemporaryDirectory(prefix="lsm-preview-") as folder:
-        command = [sys.executable, "-m", "lsm_core.cli", "figures", *asked.runs, "--to", folder]
-        command += ["--figure", asked.figure]
-        command += arguments_of(asked.look.model_copy(update={"dpi": DPI}))
+        words = ["figures", *asked.runs, "--to", folder, "--figure", asked.figure]
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
-            )
-        except subprocess.TimeoutExpired:
-            return b"", f"the figure took longer than {LONGEST:g} s and was ended"
-        if done.returncode:
-            return b"", _last(done.stderr.splitlines())
+            aside.say([*words, *arguments_of(asked.look)], LONGEST)
+        except LsmError as error:
+            return b"", str(error)
         return (Path(folder) / f"{asked.figure}.png").read_bytes(), ""
-
-
-def _last(lines: Sequence[str]) -> str:
-    return (lines or ["it ended without saying why"])[-1].removeprefix("error: ")
 
 
 def _size(content: bytes) -> tuple[float, float]:

@@ -4,9 +4,6 @@ An explanation loads the model, which a server must not do; `lsm explain` does, 
 on answering.
 """
 
-import json
-import subprocess
-import sys
 import threading
 from html import escape
 from typing import Any
@@ -14,8 +11,10 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app import aside
 from lsm_app.layout import beside, note
 from lsm_app.session import served
+from lsm_core.errors import LsmError
 from lsm_core.explanation_figures import why_of
 from lsm_core.runs import Run
 
@@ -51,16 +50,17 @@ class Why:
         self.bars.clear()
         self._say(f"Asking why at {place} …", "info")
         self._place = place
-        command = [sys.executable, "-m", "lsm_core.cli", "explain", str(run.path)]
-        command += [f"--at={x!r},{y!r}", "--json"]
-        threading.Thread(target=self._wait, args=(command,), daemon=True).start()
+        words = ["explain", str(run.path), f"--at={x!r},{y!r}", "--json"]
+        threading.Thread(target=self._wait, args=(words,), daemon=True).start()
         if served():
             self._watch = pn.state.add_periodic_callback(self.look, period=PERIOD)
 
-    def _wait(self, command: list[str]) -> None:
+    def _wait(self, words: list[str]) -> None:
         """Wait for the process beside the server's own threads; the answer is left for `look`."""
         try:
-            self._answer = _answer_of(command, self.longest)
+            self._answer = aside.tell(words, self.longest), ""
+        except LsmError as error:
+            self._answer = None, str(error)
         finally:
             self.turn.release()
 
@@ -79,19 +79,3 @@ class Why:
 
     def _say(self, words: str, severity: str) -> None:
         self.words.param.update(object=escape(words), severity=severity)
-
-
-def _answer_of(command: list[str], longest: float) -> tuple[dict[str, Any] | None, str]:
-    """What a command told, or None and the words that say why it told nothing."""
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=longest
-        )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            return None, last.removeprefix("error: ")
-        return json.loads(done.stdout), ""
-    except subprocess.TimeoutExpired:
-        return None, f"it took longer than {longest:g} s and was ended; the machine may be busy"
-    except (OSError, ValueError) as error:
-        return None, f"the answer could not be read: {error}"

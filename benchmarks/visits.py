@@ -86,7 +86,7 @@ async def _use(user: Visitor, until: float, rng: Any) -> list[tuple[str, float]]
     while time.monotonic() < until:
         await asyncio.sleep(rng.uniform(*THINKING))
         if rng.random() < MENU:
-            page = str(rng.choice([name for name in PAGES if name != page]))
+            page = str(rng.choice([name for name in PAGES if name not in (page, _here(user))]))
             told.append((f"to {page}", await _go(user, page)))
         else:
             told.append((page, await CLICKS[page](user, rng)))
@@ -114,8 +114,16 @@ async def _visit(address: str, page: str, rng: Any) -> None:
 
 
 async def _go(user: Visitor, page: str) -> float:
-    asked = changed(user.find("MenuList"), "active", PAGES.index(page))
+    menu = user.find("MenuList")
+    user.models[menu][1]["active"] = PAGES.index(page)
+    asked = changed(menu, "active", PAGES.index(page))
     return await user.do(asked, seen=partial(_there, page))
+
+
+def _here(user: Visitor) -> str:
+    """The page that the user chose last; nothing before the first choice."""
+    active = user.models[user.find("MenuList")][1].get("active")
+    return "" if active is None else PAGES[active]
 
 
 def _there(page: str, event: Event) -> bool:
@@ -154,17 +162,16 @@ async def _slide(user: Visitor, rng: Any) -> float:
 async def _zoom(user: Visitor, rng: Any) -> float:
     """Look at a quarter of a map, anywhere; maps of one area follow each other."""
     await user.await_model("Select", label="Shown")
-    plot, (left, right), (bottom, top) = user.maps()[0]
+    plot, (left, right), (bottom, top) = user.maps()[-1]  # older ones may be of a page left
     x, y = left + (right - left) * rng.random() / 2, bottom + (top - bottom) * rng.random() / 2
     return await user.do(zoomed(plot, (x, x + (right - left) / 2), (y, y + (top - bottom) / 2)))
 
 
-def _away_and_back(page: str) -> Callable[..., Awaitable[float]]:
-    """For pages whose widgets answer within the browser: the menu, twice."""
+def _away_or_back(page: str) -> Callable[..., Awaitable[float]]:
+    """For pages whose widgets answer within the browser: the menu, in turns."""
 
     async def click(user: Visitor, rng: Any) -> float:
-        await _go(user, "Study area")
-        return await _go(user, page)
+        return await _go(user, page if _here(user) == "Study area" else "Study area")
 
     return click
 
@@ -175,7 +182,7 @@ CLICKS = {
     "Sampling": _slide,
     "Training": _other("Select", "Run"),
     "Compare": _zoom,
-    "Inventory": _away_and_back("Inventory"),
-    "Transfer": _away_and_back("Transfer"),
+    "Inventory": _away_or_back("Inventory"),
+    "Transfer": _away_or_back("Transfer"),
     "Export": _other("Select", "Dots an inch"),
 }

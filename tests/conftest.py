@@ -20,6 +20,13 @@ def shared_data() -> Path:
     return root.resolve()
 
 
+@pytest.fixture(autouse=True)
+def no_choice_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `--verbose` of a command is told to what it starts by the environment: not to tests."""
+    monkeypatch.setenv("LSM_VERBOSE", "0")
+    monkeypatch.setenv("LSM_LOG_FORMAT", "words")
+
+
 @pytest.fixture(scope="session")
 def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace that holds the sample area, coarse and quick, as `sample`."""

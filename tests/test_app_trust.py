@@ -12,7 +12,7 @@ from test_app import texts
 from test_diagrams import MORE, protocols
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import compared, map_view, why
+from lsm_app import aside, compared, map_view, why
 from lsm_app.compared import Group
 from lsm_app.pages import compare
 from lsm_app.score_table import ScoreTable
@@ -52,13 +52,14 @@ def shown(view):
 
 def asking(monkeypatch, program, longest=20.0):
     """Someone who asks, and is answered by a program in place of `lsm explain`."""
-    real, asked = why._answer_of, []
+    real, asked = aside.tell, []
 
-    def instead(command, longest):
-        asked.append(command)
-        return real([sys.executable, "-c", program], longest)
+    def instead(words, longest):
+        asked.append(words)
+        return real(words, longest)
 
-    monkeypatch.setattr(why, "_answer_of", instead)
+    monkeypatch.setattr(aside, "LSM", [sys.executable, "-c", program])
+    monkeypatch.setattr(aside, "tell", instead)
     return why.Why(threading.Lock(), longest), asked
 
 
@@ -148,8 +149,7 @@ def test_an_answer_is_a_sentence_and_bars(made, monkeypatch):
     assert words.severity == "success"
     assert len(one.view.select(pn.pane.HoloViews)) == 1
     assert one.view.get_root()
-    command = ["-m", "lsm_core.cli", "explain", str(made[0].path), "--at=-5.25,3799000.0", "--json"]
-    assert asked == [[sys.executable, *command]]
+    assert asked == [["explain", str(made[0].path), "--at=-5.25,3799000.0", "--json"]]
     one.ask(made[0], 1.0, 2.0)  # the next place, whose bars are not yet known
     assert not one.view.select(pn.pane.HoloViews)
     waited(one)

@@ -37,6 +37,22 @@ def drawn(monkeypatch):
     return asked
 
 
+def png():
+    """A white picture of 110 x 110 dots."""
+    with io.BytesIO() as file:
+        Image.new("L", (110, 110), 255).save(file, "png")
+        return file.getvalue()
+
+
+def waited(true):
+    """Until it is true, at most two seconds."""
+    for _ in range(100):
+        if true():
+            return
+        time.sleep(0.02)
+    raise TimeoutError("it never was")
+
+
 @pytest.fixture
 def started(monkeypatch):
     """Arguments of the commands that would have been started."""
@@ -109,24 +125,36 @@ def test_what_is_chosen_is_in_the_session_and_an_address_shows_it(workspace, dra
 def test_each_change_asks_for_a_preview_of_that(workspace, drawn):
     page = export.ExportPage(Session(page="Export"))
     page.shown.value = "roc"
-    page.form.widgets["dpi"].value = 600
-    for _ in range(100):
-        if drawn and drawn[-1].look.dpi == 600:
-            break
-        time.sleep(0.02)
-    assert (drawn[-1].figure, drawn[-1].look.dpi) == ("roc", 600)
+    page.form.widgets["size"].value = 11.0
+    waited(lambda: drawn and drawn[-1].look.size == 11.0)
+    assert (drawn[-1].figure, drawn[-1].look.size) == ("roc", 11.0)
     page.preview.look()
     assert page.preview.wrong.object == "not now"
 
 
+def test_what_only_the_paper_shows_is_not_drawn_anew(monkeypatch):
+    monkeypatch.setattr(preview, "draw", lambda asked: asks.append(asked) or answers[len(asks) - 1])
+    picture = (png(), "")
+    asks, answers, one = [], [(b"", "no room"), picture, picture], preview.Preview()
+    for asked, wanted in [(300, 1), (600, 2), (150, 2)]:  # a refusal is asked for again
+        one.ask(preview.Asked(("run",), "roc", Look(dpi=asked)))
+        waited(lambda: one._answer is not None)
+        assert len(asks) == wanted
+        one.look()
+    assert "at 150 dpi" in one.words.object
+    one.ask(preview.Asked(("run",), "roc", Look(dpi=150, size=11)))
+    waited(lambda: len(asks) == 3)
+    assert {asked.look.dpi for asked in asks} == {preview.DPI}
+
+
 def test_a_preview_is_the_figure_at_its_size(workspace):
     run = next(path for path in (workspace / "runs").iterdir() if "cnn" in path.name)
-    look = Look(width_mm=60, height_mm=50)
+    look = Look(width_mm=60, height_mm=50, dpi=preview.DPI)
     content, wrong = preview.draw(preview.Asked((str(run),), "roc", look))
     assert wrong == ""
     with Image.open(io.BytesIO(content)) as image:
         assert image.width == int(60 / 25.4 * preview.DPI)
-    asked = preview.Asked((str(run),), "roc", look)
+    asked = preview.Asked((str(run),), "roc", Look(width_mm=60, height_mm=50))
     assert "60 x 50 mm, at 300 dpi 7" in preview._words(asked, content)
     content, wrong = preview.draw(preview.Asked((str(run),), "correlation", look))
     assert content == b""

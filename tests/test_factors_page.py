@@ -57,7 +57,7 @@ def looked(study):
 
 def examined(study):
     """What the process would say, found here with few trees."""
-    against = "--against" in study.command
+    against = "--against" in study.words
     other = open_area(area_path("beyond")) if against else None
     rng = np.random.default_rng(1)
     report = factor_report.examine(
@@ -254,7 +254,7 @@ def test_without_a_second_area_it_says_what_to_do(workspace):
 
 def test_an_error_of_the_study_is_its_sentence(workspace, monkeypatch):
     def refuse(study):
-        raise factor_study.AreaError("beyond shares no factor with valley")
+        raise factor_study.LsmError("beyond shares no factor with valley")
 
     monkeypatch.setattr(Study, "_ask", refuse)
     view = opened(visitor(rules={"pearson": 0.5}))

@@ -1,6 +1,8 @@
 """Defaults that are kept are those that Bokeh works out itself."""
 
+import bokeh.model.util
 import bokeh.models
+import bokeh.plotting
 import pytest
 from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.settings import settings
@@ -55,3 +57,25 @@ def test_settling_twice_is_settling_once():
 def test_what_only_a_programmer_is_told_is_not_looked_for():
     assert not settings.perform_error_diagnostics()
     assert not settings.perform_document_validation()
+
+
+def page():
+    """A page of plots and widgets as ours have them, with models in every kind of place."""
+    source = bokeh.models.ColumnDataSource({"x": [1, 2], "y": [3, 4]})
+    plot = bokeh.plotting.figure(width=200, tools=[bokeh.models.WheelZoomTool()])
+    plot.scatter("x", "y", source=source)
+    plot.x_range.js_on_change("start", bokeh.models.CustomJS(args={"source": source}, code=""))
+    table = bokeh.models.DataTable(source=source, columns=[bokeh.models.TableColumn(field="x")])
+    tabs = bokeh.models.Tabs(tabs=[bokeh.models.TabPanel(child=table, title="t")])
+    return bokeh.models.Column(plot, bokeh.models.Row(bokeh.models.Select(options=["a"]), tabs))
+
+
+def test_every_model_of_a_page_is_found(monkeypatch):
+    util = bokeh.model.util
+    ours, theirs = page(), page()
+    found = [type(model).__name__ for model in ours.references()]
+    assert util.visit_immediate_value_references is not settled.PLAIN_VISIT
+    monkeypatch.setattr(util, "visit_immediate_value_references", settled.PLAIN_VISIT)
+    assert sorted(found) == sorted(type(model).__name__ for model in theirs.references())
+    assert ours.references() == set(util.collect_models(ours))
+    assert {"ColumnDataSource", "CustomJS", "BasicTicker", "Scatter", "TableColumn"} <= set(found)
