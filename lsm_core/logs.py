@@ -53,7 +53,8 @@ def _is_said(record: logging.LogRecord) -> bool:
     What other libraries complain of, the program says in a sentence of its own.
     """
     kind = (record.exc_info or (None,))[0]
-    if kind is not None and kind.__name__ == "WebSocketClosedError":
+    unsent = record.msg == "Failed sending message as connection was closed"
+    if unsent or (kind is not None and kind.__name__ == "WebSocketClosedError"):
         return False  # a visitor went before an answer came
     known = record.name.split(".")[0] in (*OURS, *SERVERS)
     usual = logging.WARNING if known else logging.CRITICAL
