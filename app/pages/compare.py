@@ -44,10 +44,12 @@ def page(session: Session) -> pn.Column:
         seen.append(now)
         fresh = {i for i, s in now.items() if s == "done" and before.get(i) in ALIVE}
         done = [run for run, state in known if state == "done"]
-        choice.options = dict(zip(names_of(done), [run.id for run in done], strict=True))
         wanted = chosen(session.runs, done, fresh)
         if wanted == session.runs and (fresh or not before):
             newest()  # nothing is chosen anew, but it is there to be drawn now
+        names = dict(zip(names_of(done), [run.id for run in done], strict=True))
+        # Both at once: a busy browser that gets the names later than the choice shows none.
+        choice.param.update(options=names, value=list(wanted))
         session.runs = wanted
 
     def draw(*_: Any) -> None:
