@@ -4,9 +4,11 @@ Pages are imported, and what the first page shows by itself is read and judged, 
 first visitor finds it done, or waits for no more than what is left of it.
 """
 
+import ctypes
 import gc
 import importlib
 import logging
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +22,8 @@ from lsm_core.uploads import forget_unfinished
 
 log = logging.getLogger(__name__)
 APART = 0.05  # seconds between two modules, in which visitors are answered
+LATER = 7.0  # seconds after a visitor went; by then Panel has looked for what they leave
+_due = threading.Event()  # memory will be given back
 
 
 def on_server_loaded(server_context: Any) -> None:
@@ -42,6 +46,19 @@ def on_session_destroyed(session_context: Any) -> None:
     from lsm_app.in_view import forget_the_gone
 
     forget_the_gone()
+    if not _due.is_set():
+        _due.set()
+        timer = threading.Timer(LATER, give_back)
+        timer.daemon = True
+        timer.start()
+
+
+def give_back() -> None:
+    """Memory that is free goes back to the system, where the C library would keep it (glibc)."""
+    _due.clear()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def hush_known_parts() -> None:
