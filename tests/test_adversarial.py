@@ -170,6 +170,7 @@ def test_the_score_is_the_share_of_the_two_classes():
     assert alone.generator is None
 
 
+@pytest.mark.torture
 def test_both_learn_and_the_parts_are_told_apart():
     """Bright from dark: both models learn it; SSGAN's parts add up to the loss in the history."""
     for name, parts in (("ssgan", 4), ("ssgan_discriminator", 0)):

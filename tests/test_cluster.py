@@ -72,6 +72,7 @@ large_map.write_large_map(runs.open_run({str(run.path)!r}), {str(area_path("samp
     return read_map(to), done.stdout
 
 
+@pytest.mark.torture
 def test_the_map_is_that_of_one_process_though_a_worker_dies(run, expected, address, tmp_path):
     with distributed.Client(address, set_as_default=False) as client:
         pids = client.run(os.getpid)
@@ -110,6 +111,7 @@ def test_what_was_finished_on_a_cluster_is_kept(run, expected, address, tmp_path
     np.testing.assert_array_equal(found, expected[0])
 
 
+@pytest.mark.torture
 def test_workers_that_lack_a_folder_or_differ_are_refused(run, address, tmp_path, monkeypatch):
     area = area_path("sample")
     with pytest.raises(RunError, match=r"no .*gone: run and area must lie on a disk"):
@@ -119,6 +121,7 @@ def test_workers_that_lack_a_folder_or_differ_are_refused(run, address, tmp_path
         list(cluster.scores_on(address, run.path, area, []))
 
 
+@pytest.mark.torture
 def test_no_scheduler_is_a_plain_error(run, monkeypatch):
     monkeypatch.setattr(cluster, "WAIT", 1)
     with pytest.raises(RunError, match="no dask scheduler answers at tcp"):

@@ -67,6 +67,7 @@ FOREST = {"name": "rf", "model": {"name": "random_forest", "options": {"n_estima
 SPATIAL = ["split.method=clusters", "split.clusters=5"]
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("name", "changes", "auc", "ap"),
     [

@@ -103,6 +103,7 @@ def test_a_recipe_that_no_trial_beats_stays_as_it_is(forest, tmp_path, monkeypat
     assert found.test["tuned"] == found.test["as it stood"]
 
 
+@pytest.mark.torture
 def test_a_stopped_search_goes_on_where_it_was(forest, tmp_path):
     whole = trials.tune(planned(forest, tmp_path / "whole"), 3).trials
     tuned = planned(forest, tmp_path / "parts")

@@ -183,6 +183,7 @@ def test_what_needs_a_map_is_refused_before_a_folder_is_made(tables, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.torture
 def test_a_one_hot_network_runs_on_units(tables):
     """Its image is that of one cell, so it needs no neighbours."""
     settings = {
