@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -52,13 +53,22 @@ def _is_said(record: logging.LogRecord) -> bool:
 
     What other libraries complain of, the program says in a sentence of its own.
     """
-    kind = (record.exc_info or (None,))[0]
-    unsent = record.msg == "Failed sending message as connection was closed"
-    if unsent or (kind is not None and kind.__name__ == "WebSocketClosedError"):
-        return False  # a visitor went before an answer came
+    if _is_goodbye(record):
+        return False
     known = record.name.split(".")[0] in (*OURS, *SERVERS)
     usual = logging.WARNING if known else logging.CRITICAL
     return record.levelno >= (usual - 10 if is_verbose() else usual)
+
+
+def _is_goodbye(record: logging.LogRecord) -> bool:
+    """Whether a server only says that a visitor went, before an answer came or while it looked."""
+    if record.msg == "Failed sending message as connection was closed":
+        return True
+    kind, _, trace = record.exc_info or (None, None, None)
+    if kind is None or kind.__name__ != "AssertionError":
+        return kind is not None and kind.__name__ == "WebSocketClosedError"
+    # Bokeh had noticed by itself, and is then told by the socket.
+    return bool(trace) and "on_close" in (frame.name for frame in traceback.extract_tb(trace))
 
 
 def is_verbose() -> bool:

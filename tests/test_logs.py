@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.error
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from command import lsm
@@ -95,6 +97,19 @@ def test_a_line_is_said_once_however_often_it_is_set_up(capsys):
 # ----------------------------------------------------------------------------------- commands
 
 
+def left_twice():
+    """A visitor of whom Bokeh knows already is said by the socket to have gone."""
+    from bokeh.server.connection import ServerConnection
+    from bokeh.server.views.ws import WSHandler
+
+    connection = ServerConnection(None, None, None, MagicMock())
+    connection.detach_session()
+    try:
+        WSHandler.on_close(SimpleNamespace(connection=connection, close_code=1, close_reason=""))
+    except AssertionError:
+        logging.getLogger("tornado.application").exception("Uncaught exception")
+
+
 def test_a_visitor_who_went_is_no_error(capsys):
     from tornado.websocket import WebSocketClosedError
 
@@ -104,8 +119,10 @@ def test_a_visitor_who_went_is_no_error(capsys):
     logging.getLogger("bokeh.server.views.ws").warning(
         "Failed sending message as connection was closed"
     )
+    left_twice()
     logging.getLogger("asyncio").error("something else")
-    (line,) = capsys.readouterr().err.splitlines()
+    closed, line = capsys.readouterr().err.splitlines()
+    assert "WebSocket connection closed" in closed
     assert line.endswith("something else")
 
 
