@@ -96,9 +96,14 @@ class Errand:
 
     @property
     def share(self) -> float:
-        """Share of the expected steps that was said, 0 to 1; -1 where nobody knows how many."""
-        steps = self.about["steps"]
-        return min(1.0, len(self.lines) / steps) if steps else -1.0
+        """Share of the expected steps that was said, 0 to 1; -1 where nobody knows how many.
+
+        Without a number of steps, the percentage that the command said last.
+        """
+        if steps := self.about["steps"]:
+            return min(1.0, len(self.lines) / steps)
+        told = re.findall(r": (\d+) %$", "\n".join(_lines(self.path / "errors.txt")), re.MULTILINE)
+        return int(told[-1]) / 100 if told else -1.0
 
     @property
     def _ended(self) -> int | None:

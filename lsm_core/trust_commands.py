@@ -116,10 +116,24 @@ def _quiet() -> None:
 
 @contextmanager
 def _bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, on standard error; takes rows done and all rows."""
+    """A progress bar with the time left, on standard error; takes rows done and all rows.
+
+    Where nobody sees a bar, a line each tenth: the dashboard reads it.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=quiet or logs.is_json()) as bars:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=quiet or logs.is_json()) as bars:
         task = bars.add_task(what, total=1.0)
-        yield lambda done, total: bars.update(task, completed=done / total)
+        before = 0
+
+        def follow(done: int, total: int) -> None:
+            nonlocal before
+            bars.update(task, completed=done / total)
+            tenths = 10 * done // total
+            if tenths > before and not (console.is_terminal or quiet):
+                typer.echo(f"{what}: {10 * tenths} %", err=True)
+            before = tenths
+
+        yield follow

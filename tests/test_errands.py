@@ -27,11 +27,11 @@ def ended(errand):
     return errand
 
 
-def made(folder, name, *, status=None, said="", wrong="", pid=1):
+def made(folder, name, *, status=None, said="", wrong="", pid=1, steps=4):
     """The folder of an errand whose process is no more."""
     path = folder / "errands" / name
     path.mkdir(parents=True)
-    about = {"title": "Building x", "subject": "x", "steps": 4, "arguments": [], "pid": pid}
+    about = {"title": "Building x", "subject": "x", "steps": steps, "arguments": [], "pid": pid}
     errands.write_json(path / "errand.json", about | {"process_started": -1, "started": 0})
     (path / "said.txt").write_bytes(said.encode())
     (path / "errors.txt").write_text(wrong)
@@ -80,6 +80,13 @@ def test_words_and_share_are_read_as_they_come(workspace):
     assert errand.lines == ["grid: 3", "slope:", "bar 2", "last half"]
     assert errand.share == 1.0
     assert (errand.state, errand.error) == ("done", "")
+
+
+def test_a_percentage_that_was_said_is_the_share(workspace):
+    told = "W: 70 % of nothing\napplicability: 30 %\napplicability: 40 %\n"
+    errand = made(workspace, "1", wrong=told, steps=0)
+    assert errand.share == 0.4
+    assert made(workspace, "2", steps=0).share == -1
 
 
 def test_where_nobody_saw_it_end_the_last_words_tell(workspace):

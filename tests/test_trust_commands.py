@@ -67,6 +67,8 @@ def test_applicability_writes_its_maps(pair, monkeypatch, capsys):
     for name in ("dissimilarity.tif", "applicability.tif", "applicability.json"):
         assert (pair[0].path / name).is_file()
     assert lsm(monkeypatch, "applicability", pair[0].id, "--area", "sample", "--no-weighted") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "applicability: 100 %" in said  # which the dashboard reads
     assert (pair[0].path / "applicability_sample.tif").is_file()
     weights = json.loads((pair[0].path / "applicability_sample.json").read_text())["weights"]
     assert set(weights.values()) == {1.0}
