@@ -224,6 +224,7 @@ def test_unlabelled_samples_have_their_turn_before_any_comes_again():
     assert not np.array_equal(turns[:N], turns[N:])
 
 
+@pytest.mark.torture
 def test_the_generator_is_stored_with_the_discriminator(tmp_path):
     made = game()
     trained(made, epochs=1)

@@ -148,6 +148,7 @@ def test_integrated_gradients_take_as_many_steps_as_they_need():
     assert rough > 0.1
 
 
+@pytest.mark.torture
 def test_the_gradient_is_that_of_one_place_alone(planted):
     """Batch normalisation and dropout as in prediction: others in the batch change nothing."""
     subject = planted("window", fitted("cnn", dropout=0.5), 9)

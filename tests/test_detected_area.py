@@ -253,6 +253,7 @@ def resumed(settings, folder):
     return open_run(path), 0
 
 
+@pytest.mark.torture
 def test_a_job_detects_first_and_does_not_wait_for_itself(chain, tmp_path, run):
     done, ended = resumed(chain, tmp_path)
     assert (done.state, ended) == ("done", 0)

@@ -40,6 +40,7 @@ def network(share, size=9, seed=3):
     return model, x
 
 
+@pytest.mark.torture
 def test_dropout_spreads_and_almost_none_gives_the_prediction():
     model, x = network(0.5)
     mean, spread = dropout_sampler(model, passes=40, seed=1, batch=64)(x)

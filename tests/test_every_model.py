@@ -211,6 +211,7 @@ def stored(tmp_path_factory):
     return folder
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("backend", device.PACKAGES)
 def test_the_same_weights_score_alike_on_every_backend(backend, stored):
     if importlib.util.find_spec(device.PACKAGES[backend]) is None:

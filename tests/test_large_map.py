@@ -84,7 +84,7 @@ def test_a_map_that_was_stopped_goes_on_where_it_was(run, expected, tmp_path, sm
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
-@pytest.mark.parametrize("what", ["model", "calibration"])
+@pytest.mark.parametrize("what", [pytest.param("model", marks=pytest.mark.torture), "calibration"])
 def test_blocks_of_another_model_are_not_taken(run, expected, tmp_path, small, what):
     to, area = tmp_path / "a.tif", area_path("sample")
     if what == "model":

@@ -59,6 +59,7 @@ def test_a_network_of_ones_own_runs_is_stored_and_gives_its_scores_again(
         model_store.load_model(done.path / "model")
 
 
+@pytest.mark.torture
 def test_a_loss_of_ones_own_is_what_is_learnt_and_checked(own, sample_workspace):
     done = short(sample_workspace, CNN, "training.loss=absolute", "training.epochs=1")
     news = [row for row in runs.read_progress(done.path)[0] if row.get("event") == "epoch"]

@@ -89,6 +89,7 @@ def test_the_discriminator_alone_takes_as_many_steps(sample_workspace, tmp_path)
     assert "loss_generated" not in epoch
 
 
+@pytest.mark.torture
 def test_a_stop_within_a_batch_leaves_a_run_that_can_be_read(sample_workspace, tmp_path):
     seen = []
 

@@ -221,6 +221,7 @@ def test_nothing_of_the_test_places_reaches_the_choice(forest, tmp_path, monkeyp
     assert wild.test != calm.test
 
 
+@pytest.mark.torture
 def test_inner_folds_share_out_all_that_is_not_tested_and_keep_the_gap(forest, tmp_path):
     tuned = planned(forest, tmp_path, folds=2)
     found = trials.tune(tuned, 1)
