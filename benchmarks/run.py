@@ -16,13 +16,15 @@ import psutil
 
 from benchmarks.timing import Row
 
+Times = dict[str, float]  # seconds of the processor, by what they went to
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 HEAD = """# Benchmarks
 
 Ratios of two jobs timed in turn within one run, medians of pairs (`make bench`; see `timing.py`).
 Seconds depend on the machine and on what else ran (load: processes that wanted a core, mean of the
-last minute); ratios much less.
+last minute; stolen: share of the processor's time that other machines on the same host took);
+ratios much less.
 
 | id | what | target | seen | verdict | how | machine, date, load |
 |---|---|---|---|---|---|---|
@@ -41,25 +43,26 @@ def main(words: list[str]) -> None:
         module = importlib.import_module(f"benchmarks.{path.stem}")
         if not hasattr(module, "rows"):
             continue
+        before = psutil.cpu_times()._asdict()
         for row in module.rows(quick):
-            lines[row.id] = _line(row)
+            lines[row.id] = _line(row, before)
             print(lines[row.id], flush=True)
             table = [lines[key] for key in sorted(lines, key=_order)]
             RESULTS.write_text(HEAD + "\n".join(table) + "\n")
     print(RESULTS.read_text())
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, before: Times) -> str:
     sign = "at least" if row.at_least else "at most"
     target, seen = f"{sign} {row.target:g} {row.unit}", f"{row.seen:.3g} {row.unit}"
     if row.seen >= 100:
         seen = f"{row.seen:.0f} {row.unit}"
-    cells = [row.id, row.what, target, seen, row.verdict, row.note, _machine()]
+    cells = [row.id, row.what, target, seen, row.verdict, row.note, _machine(before)]
     return "| " + " | ".join(cells) + " |"
 
 
-def _machine() -> str:
-    """Cores, processor, memory, day and load; no names."""
+def _machine(before: Times) -> str:
+    """Cores, processor, memory, day, load and time stolen since `before`; no names."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -68,7 +71,18 @@ def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     load = os.getloadavg()[0]
     cores = os.cpu_count()
-    return f"{cores} x {model}, {memory:.0f} GiB; {time.strftime('%Y-%m-%d')}; load {load:.1f}"
+    words = f"{cores} x {model}, {memory:.0f} GiB; {time.strftime('%Y-%m-%d')}; load {load:.1f}"
+    return words + _stolen(before, psutil.cpu_times()._asdict())
+
+
+def _stolen(before: Times, now: Times) -> str:
+    """Of the time in which something wanted to run; empty where the system does not tell."""
+    spent = {key: now[key] - before[key] for key in now if not key.startswith(("idle", "iowait"))}
+    return (
+        f"; stolen {spent['steal'] / max(sum(spent.values()), 0.01):.0%}"
+        if "steal" in spent
+        else ""
+    )
 
 
 def _kept() -> dict[str, str]:
