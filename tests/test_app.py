@@ -144,6 +144,13 @@ def test_a_finished_run_joins_those_judged_on_its_places_only(workspace):
     assert compare.chosen([ids["lsgh"], "gone"], done, fresh) == [ids["lsgh"], ids["cnn"]]
 
 
+def test_whoever_chose_many_is_given_no_more(workspace, monkeypatch):
+    monkeypatch.setattr(compare, "AT_FIRST", 1)
+    done = [run for run, state in known_runs() if state == "done"]
+    ids = {run.recipe.name: run.id for run in done}
+    assert compare.chosen([ids["lsgh"]], done, {ids["cnn"]}) == [ids["lsgh"]]
+
+
 def test_runs_that_do_not_compare_get_the_sentence_and_their_own_figures(workspace):
     page = compare.page(session.Session(runs=[run_named("cnn").id, run_named("other").id]))
     assert "tested on different places" in texts(page)

@@ -284,6 +284,41 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
     assert counted.landslides.sum() + counted.left_out == len(test)
 
 
+# ----------------------------------------------------------------------------------- other runs
+
+
+def test_what_others_train_on_other_places_draws_nothing_anew(workspace, monkeypatch):
+    looks, drawn = [], []
+    monkeypatch.setattr(compare, "poll", lambda _, look: looks.append(look))
+    monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
+    cnn, paper = named("cnn", "paper")
+    states = {cnn.id: "done", paper.id: "running"}
+    monkeypatch.setattr(compare, "known_runs", lambda: [(r, states[r.id]) for r in (paper, cnn)])
+    page = compare.page(session.Session(runs=[cnn.id]))
+    looks[0]()
+    assert drawn == [1]
+    states[paper.id] = "done"
+    looks[0]()
+    assert drawn == [1]
+    assert list(page[2].options.values()) == [paper.id, cnn.id]  # to be chosen
+
+
+def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(workspace, monkeypatch):
+    looks, drawn = [], []
+    monkeypatch.setattr(compare, "poll", lambda _, look: looks.append(look))
+    monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
+    cnn, forest = named("cnn", "forest")
+    states = {cnn.id: "running", forest.id: "done"}
+    monkeypatch.setattr(compare, "known_runs", lambda: [(r, states[r.id]) for r in (cnn, forest)])
+    chosen = session.Session(runs=[forest.id])
+    compare.page(chosen)
+    looks[0]()
+    states[cnn.id] = "done"
+    looks[0]()
+    assert drawn == [1, 2]
+    assert chosen.runs == [forest.id, cnn.id]
+
+
 # ----------------------------------------------------------------------------------- the server
 
 

@@ -45,7 +45,7 @@ def page(session: Session) -> pn.Column:
         fresh = {i for i, s in now.items() if s == "done" and before.get(i) in ALIVE}
         done = [run for run, state in known if state == "done"]
         wanted = chosen(session.runs, done, fresh)
-        if wanted == session.runs and (fresh or not before):
+        if wanted == session.runs and (fresh & set(wanted) or not before):
             newest()  # nothing is chosen anew, but it is there to be drawn now
         names = dict(zip(names_of(done), [run.id for run in done], strict=True))
         # Both at once: a busy browser that gets the names later than the choice shows none.
@@ -91,6 +91,7 @@ def chosen(wanted: Sequence[str], done: Sequence[Run], fresh: set[str]) -> list[
     """Ids to compare: those wanted that still exist, and fresh ones judged on the same places.
 
     Where nothing is wanted: the newest run and those judged on its test places, `AT_FIRST` at most.
+    Fresh ones join up to as many: whoever chose more is not given what others have trained since.
     `done` is newest first.
     """
     by_id = {run.id: run for run in done}
@@ -98,7 +99,8 @@ def chosen(wanted: Sequence[str], done: Sequence[Run], fresh: set[str]) -> list[
     if not kept:
         return [run.id for run in _alike(done[0], done)][:AT_FIRST] if done else []
     alike = {run.id for run in _alike(by_id[kept[0]], done)} if fresh else set()
-    return kept + [run.id for run in done if run.id in fresh & alike and run.id not in kept]
+    joining = [run.id for run in done if run.id in fresh & alike and run.id not in kept]
+    return kept + joining[: max(0, AT_FIRST - len(kept))]
 
 
 def _alike(first: Run, runs: Sequence[Run]) -> list[Run]:
