@@ -7,7 +7,6 @@ table says what each run says of the picked places at that threshold.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,8 +63,7 @@ class Picked:
             label="Threshold", start=0, end=1, step=0.01, value=session.threshold, width=320
         )
         # by the server, which alone may change what Bokeh draws: a visitor is heard in a thread
-        again = lambda event: pn.state.execute(partial(self.cut, event.new))  # noqa: E731
-        self.slider.param.watch(again, "value")
+        self.slider.param.watch(lambda _: pn.state.execute(self.cut), "value")
         self.tell()
 
     # ------------------------------------------------------------------------------ what is said
@@ -91,12 +89,12 @@ class Picked:
         for i, bars in enumerate(self.bars):
             bars.data = self._bars(i)
 
-    def cut(self, threshold: float) -> None:
-        """Move the threshold everywhere."""
+    def cut(self) -> None:
+        """Move the threshold everywhere: to where the slider stands now, not where it was heard."""
+        threshold = self.slider.value
         if threshold == self.session.threshold:
             return
         self.session.threshold = threshold
-        self.slider.value = threshold
         self.marks.data = self._marks()
         for span in self.spans:
             span.location = threshold
@@ -142,7 +140,7 @@ class Picked:
     def _tapped(self, kind: str, tapped: Any) -> None:
         if 0 <= tapped.x <= 1 and 0 <= tapped.y <= 1:
             _run, threshold = nearest_threshold(self.label, self.scores, tapped.x, tapped.y, kind)
-            self.cut(float(np.clip(threshold, 0, 1)))
+            self.slider.value = float(np.clip(threshold, 0, 1))
 
     def _add(self, fig: Any, x: str, y: str, tools: Sequence[Any]) -> None:
         if any(one.name == "picked" for one in fig.renderers):

@@ -206,7 +206,7 @@ def test_picked_places_are_counted_for_every_run(picked):
 
 def test_a_threshold_is_in_every_view_and_in_the_address(picked):
     picked.view()
-    picked.cut(0.4)
+    picked.slider.value = 0.4
     assert picked.session.threshold == picked.slider.value == 0.4
     assert {span.location for span in picked.spans} == {0.4}
     hit = (picked.label == 1) & (picked.scores[:, 0] >= 0.4)

@@ -43,6 +43,16 @@ def test_a_threshold_that_is_dragged(some, asked):
     assert picked.session.threshold == 1.0
 
 
+def test_a_threshold_that_moves_on_before_it_is_drawn_is_not_sent_back(some, asked):
+    picked = Picked(some, Session())
+    picked.slider.value = 0.6
+    picked.slider.value = 0.7
+    for change in asked[:]:
+        change()
+    assert (picked.slider.value, picked.session.threshold) == (0.7, 0.7)
+    assert len(asked) == 2  # nothing is asked anew, for ever
+
+
 def test_limits_that_are_dragged(some, asked):
     limits = Limits(some, Session())
     limits.count()
