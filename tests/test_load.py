@@ -83,8 +83,8 @@ class Day:
                 self.keep("a threshold dragged on", await visitor.do(*said))
 
     async def train(self, number):
-        """A small run every minute, followed meanwhile."""
-        settings = quote(json.dumps([*SMALL, f"seed={number}"]))
+        """A small run every minute, on places of its own, followed meanwhile."""
+        settings = quote(json.dumps([*SMALL, f"seed={100 + number}"]))
         query = f"page=Training&part=New run&recipe=random_forest&changes={settings}"
         visitor = await self.enter(query.replace(" ", "%20"))
         while not self.over:
