@@ -24,7 +24,7 @@ TRAINING = max(1, VISITORS // 5)
 COMPARING = (VISITORS - TRAINING) // 2
 DRAGGING = VISITORS - TRAINING - COMPARING
 BETWEEN = 60.0  # seconds between two runs that one of them starts
-COMING = 60.0  # seconds in which all of them come
+COMING = 150.0  # seconds in which all of them come
 LOOK = 5.0  # seconds between two looks at memory
 SMALL = ["map=false", "model.options.n_estimators=20"]
 STEPS = 6  # of one drag
