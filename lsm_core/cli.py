@@ -108,13 +108,13 @@ def main() -> None:
         _complain("stopped", str(stopped), 130)
     except LsmError as error:
         _complain("error", str(error), 2)
-    except MemoryError as error:
-        from lsm_core.device import full_in_words
-
-        _complain("error", full_in_words(error), 2)
     except OSError as error:
         _complain("error", f"{error}: is the folder there, writable, with room?", 2)
-    except Exception:
+    except Exception as error:
+        from lsm_core.device import full_in_words, ran_out
+
+        if ran_out(error):
+            _complain("error", full_in_words(error), 2)
         if not logs.is_json():
             raise
         log.critical("an error of the program", exc_info=True)

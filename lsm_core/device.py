@@ -164,7 +164,8 @@ def ran_out(error: BaseException) -> bool:
     """Whether it is an error of memory that ran out, of the machine or of a GPU."""
     names = {kind.__name__ for kind in type(error).__mro__}
     by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
-    return bool(by_name) or "RESOURCE_EXHAUSTED" in str(error)  # as JAX says it
+    by_words = ("RESOURCE_EXHAUSTED", "can't start new thread")  # as JAX and Python say it
+    return bool(by_name) or any(words in str(error) for words in by_words)
 
 
 def full_in_words(error: BaseException) -> str:

@@ -85,23 +85,20 @@ def write_map(
     }
     plain = path.with_name(f".{path.name}.plain")
     overviews = "NEAREST" if classes else "AVERAGE"
+
+    def to_cog(part: Path) -> None:
+        look = {"overview_resampling": overviews, "BIGTIFF": "IF_SAFER"}
+        rasterio.shutil.copy(plain, part, driver="COG", compress="deflate", **look)
+        for _ in read_strips(part):  # GDAL does not say where the disk was full at the very end
+            pass
+
     try:
         with rasterio.Env(GDAL_CACHEMAX=CACHE):
             with rasterio.open(plain, "w", **profile) as target:
                 for row, block in blocks:
                     window = rasterio.windows.Window(0, row, cols, block.shape[0])
                     target.write(block.astype(dtype), 1, window=window)
-            replace(
-                path,
-                lambda part: rasterio.shutil.copy(
-                    plain,
-                    part,
-                    driver="COG",
-                    compress="deflate",
-                    overview_resampling=overviews,
-                    BIGTIFF="IF_SAFER",
-                ),
-            )
+            replace(path, to_cog)
     finally:
         plain.unlink(missing_ok=True)
 

@@ -139,6 +139,7 @@ class ResourceExhaustedError(Exception):
     ("error", "is_memory"),
     [
         (MemoryError("Unable to allocate 9.00 TiB"), True),
+        (RuntimeError("can't start new thread"), True),
         (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
         (ValueError("shapes do not fit"), False),

@@ -219,3 +219,20 @@ def test_what_is_not_a_run_is_said_so(tmp_path, monkeypatch):
 def test_what_networks_ran_on_is_kept_beside_the_versions(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert runs.versions()["keras backend"] == "jax"
+
+
+def test_a_map_that_a_full_disk_cut_off_takes_no_place(tmp_path, monkeypatch):
+    """GDAL ends well where the last bytes found no room."""
+    import rasterio.shutil
+
+    plain = rasterio.shutil.copy
+
+    def cut(source, target, **look):
+        plain(source, target, **look)
+        os.truncate(target, os.path.getsize(target) - 100)
+
+    monkeypatch.setattr(rasterio.shutil, "copy", cut)
+    noise = np.random.default_rng(1).random(GRID.shape, dtype=np.float32)
+    with pytest.raises(OSError, match="Read failed"):
+        runs.write_map(tmp_path / "map.tif", GRID, [(0, noise)])
+    assert list(tmp_path.iterdir()) == []

@@ -54,6 +54,7 @@ def gone(visitors):
     for visitor in visitors:
         visitor._listening.cancel()
         visitor._socket.protocol.stream.close()
+        visitor._socket.protocol = None  # or Tornado warns that nobody closed it
 
 
 def wait(what, seconds=LONG):
