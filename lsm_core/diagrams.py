@@ -192,11 +192,10 @@ def protocols_of(table: pd.DataFrame, metric: str = "auc") -> hv.Overlay:
     ]
     chance = 0.5 if metric == "auc" else None
     lowest = np.nanmin(own[[c for c in ("random low", "spatial low", "spatial") if c in own]])
-    look = frame() | {"height": 130 + 2 * ROW * len(own)}
+    look = frame(above=True) | {"height": 130 + 2 * ROW * len(own)}
     return hv.Overlay(layers).opts(
         title=f"{x}: random against spatial evaluation\n"
         f"gap = random - spatial, 95% intervals; split: {listed(own['method'])}",
-        legend_position="top",
         xlim=(min(float(lowest), chance or 1.0) - 0.02, 1.0),
         ylim=(-0.7, len(own) - 0.3),
         yticks=ticks,

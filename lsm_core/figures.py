@@ -304,10 +304,9 @@ def learning_of(
         line = hv.Curve(points, "epoch", "value", label=label)
         lines.append(line.opts(**line_style(i), framewise=True, backend="bokeh"))
     # axes follow the numbers, where a page sends new ones
-    look = frame() | {"height": 300, "xticks": BasicTicker(min_interval=1), "framewise": True}
-    return hv.Overlay(lines).opts(
-        title=title, ylabel=ylabel, legend_position="top", **look, backend="bokeh"
-    )
+    ticks = BasicTicker(min_interval=1)
+    look = frame(above=True) | {"height": 300, "xticks": ticks, "framewise": True}
+    return hv.Overlay(lines).opts(title=title, ylabel=ylabel, **look, backend="bokeh")
 
 
 def validation_of(events: Sequence[Mapping[str, Any]], title: str = "") -> hv.Overlay | None:
@@ -325,8 +324,8 @@ def validation_of(events: Sequence[Mapping[str, Any]], title: str = "") -> hv.Ov
         recall = np.linspace(0, 1, len(precision))
         line = hv.Curve((recall, precision), "recall", "precision", label=name)
         lines.append(line.opts(**line_style(i), interpolation="steps-pre", backend="bokeh"))
-    ends = {"xlim": (0, 1), "ylim": (0, 1.02), "legend_position": "top", "height": 300}
-    return hv.Overlay(lines).opts(title=title, **(frame() | ends), backend="bokeh")
+    look = frame(above=True) | {"xlim": (0, 1), "ylim": (0, 1.02), "height": 300}
+    return hv.Overlay(lines).opts(title=title, **look, backend="bokeh")
 
 
 def best_epoch(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

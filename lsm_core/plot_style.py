@@ -70,9 +70,13 @@ def line_style(i: int) -> dict[str, Any]:
     }
 
 
-def frame() -> dict[str, Any]:
-    """Options of a plot: as wide as there is room, letters as everywhere, no logo."""
-    return {
+def frame(above: bool = False) -> dict[str, Any]:
+    """Options of a plot: as wide as there is room, letters as everywhere, no logo.
+
+    With `above`, its legend is a row over it.
+    """
+    place = {"legend_position": "top"} if above else {}
+    return place | {
         "responsive": True,
         "min_width": 300,
         "height": 360,
@@ -82,7 +86,7 @@ def frame() -> dict[str, Any]:
         "legend_opts": {
             "background_fill_alpha": 0.75,
             "padding": 4,
-            "spacing": 0,
+            "spacing": 14 if above else 0,
             "label_height": 14,
             "glyph_height": 14,
             "label_text_font_size": SIZES["legend"],

@@ -114,12 +114,11 @@ def splits_of(table: pd.DataFrame, metric: str = "auc", title: str = "") -> hv.O
         style = {"color": RUN_COLOURS[i], "marker": mark, "size": 10}
         layers.append(dots.opts(**style, backend="bokeh"))
     ticks = list(enumerate(_words(row) for row in rows.to_dict("records")))
-    look = frame() | {"height": 130 + ROW * len(rows)}
+    look = frame(above=True) | {"height": 130 + ROW * len(rows)}
     return hv.Overlay(layers).opts(
         title=title
         or f"{metric.upper()} by split, 95 % of block bootstrap\n"
         f"{listed(table['protocol'])} protocol; test places differ from row to row",
-        legend_position="top",
         ylim=(-0.6, len(rows) - 0.4),
         yticks=ticks,
         ylabel="",
