@@ -161,16 +161,24 @@ def missing() -> str:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether it is an error of memory that ran out, of the machine or of a GPU."""
+    """Whether it is an error of memory that ran out, of the machine or of a GPU; or came of one."""
+    return _lack(error) is not None
+
+
+def _lack(error: BaseException) -> BaseException | None:
+    """The error of memory, itself or what was being put right when it came."""
     names = {kind.__name__ for kind in type(error).__mro__}
     by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
     by_words = ("RESOURCE_EXHAUSTED", "can't start new thread")  # as JAX and Python say it
-    return bool(by_name) or any(words in str(error) for words in by_words)
+    if by_name or any(words in str(error) for words in by_words):
+        return error
+    return None if error.__context__ is None else _lack(error.__context__)
 
 
 def full_in_words(error: BaseException) -> str:
     """What is wrong and what to do where `ran_out`, in a line."""
-    first = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+    lack = _lack(error) or error
+    first = next(iter(str(lack).splitlines()), "")[:200] or type(lack).__name__
     return (
         f"memory ran out ({first}): end other programs, take a smaller training.batch or window, "
         "or a machine with more"

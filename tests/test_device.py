@@ -153,6 +153,14 @@ def test_memory_that_ran_out_is_known(error, is_memory):
         assert "\n" not in words
 
 
+def test_what_went_wrong_for_want_of_memory_is_known_too():
+    """As a pool of threads that cannot begin is ended in a way that it does not know."""
+    error = AttributeError("no attribute 'terminate'")
+    error.__context__ = RuntimeError("can't start new thread")
+    assert device.ran_out(error)
+    assert device.full_in_words(error).startswith("memory ran out (can't start new thread)")
+
+
 def test_a_gpu_that_is_missing_is_told_only_who_asked_for_one(monkeypatch):
     monkeypatch.setattr(device, "has_gpu", lambda: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
