@@ -48,6 +48,7 @@ class AreaForm:
         self.rows: list[FactorRow] = []
         wide = {"width": 330}
         self.dem = pmui.Select(label="DEM: elevations in metres", options=[], **wide)
+        self.guessed: dict[str, str | None] = {}  # by label of the list
         self.inventory = pmui.Select(label="Landslides: polygons, points or a mask", **wide)
         self.more = pmui.MultiChoice(label="Further sources, for more factors", **wide)
         self.draft = pmui.Button(label="Draft the area", variant="contained")
@@ -93,7 +94,10 @@ class AreaForm:
     # --------------------------------------------------------------------------- sources
 
     def sources(self) -> None:
-        """The lists of sources as they are now; what looks like a DEM or an inventory is chosen."""
+        """The lists of sources as they are now; what looks like a DEM or an inventory is chosen.
+
+        Files come one after the other: a guess gives way to a better one, a person's choice stays.
+        """
         self.known = {name: entry for name, entry in entries().items() if entry.there}
         rasters = [e for e in self.known.values() if e.data_type == "RasterDataset"]
         vectors = [e for e in self.known.values() if e.data_type in VECTORS]
@@ -105,7 +109,9 @@ class AreaForm:
             names = {_label(entry): entry.name for entry in options}
             kept = select.value if select.value in names.values() else None
             select.options = names
-            select.value = kept if kept and own and self.known[kept].own else guess or kept
+            theirs = kept and kept != self.guessed.get(select.label)
+            select.value = kept if theirs and own and self.known[kept].own else guess or kept
+            self.guessed[select.label] = guess
         labels = {_label(entry): entry.name for entry in self.known.values()}
         self.more.options = labels
         self.source.options = labels

@@ -34,6 +34,7 @@ PAGES = {  # name to module, in the menu's order
 # there; where one was last is kept by the browser until it is closed.
 GOES = """
 const name = names[[source.active].flat()[0]]
+if (name === window.lsm_page) return  // the server says back what was pressed, maybe late
 const sign = document.getElementById("lsm-busy") ?? document.createElement("div")
 sign.id = "lsm-busy"
 sign.setAttribute("role", "status")
@@ -46,6 +47,7 @@ document.body.style.cursor = "progress"
 COMES = """
 const {last, done} = JSON.parse(source.value)
 if (done) {
+  window.lsm_page = last.page
   document.getElementById("lsm-busy")?.remove()
   document.body.style.cursor = ""
 }
@@ -69,12 +71,15 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
     there = pn.widgets.TextInput(visible=False)  # what the server tells the browser's part of this
     there.jscallback(value=COMES)
 
-    def tell(*_: Any, done: bool = False) -> None:
+    making: list[str] = []  # the page that is being made
+
+    def tell(*_: Any) -> None:
         last = {"page": session.page, "area": session.area}
         times = json.loads(there.value or '{"times": 0}')["times"] + 1
-        there.value = json.dumps({"times": times, "done": done, "last": last})
+        there.value = json.dumps({"times": times, "done": not making, "last": last})
 
     def show(*_: Any) -> None:
+        making[:] = [session.page]
         menu.active = list(pages).index(session.page)
         try:
             if session.page not in built:
@@ -88,7 +93,8 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
             main[:] = [pmui.Alert(object=BROKEN, severity="error")]
             raise
         finally:
-            tell(done=True)
+            making.clear()
+            tell()
 
     def choose(event: Any) -> None:
         if event.new is not None:

@@ -58,6 +58,25 @@ def press(page, label):
 # ---------------------------------------------------------------------------------- files, draft
 
 
+def test_a_better_guess_at_the_inventory_takes_the_place_of_one_but_not_of_a_choice(files):
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    rocks = frame(cells(1, 1, 40, 40), cells(45, 20, 9, 9))
+    rocks.to_file(files / "geology.gpkg")
+    rocks.to_file(files / "landslides_2005.gpkg")
+
+    def drop(name):
+        page.files.receive(name, (files / name).read_bytes(), first=True, last=True)
+
+    drop("dem.tif")
+    drop("geology.gpkg")
+    assert page.form.inventory.value == "geology"  # all there is
+    drop("slides.gpkg")
+    assert page.form.inventory.value == "slides"
+    page.form.inventory.value = "geology"
+    drop("landslides_2005.gpkg")
+    assert page.form.inventory.value == "geology"
+
+
 def test_dropped_files_are_drafted_and_built_on_screen_alone(files, workspace, monkeypatch):
     page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
     for name in ("dem.tif", "slides.gpkg", "faults.gpkg"):

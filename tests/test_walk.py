@@ -151,6 +151,18 @@ def test_runs_are_compared_and_a_new_one_joins(browser, address, workspace):
         assert "late-valley" in page.url
 
 
+def test_who_comes_back_to_a_page_finds_it_whole(browser, address):
+    """No sign stays that it is being opened; the runs in use are named in their field."""
+    with looking(browser, f"{address}?page=Training") as page:
+        for name in ("Compare", "Training", "Export", "Compare", "Training", "Export"):
+            page.get_by_role("button", name=name, exact=True).first.click()
+            page.wait_for_function("name => window.lsm_page === name", arg=name)
+            page.wait_for_timeout(500)  # what the server says back may come after
+            assert page.get_by_text("Opening", exact=False).count() == 0
+            if name != "Training":
+                assert page.locator(".MuiChip-label").count() > 0
+
+
 def _zoom(page):
     """One turn of the wheel over the first map moves both, and new cells arrive."""
     before, cells = page.evaluate(MAPS), page.evaluate(CELLS)

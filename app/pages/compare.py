@@ -25,7 +25,9 @@ PURPOSE = (
 def page(session: Session) -> pn.Column:
     """The page for one session; `session.runs` holds the ids compared."""
     strip = pn.Column(sizing_mode="stretch_width")
-    choice = pmui.MultiChoice(label="Runs compared", sizing_mode="stretch_width")
+    choice = pmui.MultiChoice(
+        label="Runs compared", sizing_mode="stretch_width", **options_of(session.runs)
+    )
     content = pn.Column(sizing_mode="stretch_width")
     seen: list[dict[str, str]] = []  # states at the last look
     followers: dict[str, Follower] = {}
@@ -47,9 +49,7 @@ def page(session: Session) -> pn.Column:
         wanted = chosen(session.runs, done, fresh)
         if wanted == session.runs and (fresh & set(wanted) or not before):
             newest()  # nothing is chosen anew, but it is there to be drawn now
-        names = dict(zip(names_of(done), [run.id for run in done], strict=True))
-        # Both at once: a busy browser that gets the names later than the choice shows none.
-        choice.param.update(options=names, value=list(wanted))
+        choice.param.update(options=named(done), value=list(wanted))
         session.runs = wanted
 
     def draw(*_: Any) -> None:
@@ -65,6 +65,17 @@ def page(session: Session) -> pn.Column:
     choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
     poll(session, look)
     return pn.Column(purpose(PURPOSE), strip, choice, content, sizing_mode="stretch_width")
+
+
+def options_of(wanted: Sequence[str]) -> dict[str, Any]:
+    """Names and choice as the page opens: what a browser gets while it draws them, it misses."""
+    done = [run for run, state in known_runs() if state == "done"]
+    return {"options": named(done), "value": chosen(wanted, done, set())}
+
+
+def named(runs: Sequence[Run]) -> dict[str, str]:
+    """The id of each run by its name."""
+    return dict(zip(names_of(runs), [run.id for run in runs], strict=True))
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -52,7 +52,9 @@ class ExportPage:
         self.session = session
         self.runs: list[Run] = []
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
-        self.choice = pmui.MultiChoice(label="Runs to export", **wide)
+        self.choice = pmui.MultiChoice(
+            label="Runs to export", **wide, **_options(session.runs, _done())
+        )
         known = known_figures()
         titles = {kind.title: name for name, kind in known.items()}
         figures = [name for name in session.figures if name in known] or list(FIRST)
@@ -117,13 +119,13 @@ class ExportPage:
         """Runs as they are now, the preview and the zip as far as they have come."""
         if self.session.page != "Export":
             return
-        known = [run for run, state in known_runs() if state == "done"]
+        known = _done()
         if [run.id for run in known] != [run.id for run in self.runs] or not len(self.body):
             self.runs = known
             self.body[:] = self._parts_of_page() if known else [_nothing()]
-            self.choice.options = {_label(run): run.id for run in known}
-            kept = [i for i in self.session.runs if i in {run.id for run in known}]
-            self.session.runs = kept or [run.id for run in known[:1]]
+            found = _options(self.session.runs, known)
+            self.choice.param.update(**found)
+            self.session.runs = found["value"]
             self.changed()
         self.preview.look()
         self._follow()
@@ -245,6 +247,17 @@ def _stem(runs: Sequence[Run]) -> str:
     """A name for the zip: its areas and how many runs."""
     areas = "-".join(dict.fromkeys(str(run.area["name"]) for run in runs)) or "export"
     return f"{areas}-{len(runs)}-run{'s' if len(runs) != 1 else ''}"
+
+
+def _done() -> list[Run]:
+    return [run for run, state in known_runs() if state == "done"]
+
+
+def _options(wanted: Sequence[str], known: Sequence[Run]) -> dict[str, Any]:
+    """Names and choice of runs: those wanted that are there, or the newest."""
+    names = {_label(run): run.id for run in known}
+    kept = [i for i in wanted if i in names.values()]
+    return {"options": names, "value": kept or list(names.values())[:1]}
 
 
 def _label(run: Run) -> str:
