@@ -160,7 +160,7 @@ def test_who_comes_back_to_a_page_finds_it_whole(browser, address):
             page.wait_for_timeout(500)  # what the server says back may come after
             assert page.get_by_text("Opening", exact=False).count() == 0
             if name != "Training":
-                assert page.locator(".MuiChip-label").count() > 0
+                page.locator(".MuiChip-label").first.wait_for()
 
 
 def _zoom(page):
