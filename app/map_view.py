@@ -48,8 +48,8 @@ MAKES = {  # what makes the other maps, by the first word of their file
     "ensemble": "lsm uncertainty RUN RUN…",
 }
 NONE_YET = (
-    "These runs have no maps of doubt yet: `lsm applicability RUN` makes the area of applicability,"
-    " `lsm uncertainty RUN` prediction sets, `lsm uncertainty RUN RUN…` (other seeds) the spread."
+    "These runs have no maps of doubt yet: Compare has buttons for them, under “Maps of doubt”. On "
+    "the command line `lsm applicability RUN` makes the area of applicability, `lsm uncertainty RUN` prediction sets, `lsm uncertainty RUN RUN…` (other seeds) the spread."
 )
 
 Range = tuple[float, float] | None
@@ -197,7 +197,9 @@ def _path(run: Run, name: str) -> Path:
         return run.zones_path if name == ZONES else run.map_path
     if name not in layers_of(run):
         makes = MAKES[re.split("[_.]", name)[0]]
-        raise RunError(f"{run.id} has no {LAYERS[name][0]} yet: `{makes}` makes it")
+        raise RunError(
+            f"{run.id} has no {LAYERS[name][0]} yet: `{makes}` makes it, or a button below"
+        )
     return run.path / name
 
 
