@@ -49,7 +49,8 @@ MAKES = {  # what makes the other maps, by the first word of their file
 }
 NONE_YET = (
     "These runs have no maps of doubt yet: Compare has buttons for them, under “Maps of doubt”. On "
-    "the command line `lsm applicability RUN` makes the area of applicability, `lsm uncertainty RUN` prediction sets, `lsm uncertainty RUN RUN…` (other seeds) the spread."
+    "the command line `lsm applicability RUN` makes the area of applicability, "
+    "`lsm uncertainty RUN` prediction sets, `lsm uncertainty RUN RUN…` (other seeds) the spread."
 )
 
 Range = tuple[float, float] | None
