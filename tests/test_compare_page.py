@@ -287,35 +287,38 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
 # ----------------------------------------------------------------------------------- other runs
 
 
-def test_what_others_train_on_other_places_draws_nothing_anew(workspace, monkeypatch):
-    looks, drawn = [], []
+@pytest.fixture
+def states(workspace, monkeypatch):
+    """States of the runs that are known, by run; `look` again, and how many runs were `drawn`."""
+    known, looks, drawn = {}, [], []
     monkeypatch.setattr(compare, "poll", lambda _, look: looks.append(look))
     monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
+    monkeypatch.setattr(compare, "known_runs", lambda: list(known.items()))
+    return SimpleNamespace(known=known, look=lambda: looks[0](), drawn=drawn)
+
+
+def test_what_others_train_on_other_places_draws_nothing_anew(states):
     cnn, paper = named("cnn", "paper")
-    states = {cnn.id: "done", paper.id: "running"}
-    monkeypatch.setattr(compare, "known_runs", lambda: [(r, states[r.id]) for r in (paper, cnn)])
+    states.known.update({paper: "running", cnn: "done"})
     page = compare.page(session.Session(runs=[cnn.id]))
-    looks[0]()
-    assert drawn == [1]
-    states[paper.id] = "done"
-    looks[0]()
-    assert drawn == [1]
+    states.look()
+    assert states.drawn == [1]
+    states.known[paper] = "done"
+    states.look()
+    assert states.drawn == [1]
     assert list(page[2].options.values()) == [paper.id, cnn.id]  # to be chosen
 
 
-def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(workspace, monkeypatch):
-    looks, drawn = [], []
-    monkeypatch.setattr(compare, "poll", lambda _, look: looks.append(look))
-    monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
+def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(states):
     cnn, forest = named("cnn", "forest")
-    states = {cnn.id: "running", forest.id: "done"}
-    monkeypatch.setattr(compare, "known_runs", lambda: [(r, states[r.id]) for r in (cnn, forest)])
+    states.known.update({cnn: "running", forest: "done"})
     chosen = session.Session(runs=[forest.id])
-    compare.page(chosen)
-    looks[0]()
-    states[cnn.id] = "done"
-    looks[0]()
-    assert drawn == [1, 2]
+    page = compare.page(chosen)
+    assert page[2].value == [forest.id]  # named as the page opens
+    states.look()
+    states.known[cnn] = "done"
+    states.look()
+    assert states.drawn == [1, 2]
     assert chosen.runs == [forest.id, cnn.id]
 
 
