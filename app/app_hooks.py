@@ -5,7 +5,6 @@ first visitor finds it done, or waits for no more than what is left of it.
 """
 
 import ctypes
-import functools
 import gc
 import importlib
 import logging
@@ -18,8 +17,8 @@ from typing import Any
 import panel.reactive
 from bokeh.util.warnings import BokehUserWarning
 from panel.io.resources import LOCAL_DIST
-from panel.pane.base import Pane
 
+from lsm_app.mended import mend
 from lsm_core.uploads import forget_unfinished
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def on_server_loaded(server_context: Any) -> None:
     # A part that is drawn before its page is known would ask Panel's own host for its style.
     panel.reactive.CDN_DIST = LOCAL_DIST
     hush_known_parts()
-    pass_over_what_left()
+    mend()
     log.info("the server listens")
     threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
 
@@ -70,21 +69,6 @@ def hush_known_parts() -> None:
     The server takes the part that it has, as it should, and would warn of it at each such event.
     """
     warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
-
-
-def pass_over_what_left() -> None:
-    """A part that has left the page before what a thread wrote on it came there is not drawn.
-
-    Panel would look it up among the parts of the page, and find none.
-    """
-    plain = Pane._update_object
-
-    @functools.wraps(plain)
-    def if_there(self: Pane, ref: str, *more: Any) -> None:
-        if ref in self._models:
-            plain(self, ref, *more)
-
-    Pane._update_object = if_there  # type: ignore[method-assign]
 
 
 def get_ready() -> None:

@@ -35,22 +35,3 @@ def test_of_many_who_go_at_once_memory_is_given_back_once(monkeypatch):
     done.clear()
     app_hooks.on_session_destroyed(None)
     assert done.wait(5)
-
-
-@pytest.fixture
-def mended(monkeypatch):
-    monkeypatch.setattr(Pane, "_update_object", Pane._update_object)
-    app_hooks.pass_over_what_left()
-
-
-def test_a_part_that_left_the_page_is_not_drawn(mended):
-    part, doc = pn.pane.HTML("before"), Document()
-    row = pn.Row(part)
-    root = row.get_root(doc)
-    told = (root.ref["id"], doc, root, root, None)
-    with param.parameterized.discard_events(part):
-        part.object = "after"
-    part._update_object(*told)
-    assert "after" in root.children[0].text
-    row.clear()
-    part._update_object(*told)  # as a thread has asked for before
