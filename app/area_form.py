@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 import yaml
 
 from lsm_app.factor_row import FactorRow
+from lsm_app.image_fields import ImageFields
 from lsm_app.layout import fault, heading, note
 from lsm_app.own_files import found_in, words_of
 from lsm_app.session import said
@@ -77,6 +78,7 @@ class AreaForm:
         self.window = pmui.IntInput(label="Window of relief, cells", start=3, step=2, width=190)
         self.streams = pmui.FloatInput(label="Ground of a stream, m2", start=1, width=200)
         self.others = pn.Column(sizing_mode="stretch_width")
+        self.image = ImageFields(self.show_text)
         self.source = pmui.Select(label="Source of one more factor", width=330)
         self.add = pmui.Button(label="Add it", variant="outlined")
         self.add.on_click(lambda _: self.add_factor())
@@ -189,6 +191,8 @@ class AreaForm:
         for factor in factors:
             if factor not in plain and factor not in self.kept:
                 self._row(factor)
+        rasters = [e.name for e in self.known.values() if e.data_type == "RasterDataset"]
+        self.image.load(content.get("image", {}), self.known, rasters)
         self.base = content
         self.answer.clear()
         self.form[:] = self._parts()
@@ -212,6 +216,8 @@ class AreaForm:
             note(SIZES),
             self.others,
             pn.FlexBox(self.source, self.add, align_items="center", gap="8px"),
+            heading("Its image, if it has one"),
+            self.image.view,
             self.text,
             self.build,
             self.answer,
@@ -265,15 +271,15 @@ class AreaForm:
         inventory = dict(self.base.get("inventory") or {})
         if inventory.get("source") != self.inventory.value:
             inventory = {"source": self.inventory.value}
-        image = {"image": self.base["image"]} if "image" in self.base else {}
         factors = [*terrain, *(row.content() for row in self.rows), *self.kept]
-        return made | image | {"inventory": inventory, "factors": factors}
+        return made | self.image.content() | {"inventory": inventory, "factors": factors}
 
     def show_text(self) -> None:
         """What is in the fields, as the file it becomes, or what is wrong with it."""
         if not self.base:
             return
-        for field in (self.name, self.crs, self.cell, *self._sizes().values(), *self._of_rows()):
+        for field in (self.name, self.crs, self.cell, *self._sizes().values(), *self._of_rows(),
+                      *self.image.fields().values()):  # fmt: skip
             fault(field)
         try:
             content = self.content()
@@ -299,6 +305,7 @@ class AreaForm:
     def _field_at(self, place: list[str]) -> Any:
         """The field of a place in the area file, such as factors.3.radius; None where none is."""
         fields = {"name": self.name, "grid.resolution": self.cell, "grid.crs": self.crs}
+        fields |= self.image.fields()
         if place[0] != "factors" or len(place) < 3:
             return fields.get(".".join(place))
         number = int(place[1]) - len(self.terrain.value)

@@ -15,7 +15,7 @@ from lsm_app.session import bar_html
 from lsm_core.errands import Errand, errands
 
 MOST_SHOWN = 3
-SHOWN_FOR = {"done": 300, "running": 1e9}  # seconds after its end
+SHOWN_FOR = {"done": 120, "running": 1e9}  # seconds after its end
 ELSE = 3600  # of what went wrong
 SHAPES = {"running": "info", "done": "success", "stopped": "warning"}
 SAID = {
@@ -34,7 +34,10 @@ class ErrandView:
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
         self.state = ""
-        self.words = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
+        breaking = {"overflow-wrap": "anywhere"}  # paths are long
+        self.words = pmui.Alert(
+            object="", margin=(5, 10), sizing_mode="stretch_width", styles=breaking
+        )
         self.bar = pn.pane.HTML("", margin=(0, 10), sizing_mode="stretch_width")
         self.stop = pmui.Button(label="Stop", size="small", color="error", variant="outlined")
         self.stop.on_click(lambda _: self.end())
@@ -48,7 +51,7 @@ class ErrandView:
         """Show how it stands; whether it was done since the last look."""
         before, self.state = self.state, self.errand.state
         said = self.errand.lines
-        last = f" {said[-1]}" if said else ""
+        last = f" {said[-1].removeprefix('done: ')}" if said else ""
         words = SAID[self.state].format(
             title=self.errand.about["title"], time=in_words(self.errand.seconds),
             last=last, error=self.errand.error,

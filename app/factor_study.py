@@ -138,6 +138,8 @@ def _numbers(found: Mapping[str, Any]) -> pn.Column:
     styled = table.style.hide(axis="index").format(
         "{:.3g}", subset=list(table.columns[1:]), na_rep="–"
     )
+    if "p" in table:
+        styled.format(lambda p: "< 0.0001" if p < 1e-4 else f"{p:.3g}", subset=["p"], na_rep="–")
     grown = "importance" in found["tables"]
     first = "Most important first. " if grown else "Importance and information come later. "
     return _noted(
@@ -165,9 +167,8 @@ def _vif(found: Mapping[str, Any]) -> Any:
     table = table_of(found, "vif").sort_values("vif", ascending=False, na_position="first")
     table = table.rename_axis("factor").reset_index()
     table["vif"] = table["vif"].fillna(np.inf)
-    numbers = ["vif", "tolerance"]
-    shown = table[["factor", *numbers]]
-    return shown.style.hide(axis="index").format("{:.2f}", subset=numbers, na_rep="–")
+    shown = table.rename(columns=COLUMNS)[["factor", "VIF", "tolerance"]]
+    return shown.style.hide(axis="index").format("{:.2f}", subset=["VIF", "tolerance"], na_rep="–")
 
 
 def _importance(found: Mapping[str, Any], trees: int) -> Any:

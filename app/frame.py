@@ -47,6 +47,7 @@ document.body.style.cursor = "progress"
 COMES = """
 const {last, done} = JSON.parse(source.value)
 if (done) {
+  if ((window.lsm_page ?? last.page) !== last.page) window.scrollTo(0, 0)
   window.lsm_page = last.page
   document.getElementById("lsm-busy")?.remove()
   document.body.style.cursor = ""

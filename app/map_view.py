@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,13 @@ from lsm_app.layout import note
 from lsm_app.session import said
 from lsm_core import figures
 from lsm_core.errors import LsmError, RunError
-from lsm_core.explanation_figures import LAYERS, layer_image, layer_limits, layers_of
+from lsm_core.explanation_figures import (
+    LAYERS,
+    layer_image,
+    layer_in_words,
+    layer_limits,
+    layers_of,
+)
 from lsm_core.grid import Bounds
 from lsm_core.runs import LEVELS, Run
 from lsm_core.zoning import level_colours, level_names
@@ -151,6 +158,7 @@ def linked_maps(
     shown = pmui.Select(label="Shown", options=_choices(runs), value=SUSCEPTIBILITY, width=250)
     places = pmui.Switch(label="Landslides", value=True)
     legend = pn.pane.HTML(sizing_mode="stretch_width")
+    words = note("")
     box = pn.FlexBox(sizing_mode="stretch_width", gap="8px")
     streams: dict[str, InView] = {}
     size = SIZES.get(len(runs), SMALL)
@@ -160,6 +168,7 @@ def linked_maps(
         look = Look(shown.value, _limits(runs, shown.value))
         most = max(map(_places_of, runs), default=0)
         legend.object = _legend_of(look, most, runs)
+        words.object = _found(runs, shown.value)
         for name, old in streams.items():
             streams[name] = InView(x_range=old.x_range, y_range=old.y_range)
         box[:] = [
@@ -172,7 +181,7 @@ def linked_maps(
     draw()
     choices = pn.FlexBox(shown, opacity, places, align_items="center", gap="16px")
     none = [] if any(map(layers_of, runs)) else [note(NONE_YET)]
-    return pn.Column(choices, *none, legend, box, sizing_mode="stretch_width")
+    return pn.Column(choices, *none, legend, box, words, sizing_mode="stretch_width")
 
 
 class Look(NamedTuple):
@@ -186,6 +195,13 @@ def _choices(runs: Sequence[Run]) -> dict[str, str]:
     """Name to file of every map that one of the runs has."""
     more = {name: title for run in runs for name, title in layers_of(run).items()}
     return SHOWN | {title: name for name, title in more.items()}
+
+
+def _found(runs: Sequence[Run], name: str) -> str:
+    """What was found when a map of doubt was made, run by run."""
+    found = [(label, layer_in_words(run, name))
+             for run, label in zip(runs, figures.labels_of(runs), strict=True)]  # fmt: skip
+    return "; ".join(escape(f"{label}: {words}") for label, words in found if words)
 
 
 def _limits(runs: Sequence[Run], name: str) -> tuple[float, float]:

@@ -125,9 +125,12 @@ class RunView:
             return
         self.pipe = hv.streams.Pipe(data=epochs)
         title = f"{self.run.title}, {self.run.recipe.protocol} protocol"
-        makers = [lambda data, i=i: [*history_of(data, title)][i] for i in (0, 1)]
+        makers = [
+            lambda data, i=i, what=what: [*history_of(data, f"{what} of {title}")][i]
+            for i, what in enumerate(("Loss", "Scores"))
+        ]
         if validation_of(epochs) is not None:
-            makers.append(lambda data: validation_of(data, title))
+            makers.append(lambda data: validation_of(data, f"PR curve of {title}"))
         plots = [hv.DynamicMap(make, streams=[self.pipe]) for make in makers]
         self.curves[:] = [beside(*plots), self.last, note(NOTE)]
 

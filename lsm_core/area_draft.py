@@ -164,11 +164,17 @@ def guess_inventory(found: Mapping[str, Found]) -> str | None:
 
 
 def check_draft(draft: Mapping[str, Any]) -> AreaFile:
-    """The draft as an area file, or an AreaError that names every key that is wrong."""
+    """The draft as an area file, or an AreaError that names every key that is wrong.
+
+    A name that a shipped area has is wrong, too.
+    """
     try:
-        return AreaFile.model_validate(dict(draft))
+        area = AreaFile.model_validate(dict(draft))
     except ValidationError as error:
         raise AreaError("; ".join(in_words(found, AreaFile) for found in error.errors())) from None
+    if area.name in {path.stem for path in shipped("areas").glob("*.yaml")}:
+        raise AreaError(f"name {area.name} is that of a shipped area: choose another")
+    return area
 
 
 def draft_text(draft: Mapping[str, Any]) -> str:
@@ -184,12 +190,9 @@ def own_area_file(name: str) -> Path:
 def save_draft(draft: Mapping[str, Any]) -> Path:
     """Check a draft and write it among the workspace's area files; one of this name is replaced.
 
-    Errors: what is wrong with it; a name that a shipped area has (AreaError).
+    Errors: what is wrong with it (AreaError).
     """
-    area = check_draft(draft)
-    if area.name in {path.stem for path in shipped("areas").glob("*.yaml")}:
-        raise AreaError(f"{area.name} is the name of a shipped area: choose another")
-    path = own_area_file(area.name)
+    path = own_area_file(check_draft(draft).name)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_text(draft_text(draft), "utf-8")

@@ -3,6 +3,7 @@
 Drawn from what `explanation.json`, `conformal.json` and the maps of a run folder hold.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -152,6 +153,13 @@ def coverage_of(told: Mapping[str, Any]) -> hv.Overlay:
 def layers_of(run: Run) -> dict[str, str]:
     """Title by file name of the maps of doubt that a run folder holds."""
     return {name: title for name, (title, _) in LAYERS.items() if (run.path / name).is_file()}
+
+
+def layer_in_words(run: Run, name: str) -> str:
+    """What was found when such a map was made, as a sentence; nothing where no file tells it."""
+    stem = name.partition(".")[0].replace("dissimilarity", "applicability")
+    told = run.path / f"{stem}.json"
+    return str(json.loads(told.read_text()).get("words", "")) if told.is_file() else ""
 
 
 def layer_of(run: Run, name: str, most: int = 1000) -> hv.Image:

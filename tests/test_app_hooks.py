@@ -3,12 +3,7 @@
 import sys
 import threading
 
-import panel as pn
-import param
 import psutil
-import pytest
-from bokeh.document import Document
-from panel.pane.base import Pane
 
 from lsm_app import app_hooks
 

@@ -105,7 +105,7 @@ def test_a_wrong_draft_is_said_and_a_shipped_name_kept(files):
     draft = area_draft.draft_area("a", ("dem", DEM), ("slides", SLIDES))
     with pytest.raises(AreaError, match="name takes letters, digits"):
         area_draft.save_draft(draft | {"name": "my area"})
-    with pytest.raises(AreaError, match="is the name of a shipped area"):
+    with pytest.raises(AreaError, match="name balakot is that of a shipped area"):
         area_draft.save_draft(draft | {"name": "balakot"})
     with pytest.raises(AreaError, match="no raster of elevations"):
         area_draft.draft_area("a", ("dem", SLIDES), ("slides", SLIDES))

@@ -14,6 +14,7 @@ from lsm_core.explanation_figures import (
     effect_of,
     importance_of,
     layer_image,
+    layer_in_words,
     layer_limits,
     layer_of,
     layers_of,
@@ -116,6 +117,9 @@ def test_layers_are_those_of_the_folder_with_their_names(tmp_path):
     assert image.bounds.lbrt() == pytest.approx((300000, 3799100, 300600, 3800000))
     drawn(image)
     drawn(layer_of(run, "dissimilarity.tif", most=10))
+    assert layer_in_words(run, "conformal.tif") == ""
+    (tmp_path / "applicability.json").write_text('{"words": "95.7% lie inside"}')
+    assert layer_in_words(run, "dissimilarity.tif") == "95.7% lie inside"
 
 
 def test_one_scale_of_a_layer_serves_all_runs(tmp_path):

@@ -15,7 +15,9 @@ from lsm_app.ground import ground_of
 from lsm_app.pages import study_area
 from lsm_core import errands
 from lsm_core.area_draft import save_draft
+from lsm_core.catalog import load_catalog
 from lsm_core.own_sources import add_source, entries
+from lsm_core.preparation import prepare
 from lsm_core.study_area import area_path, open_area
 
 pn.extension("filedropper")
@@ -131,14 +133,36 @@ def test_fields_change_the_file_and_what_is_wrong_is_said(files, workspace):
     assert form.build.disabled
     assert "name" in form.text.object
     form.name.value = "balakot"
-    press(page, "Build this area")
-    assert "name of a shipped area" in texts(form.answer)
+    assert form.build.disabled
+    assert "that of a shipped area" in form.name.helper_text
+    form.name.value = "hills"
+    assert (form.build.disabled, form.name.helper_text) == (False, "")
     form.name.value = "mine"
     form.crs.value = "north"
     assert "is no coordinate reference system" in form.text.object
     form.crs.value = "32642"
     assert form.content()["grid"]["crs"] == "EPSG:32642"
     assert not form.build.disabled
+
+
+def test_an_area_gets_an_image_by_form_fields(files, workspace):
+    write_raster(files / "scene.tif", *(np.full((60, 80), 1000 * b, "uint16") for b in range(1, 5)))
+    for name in ("dem.tif", "slides.gpkg", "scene.tif"):
+        add_source(files / name)
+    page = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    page.form.dem.value = "dem"
+    press(page, "Draft the area")
+    image = page.form.image
+    image.source.value = "scene"
+    assert (image.bands.value, image.scale.value) == ("red=1, green=2, blue=3, nir=4", 0.0001)
+    image.bands.value = "red"
+    assert page.form.build.disabled
+    assert "written as name=band" in image.bands.helper_text
+    image.bands.value = "red=3, nir=4"
+    assert not page.form.build.disabled
+    ds = prepare(save_draft(page.form.content()), load_catalog())
+    assert ds["band"].values.tolist() == ["red", "nir"]
+    assert float(ds["image"].sel(band="nir").median()) == pytest.approx(0.4)
 
 
 def test_a_table_waits_for_its_crs_and_other_files_are_refused_with_the_sentence(files):
@@ -237,6 +261,8 @@ def test_a_copy_of_an_area_file_keeps_what_the_form_does_not_know(files, workspa
     grid = {"like": "dem", "extent": [500000.0, 3999500.0, 500500.0, 4000000.0]}
     inventory = {"source": "slides", "where": {"kind": "debris"}}
     first = {"name": "first", "title": "First", "grid": grid, "dem": "dem"}
+    clouds = {"band": 1, "classes": [9]}
+    first |= {"image": {"source": "dem", "bands": {"red": 1}, "scale": 0.5, "clouds": clouds}}
     save_draft(first | {"inventory": inventory, "factors": factors})
     page = study_area.StudyArea(session.Session(page="Study area", look="Build"))
     page.edit("first")

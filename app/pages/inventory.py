@@ -290,7 +290,8 @@ class InventoryPage:
             self.area.options = there
             if there and self.area.value not in there:
                 self.area.value = self.session.area if self.session.area in there else there[0]
-            words = "No study area has an image yet. The sample area (of `lsm demo`) has one:"
+            words = "No study area has an image yet: name one where an area is built (Study area, "
+            words += "Its image). The sample area (of `lsm demo`) has one:"
             none = [pmui.Alert(object=words, severity="info"), self.sample]
             self.empty[:] = [pn.Spacer(height=1)] if there else none
             self.start.disabled = not there

@@ -318,7 +318,9 @@ class Sampling:
         self.words.object = (
             f"Radius **{session.radius:,.1f} m**, diameter **{cells} cells** of {self.cell:g} m. "
             f"Warmed: **{share:.1%}** of the map ({warmth.warm:,} of {self.ground.cells:,} valid "
-            f"cells). A recipe draws **{warmth.table['samples drawn'].sum():,}** soft samples."
+            f"cells). Round all of them a recipe draws **{warmth.table['samples drawn'].sum():,}** "
+            "soft samples; under the honest protocol only round those it trains on, as the legend "
+            "of the map counts them."
         )
         table = warmth.table
         self.numbers.object = table.style.hide(axis="index").format(
