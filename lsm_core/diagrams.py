@@ -4,6 +4,7 @@ Nothing is computed here that a run folder, or a table made from run folders, do
 """
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from lsm_core.runs import Run
 
 GREY = "#555555"
 SIDES = {"random": ("#D55E00", "circle"), "spatial": ("#0072B2", "square")}
+WIDEST = 60  # letters a line of a title
 ROW, APART = 26, 0.14  # pixels a model, and how far its two bars lie off the middle
 
 
@@ -148,7 +150,7 @@ def nearness_of(overlap: Mapping[str, Any], title: str) -> hv.Overlay:
     if unit == "cells" and window > 1:
         reach = _dotted([(window, 0), (window, 100)], x, y, f"window of {window} cells")
         lines.append(reach)
-    verdict = overlap["verdict"].replace("; ", ";\n")
+    verdict = textwrap.fill(overlap["verdict"], WIDEST)
     return hv.Overlay(lines).opts(
         title=f"{title}\n{verdict}",
         legend_position="bottom_right",

@@ -79,6 +79,7 @@ __all__ = [
 
 BREAKS = ("natural", "equal 0.2")
 WHERE = ("whole map", "test blocks")
+MOST_IN_A_CORNER = 5  # lines that a legend within the plot names
 MOST_POINTS = 2000  # of one drawn curve; the stored one may have as many as test places
 
 
@@ -107,12 +108,19 @@ def curves_of(runs: Sequence[Run], kind: str = "pr") -> hv.Overlay:
     what = "Precision and recall" if kind == "pr" else "Receiver operating characteristic"
     return hv.Overlay(styled + none).opts(
         title=title_of(runs, what),
-        legend_position="bottom_left" if kind == "pr" else "bottom_right",
         xlim=(0, 1),
         ylim=(0, 1.02),
-        **frame(),
+        **frame() | _legend_of(len(styled + none), "left" if kind == "pr" else "right"),
         backend="bokeh",
     )
+
+
+def _legend_of(lines: int, side: str) -> dict[str, Any]:
+    """In a lower corner of the plot; of many lines above it, in two columns, to cover none."""
+    if lines <= MOST_IN_A_CORNER:
+        return {"legend_position": f"bottom_{side}"}
+    rows = -(-lines // 2)
+    return {"legend_position": "top", "legend_cols": 2, "height": 340 + 20 * rows}
 
 
 def _precision_recall(run: Run, label: str) -> hv.Curve:

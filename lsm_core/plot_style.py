@@ -46,12 +46,15 @@ def _repeat(run: Run) -> str:
 def title_of(runs: Sequence[Run], what: str) -> str:
     """What is drawn, and below it: area, protocol, test places and their overlap with training.
 
-    Where runs differ in one of these, the title says so by listing both.
+    Where runs differ in one of these, the title lists both; of more overlaps it says the ends.
     """
     areas = listed(run.area["name"] for run in runs)
     protocols = listed(run.recipe.protocol for run in runs)
     places = listed(f"{run.metrics['n']:,}" for run in runs)
-    overlap = listed(f"{100 * run.metrics['overlap']['share']:.1f}%" for run in runs)
+    shares = [run.metrics["overlap"]["share"] for run in runs]
+    overlap = listed(f"{share:.1%}" for share in shares)
+    if overlap.count("/") > 1:
+        overlap = f"{min(shares):.1%} to {max(shares):.1%}"
     where = f"{areas}, {protocols} protocol, {places} test places"
     return f"{what}\n{where}\n{overlap} of them overlap training"
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import panel as pn
@@ -11,6 +12,7 @@ from bokeh.document import Document
 from bokeh.document.callbacks import DocumentCallbackManager
 from panel.pane.base import Pane
 from panel.reactive import Syncable
+from param.parameterized import Parameters, batch_call_watchers, discard_events
 
 from lsm_app import mended
 
@@ -21,7 +23,8 @@ ASKED = 12_000
 def as_mended(monkeypatch):
     for owner, name in (
         (Syncable, "_server_change"), (Syncable, "_change_event"), (Pane, "_update_object"),
-        (DocumentCallbackManager, "trigger_on_change"),
+        (DocumentCallbackManager, "trigger_on_change"), (Parameters, "_BATCH_WATCH"),
+        (Parameters, "_events"), (Parameters, "_state_watchers"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))
     mended.mend()
@@ -45,6 +48,82 @@ def test_no_widget_is_dead_after_a_change_that_comes_while_another_is_taken_from
     slider._server_change(doc, "root", None, "value", 1, 2)
     other.join()
     assert heard[-1]["value"] == 2 or doc.session_callbacks, "nobody will hear it"
+
+
+class Met(param.Number):
+    """A number that tells its object that it was set, while watchers wait to be called."""
+
+    def __set__(self, obj, val):
+        super().__set__(obj, val)
+        obj.meet(self.name)
+
+
+class Two(param.Parameterized):
+    first, second = Met(default=0), Met(default=0)
+
+    def __init__(self):
+        self.meet, self.heard = lambda name: None, []
+        super().__init__()
+        self.param.watch(self.hear, ["first", "second"])
+
+    def hear(self, *events):
+        self.heard.append({event.name: event.new for event in events})
+
+
+def test_watchers_are_called_after_two_threads_have_changed_one_object():
+    both, begun = Two(), {name: threading.Event() for name in ("first", "second")}
+    threads = [threading.Thread(target=both.param.update, kwargs={name: 1}) for name in begun]
+
+    def meet(name):
+        begun[name].set()
+        if name == "first":
+            begun["second"].wait(5)
+        else:
+            threads[0].join(5)
+
+    both.meet = meet
+    threads[0].start()
+    assert begun["first"].wait(5)
+    threads[1].start()
+    threads[1].join(10)
+    both.meet = lambda name: None
+    both.param.update(first=2, second=2)
+    both.param.trigger("second")
+    assert both.heard == [{"first": 1}, {"second": 1}, {"first": 2, "second": 2}, {"second": 2}]
+
+
+def test_batches_are_heard_once_by_who_made_them():
+    both = Two()
+    with batch_call_watchers(both):
+        both.first, both.second, both.first = 1, 2, 3
+        assert both.heard == []
+    assert both.heard == [{"first": 3, "second": 2}]
+    with discard_events(both):
+        both.first = 4
+    both.second = 5
+    assert both.heard[1:] == [{"second": 5}]
+
+
+def test_one_visitor_is_heard_in_order_and_holds_up_nobody_else():
+    told, open_, docs = [], threading.Event(), [Document(), Document()]
+    with ThreadPoolExecutor(4) as threads:
+        pool = mended.InOrder(threads)
+
+        def hear(doc, what):
+            if what == "slow":
+                open_.wait(5)
+            if what == "wrong":
+                raise ValueError(what)
+            told.append(what)
+
+        asked = [pool.submit(hear, docs[0], what) for what in ("slow", "wrong", "last")]
+        pool.submit(hear, docs[1], "other").result(5)
+        pool.submit(told.append, "of no page").result(5)
+        open_.set()
+        asked[2].result(5)
+        assert str(asked[1].exception(5)) == "wrong"
+        pool.submit(hear, docs[0], "anew").result(5)
+    assert told == ["other", "of no page", "slow", "last", "anew"]
 
 
 def test_what_threads_want_called_is_called_though_the_page_is_held_and_let_go():
