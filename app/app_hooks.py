@@ -19,6 +19,7 @@ from bokeh.util.warnings import BokehUserWarning
 from panel.io.resources import LOCAL_DIST
 
 from lsm_app.mended import mend
+from lsm_app.sending import send_at_once
 from lsm_core.uploads import forget_unfinished
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def on_server_loaded(server_context: Any) -> None:
     panel.reactive.CDN_DIST = LOCAL_DIST
     hush_known_parts()
     mend()
+    send_at_once()
     log.info("the server listens")
     threading.Thread(target=get_ready, daemon=True, name="getting ready").start()
 
