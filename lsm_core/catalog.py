@@ -8,6 +8,7 @@ only the functions that need it do so.
 import difflib
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,9 @@ def load_catalog(path: str | Path | None = None) -> "DataCatalog":
 
 def _read_into(catalog: "DataCatalog | None", path: Path, root: str | None = None) -> "DataCatalog":
     content = read_entries(path)
-    from hydromt import DataCatalog
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # its bars are not ours
+        from hydromt import DataCatalog
 
     root = root or data_root(path, content.get("meta") or {})
     try:

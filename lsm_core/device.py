@@ -7,6 +7,7 @@ asks one of these three by its own name, and no network does, stands here.
 import functools
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import tempfile
@@ -99,6 +100,8 @@ def _grow_memory() -> None:
     with _greeting_unheard():
         import tensorflow as tf
 
+    # Many networks one after the other, each predicting for the first time, are no mistake.
+    logging.getLogger("tensorflow").addFilter(lambda told: "retracing" not in str(told.msg))
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)

@@ -1,6 +1,7 @@
 """The device: the backend by name, what is missing said plainly, what cannot be had left out."""
 
 import json
+import logging
 import os
 from types import SimpleNamespace
 
@@ -61,6 +62,14 @@ def test_only_the_greeting_is_not_heard(capfd):
         fails()
     os.write(2, b", after")
     assert capfd.readouterr().err == "low\nout of memory, after"
+
+
+def test_many_networks_in_a_row_are_no_mistake():
+    device.prepare()
+    told = [("5 out of 9 calls triggered tf.function retracing", False), ("a lack of memory", True)]
+    for words, heard in told:
+        record = logging.makeLogRecord({"name": "tensorflow", "msg": words})
+        assert bool(logging.getLogger("tensorflow").filter(record)) is heard
 
 
 def test_a_processor_leaves_mixed_precision_out_and_says_so(monkeypatch):
