@@ -181,7 +181,7 @@ def _wait(page, of, until):
 
 def test_the_radius_recolours_the_heat_and_a_failure_is_said(browser, address, workspace):
     with looking(browser, f"{address}?page=Sampling&area=valley&radius=195") as page:
-        page.get_by_text("soft samples.", exact=False).wait_for()
+        page.get_by_text("soft samples;", exact=False).wait_for()
         _wait(page, CLEAR, "mappers => mappers.length === 1")
         page.locator("input[type=range]").first.press("ArrowRight")
         page.get_by_text("14 cells", exact=True).wait_for()

@@ -78,7 +78,7 @@ def test_the_heat_follows_the_slider_at_once(browser, place):  # noqa: F811
         looking(browser, f"{address}?page=Sampling&area={area}") as page,
     ):
         page.set_default_timeout(120_000)
-        page.get_by_text("soft samples.", exact=False).wait_for()
+        page.get_by_text("soft samples;", exact=False).wait_for()
         page.locator(".bk-Canvas").first.wait_for()
         page.wait_for_timeout(5000)  # software drawing has no last event to wait for
         page.evaluate(WATCH, heat_view.LEVELS)
