@@ -47,7 +47,9 @@ document.body.style.cursor = "progress"
 COMES = """
 const {last, done} = JSON.parse(source.value)
 if (done) {
-  if ((window.lsm_page ?? last.page) !== last.page) window.scrollTo(0, 0)
+  const scrolled = (root) => root.querySelector(".main-content") ??
+    [...root.querySelectorAll("*")].map((e) => e.shadowRoot && scrolled(e.shadowRoot)).find(Boolean)
+  if ((window.lsm_page ?? last.page) !== last.page) scrolled(document)?.scrollTo(0, 0)
   window.lsm_page = last.page
   document.getElementById("lsm-busy")?.remove()
   document.body.style.cursor = ""
