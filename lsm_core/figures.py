@@ -34,6 +34,7 @@ from lsm_core.diagrams import alike_in_leakage, leakage_of, protocols_of, rates_
 from lsm_core.errors import RunError
 from lsm_core.plot_style import (
     DASHES,
+    OVER_IT,
     RUN_COLOURS,
     SIZES,
     frame,
@@ -116,11 +117,10 @@ def curves_of(runs: Sequence[Run], kind: str = "pr") -> hv.Overlay:
 
 
 def _legend_of(lines: int, side: str) -> dict[str, Any]:
-    """In a lower corner of the plot; of many lines above it, in two columns, to cover none."""
+    """In a lower corner of the plot; of many lines above it, to cover none."""
     if lines <= MOST_IN_A_CORNER:
         return {"legend_position": f"bottom_{side}"}
-    rows = -(-lines // 2)
-    return {"legend_position": "top", "legend_cols": 2, "height": 340 + 20 * rows}
+    return OVER_IT | {"legend_cols": 1, "height": 340 + 16 * lines}
 
 
 def _precision_recall(run: Run, label: str) -> hv.Curve:

@@ -10,6 +10,7 @@ from lsm_core.runs import Run
 
 RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("solid", "dashed", "dotdash", "dotted")
+OVER_IT = {"legend_position": "top", "legend_offset": (0, 4)}  # of the legend; pixels
 SIZES = {"title": "10.5pt", "labels": "10pt", "ticks": "9pt", "legend": "9pt"}
 
 
@@ -78,7 +79,7 @@ def frame(above: bool = False) -> dict[str, Any]:
 
     With `above`, its legend is a row over it.
     """
-    place = {"legend_position": "top"} if above else {}
+    place = OVER_IT if above else {}
     return place | {
         "responsive": True,
         "min_width": 300,

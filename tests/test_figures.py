@@ -174,6 +174,17 @@ def test_area_under_the_drawn_roc_is_the_auc(two_runs):
     assert area == pytest.approx(two_runs[1].metrics["roc_auc"], abs=1e-9)
 
 
+def test_of_many_runs_the_legend_lies_over_the_plot_and_the_title_says_the_ends(two_runs):
+    several = [runs.Run(two_runs[0].path) for _ in range(5)]
+    for run, share in zip(several, (0.5, 0.1, 0.3, 0.0, 0.2), strict=True):
+        run.metrics["overlap"]["share"] = share
+    few, many = (hv.render(figures.curves_of(some), backend="bokeh")
+                 for some in (several[:2], several))  # fmt: skip
+    assert "\n50.0% / 10.0% of them" in few.title.text
+    assert "\n0.0% to 50.0% of them" in many.title.text
+    assert (few.legend[0] in few.above, many.legend[0] in many.above) == (False, True)
+
+
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
     order = figures._thinned(np.arange(9000))
     assert len(order) == figures.MOST_POINTS
