@@ -22,7 +22,7 @@ from lsm_app.mended import mend
 from lsm_app.sending import send_at_once
 from lsm_core.uploads import forget_unfinished
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("lsm_app.app_hooks")  # Bokeh runs this file under a name of its own
 APART = 0.05  # seconds between two modules, in which visitors are answered
 LATER = 7.0  # seconds after a visitor went; by then Panel has looked for what they leave
 _due = threading.Event()  # memory will be given back

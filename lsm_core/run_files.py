@@ -48,12 +48,18 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 
 def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
-    """Points or polygons with their columns, as a GeoPackage."""
+    """Points or polygons with their columns, as a GeoPackage. Errors: it cannot (OSError)."""
+    from pyogrio.errors import DataLayerError, DataSourceError
+
     # GDAL knows a format by its ending, and says so where it is another
     part = path.with_name(f"unfinished.{path.name}")
     try:
         shapes.to_file(part, layer=path.stem, driver="GPKG")
         os.replace(part, path)
+    except (DataLayerError, DataSourceError) as error:  # a full disk, which GDAL does not name
+        raise OSError(
+            f"{path.name} could not be written ({' '.join(str(error).split())[:200]})"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -270,7 +270,7 @@ RECIPES = {  # settings on top of a sound recipe, and the words
     ),
     "of_shares_above_one": ({"zoning": {"method": "target", "shares": [0.9, 0.9]}}, "add up to 1"),
     "of_breaks_that_are_no_number": (
-        {"zoning": {"method": "manual", "breaks": [0, float("nan"), 1]}}, "takes a number",
+        {"zoning": {"method": "manual", "breaks": [0, float("nan"), 1]}}, "finite number",
     ),
     "of_a_seed_that_is_a_word": ({"seed": "lucky"}, "seed"),
     "of_a_seed_below_nothing": ({"seed": -1}, "seed"),

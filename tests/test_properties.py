@@ -245,7 +245,9 @@ plain = st.recursive(
 
 @holds(value=plain)
 def test_plain_values_come_back_from_yaml(value):
-    assert parse_yaml(yaml.safe_dump(value, allow_unicode=True)) == value
+    assert (
+        parse_yaml(yaml.safe_dump(value)) == value
+    )  # as it is, PyYAML would break lines at U+0085
 
 
 @holds(text=st.text(max_size=60))
