@@ -13,7 +13,7 @@ import yaml
 from lsm_app.factor_row import FactorRow
 from lsm_app.image_fields import ImageFields
 from lsm_app.layout import fault, heading, note
-from lsm_app.own_files import found_in, words_of
+from lsm_app.own_files import found_if_there, found_in, words_of
 from lsm_app.session import said
 from lsm_core import area_draft, intake
 from lsm_core.area_draft import terrain_choices
@@ -101,12 +101,12 @@ class AreaForm:
         Files come one after the other: a guess gives way to a better one, a person's choice stays.
         """
         self.known = {name: entry for name, entry in entries().items() if entry.there}
-        rasters = [e for e in self.known.values() if e.data_type == "RasterDataset"]
+        self.rasters = [e for e in self.known.values() if e.data_type == "RasterDataset"]
         vectors = [e for e in self.known.values() if e.data_type in VECTORS]
-        own = {e.name: f for e in self.known.values() if e.own and (f := _found(e))}
+        own = {e.name: f for e in self.known.values() if e.own and (f := found_if_there(e))}
         for select, options, guess in (
-            (self.dem, rasters, area_draft.guess_dem(own)),
-            (self.inventory, [*vectors, *rasters], area_draft.guess_inventory(own)),
+            (self.dem, self.rasters, area_draft.guess_dem(own)),
+            (self.inventory, [*vectors, *self.rasters], area_draft.guess_inventory(own)),
         ):
             names = {_label(entry): entry.name for entry in options}
             kept = select.value if select.value in names.values() else None
@@ -191,8 +191,7 @@ class AreaForm:
         for factor in factors:
             if factor not in plain and factor not in self.kept:
                 self._row(factor)
-        rasters = [e.name for e in self.known.values() if e.data_type == "RasterDataset"]
-        self.image.load(content.get("image", {}), self.known, rasters)
+        self.image.load(content.get("image", {}), self.rasters)
         self.base = content
         self.answer.clear()
         self.form[:] = self._parts()
@@ -200,7 +199,7 @@ class AreaForm:
 
     def _choices(self) -> dict[str, dict[str, Any]]:
         entry = self.known.get(self.dem.value or "")
-        found = _found(entry) if entry else None
+        found = found_if_there(entry)
         cell = self.cell.value or (area_draft.metres(found) if found else 30.0)
         return terrain_choices(cell, area_draft.ground_of(found) if found else math.inf)
 
@@ -228,7 +227,9 @@ class AreaForm:
     def add_factor(self) -> None:
         """One more factor of the chosen source."""
         entry = self.known[self.source.value]
-        factor = area_draft.factor_of(entry.name, _found(entry) or Found("vector"), entry.path)
+        factor = area_draft.factor_of(
+            entry.name, found_if_there(entry) or Found("vector"), entry.path
+        )
         factor = factor or {"name": f"distance_to_{entry.name}", "distance_to": entry.name}
         taken = {row.name.value for row in self.rows} | set(self.terrain.value)
         self._row(factor | {"name": free_name(factor["name"], taken)})
@@ -254,7 +255,7 @@ class AreaForm:
             f | {k: v for k, v in sizes.items() if k in f and v is not None} for f in terrain
         ]
         dem = self.known.get(self.dem.value or "")
-        found = _found(dem) if dem else None
+        found = found_if_there(dem)
         if dem is None or found is None or self.inventory.value is None:
             raise AreaError("choose a DEM and an inventory first")
         crs = self.crs.value.strip()
@@ -329,13 +330,6 @@ class AreaForm:
             return
         self.on_build(path.stem)
         self.answer[:] = [note(SENT)]
-
-
-def _found(entry: Entry) -> Found | None:
-    try:
-        return found_in(entry)
-    except LsmError:
-        return None
 
 
 def _with_crs(entry: Entry) -> Found:

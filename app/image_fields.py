@@ -1,15 +1,15 @@
 """The image of an area in form fields: its source, what its bands show, and their scale."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from lsm_app.layout import note
-from lsm_app.own_files import found_in
-from lsm_core.errors import AreaError, LsmError
+from lsm_app.own_files import found_if_there
+from lsm_core.errors import AreaError
 from lsm_core.intake import Found
 from lsm_core.own_sources import Entry
 
@@ -39,19 +39,17 @@ class ImageFields:
         self.view = pn.Column(row, self.note, sizing_mode="stretch_width")
         self._chosen()
 
-    def load(self, part: Mapping[str, Any], known: Mapping[str, Entry], names: list[str]) -> None:
-        """The fields as an area file has them; `names` of sources that may hold an image."""
-        self.known = dict(known)
-        self.source.param.update(options={NONE: ""} | {name: name for name in names}, value="")
-        if part.get("source") not in names:
-            self.part = dict(part)
-            return
-        self.source.value = part["source"]
-        bands = part["bands"]
-        pairs = bands.items() if isinstance(bands, Mapping) else zip(bands, bands, strict=True)
-        self.bands.value = ", ".join(f"{name}={band}" for name, band in pairs)
-        self.scale.value = part.get("scale", 1.0)
-        self.part = dict(part)
+    def load(self, part: Mapping[str, Any], rasters: Sequence[Entry]) -> None:
+        """The fields as an area file has them; `rasters` are sources that may hold an image."""
+        self.known = {entry.name: entry for entry in rasters}
+        self.source.param.update(options={NONE: ""} | {n: n for n in self.known}, value="")
+        if part.get("source") in self.known:
+            bands = part["bands"]
+            pairs = bands.items() if isinstance(bands, Mapping) else zip(bands, bands, strict=True)
+            self.source.value = part["source"]
+            self.bands.value = ", ".join(f"{name}={band}" for name, band in pairs)
+            self.scale.value = part.get("scale", 1.0)
+        self.part = dict(part)  # after the choice, which forgets it
 
     def content(self) -> dict[str, Any]:
         """`image` of the area file, or nothing. Errors: bands that cannot be read (AreaError)."""
@@ -70,7 +68,7 @@ class ImageFields:
         name = self.source.value
         self.bands.visible = self.scale.visible = self.note.visible = bool(name)
         self.part = {}
-        found = _found(self.known.get(name))
+        found = found_if_there(self.known.get(name))
         if found is not None:
             bands, scale = guess(found)
             self.bands.value, self.scale.value = bands, scale
@@ -110,10 +108,3 @@ def read_bands(text: str) -> dict[str, str | int]:
     if not found:
         raise AreaError("image.bands says for no band what it shows: write red=3, nir=4, say")
     return found
-
-
-def _found(entry: Entry | None) -> Found | None:
-    try:
-        return found_in(entry) if entry else None
-    except LsmError:
-        return None

@@ -267,6 +267,14 @@ def found_in(entry: Entry) -> Found:
     return _found(str(entry.path), entry.path.stat().st_mtime_ns)
 
 
+def found_if_there(entry: Entry | None) -> Found | None:
+    """The same; None where there is no such file, or it cannot be read."""
+    try:
+        return found_in(entry) if entry else None
+    except LsmError:
+        return None
+
+
 @lru_cache(maxsize=256)
 def _found(path: str, changed: int) -> Found:
     return intake.look_at(path)
