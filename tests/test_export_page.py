@@ -211,7 +211,7 @@ def test_old_exports_go(workspace, monkeypatch):
 def test_without_runs_it_says_how_to_get_some(tmp_path, monkeypatch, drawn):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     page = export.ExportPage(Session(page="Export"))
-    assert "lsm demo" in page.body[0].object
+    assert "lsm demo" in page.body[0][0].object
     assert not drawn
 
 

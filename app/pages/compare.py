@@ -11,9 +11,10 @@ import panel_material_ui as pmui
 
 from lsm_app.compared import comparison
 from lsm_app.following import Follower, known_runs, loaded, places_of
-from lsm_app.layout import InTurn
+from lsm_app.layout import InTurn, note
+from lsm_app.nothing_yet import no_runs
 from lsm_app.session import Newest, Session, bar_html, poll, purpose
-from lsm_core.runs import ALIVE, Run, runs_folder
+from lsm_core.runs import ALIVE, Run
 
 AT_FIRST = 4  # runs compared before anybody chooses
 PURPOSE = (
@@ -56,7 +57,8 @@ def page(session: Session) -> pn.Column:
         choice.value = list(session.runs)
         picked = [loaded(run) for run, _ in known_runs() if run.id in session.runs]
         picked.sort(key=lambda run: session.runs.index(run.id))
-        nothing = partial(nothing_yet, bool(choice.options))
+        none = partial(note, "Choose at least one run above.")
+        nothing = none if choice.options else partial(no_runs, session)
         in_turn(comparison(picked, session, turn) if picked else [nothing])
 
     in_turn = InTurn(content)
@@ -140,15 +142,3 @@ def _live_row(run: Run) -> pn.Column:
     bar = pn.pane.HTML("", sizing_mode="stretch_width")
     line = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
     return pn.Column(line, bar, name=run.id, sizing_mode="stretch_width")
-
-
-def nothing_yet(some: bool) -> pmui.Alert:
-    """What to do where there is no run to show."""
-    words = (
-        "Choose at least one run above."
-        if some
-        else f"There are no finished runs in {escape(str(runs_folder()))} yet. `lsm demo` builds a "
-        "sample area and trains three models on it; `lsm run RECIPE --area AREA` trains one on "
-        "yours. Runs appear here by themselves."
-    )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")

@@ -14,6 +14,7 @@ from panel.io.state import set_curdoc
 from lsm_app.errand_view import ErrandView
 from lsm_app.following import known_runs
 from lsm_app.layout import heading, note
+from lsm_app.nothing_yet import no_runs
 from lsm_app.preview import Asked, Preview
 from lsm_app.print_form import PrintForm
 from lsm_app.session import Session, poll, purpose, said, served
@@ -22,7 +23,7 @@ from lsm_core.errors import LsmError, RunError
 from lsm_core.export_bundle import PARTS, USUAL, arguments_for, command_of, new_place
 from lsm_core.print_style import FORMATS
 from lsm_core.publication import figures as known_figures
-from lsm_core.runs import Run, runs_folder
+from lsm_core.runs import Run
 
 PURPOSE = (
     "Take results out: figures at the size a journal asks for, maps for a GIS, tables for a paper, "
@@ -122,7 +123,7 @@ class ExportPage:
         known = _done()
         if [run.id for run in known] != [run.id for run in self.runs] or not len(self.body):
             self.runs = known
-            self.body[:] = self._parts_of_page() if known else [_nothing()]
+            self.body[:] = self._parts_of_page() if known else [no_runs(self.session)]
             found = _options(self.session.runs, known)
             self.choice.param.update(**found)
             self.session.runs = found["value"]
@@ -268,12 +269,3 @@ def _label(run: Run) -> str:
 def _code(words: str) -> str:
     style = "white-space:pre-wrap;word-break:break-word;font-size:12px;margin:0 10px"
     return f'<pre tabindex="0" aria-label="command" style="{style}">{escape(words)}</pre>'
-
-
-def _nothing() -> pmui.Alert:
-    words = (
-        f"There are no finished runs in {escape(str(runs_folder()))} yet. `lsm demo` trains three "
-        "models on a sample area; the Training page trains one on yours. Runs appear here by "
-        "themselves."
-    )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")

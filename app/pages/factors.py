@@ -17,13 +17,14 @@ from lsm_app.factor_ticks import FactorTicks, chosen_factors
 from lsm_app.ground import built_areas, ground_of
 from lsm_app.layout import heading, note
 from lsm_app.limits_view import STATISTICS, LimitsView
+from lsm_app.nothing_yet import area_choice, no_area
 from lsm_app.recipe_box import RecipeBox
 from lsm_app.session import Session, html_table, poll, purpose, remember, said
 from lsm_core.bivariate import factor_classes
 from lsm_core.classing import METHODS, find_limits
 from lsm_core.distributions import Values, values_of
 from lsm_core.errors import LsmError, RecipeError
-from lsm_core.study_area import area_path, factors, is_units, workspace
+from lsm_core.study_area import area_path, factors, is_units
 
 PERIOD = 1000  # ms between looks whether the study is there
 SHELF, MOST = "values", 6  # sorted values of factors kept for all visitors
@@ -52,20 +53,20 @@ def page(session: Session) -> pn.Column:
     """The page for one session; follows `session.area`, `session.second` and `session.classed`."""
     body = pn.Column(sizing_mode="stretch_width")
     looked: list[Factors] = []
-    names = built_areas()
-    choice = pmui.Select(label="Study area", options=names, width=240)
-    second = pmui.Select(
-        label="Second area, to hold beside it", options={"none": ""} | {n: n for n in names},
-        value=session.second if session.second in names else "", width=260,
-    )  # fmt: skip
+    second = pmui.Select(label="Second area, to hold beside it", options={"none": ""}, width=260)
 
-    def draw(*_: Any) -> None:
-        choice.value = session.area
+    def draw() -> None:
+        names = {"none": ""} | {name: name for name in built_areas()}
+        second.param.update(options=names, value=session.second if session.second in names else "")
+        second.visible = len(names) > 1
+        looked.clear()
+        if len(names) == 1:
+            body[:] = [no_area(session)]
+            return
         try:
-            looked[:] = [Factors(session, session.area)]
+            looked.append(Factors(session, session.area))
             body[:] = [looked[0].view]
         except LsmError as error:
-            looked.clear()
             body[:] = [said(error)]
 
     def look() -> None:
@@ -73,14 +74,10 @@ def page(session: Session) -> pn.Column:
             for one in looked:
                 one.look()
 
-    if not names:
-        return pn.Column(purpose(PURPOSE), _no_areas(), sizing_mode="stretch_width")
-    session.area = session.area or names[0]
-    session.param.watch(draw, "area")
+    choice = area_choice(session, draw)
     session.param.watch(lambda _: [one.ask() for one in looked], ["second", "rules"])
     choice.param.watch(lambda e: _leave(session, e.new), "value")
     second.param.watch(lambda e: session.param.update(second=e.new or ""), "value")
-    draw()
     poll(session, look, PERIOD)
     top = pn.FlexBox(choice, second, gap="12px")
     return pn.Column(purpose(PURPOSE), top, note(SEEN), body, sizing_mode="stretch_width")
@@ -90,14 +87,6 @@ def _leave(session: Session, area: str | None) -> None:
     """For another area, which has other factors."""
     if area and area != session.area:
         session.param.update(area=area, classed="", limits={}, left_out={})
-
-
-def _no_areas() -> pmui.Alert:
-    words = (
-        f"There is no study area in {escape(str(workspace() / 'areas'))} yet. `lsm demo` builds a "
-        "sample, `lsm prepare AREA` builds yours; then load this page again."
-    )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 class Factors:

@@ -27,13 +27,14 @@ from lsm_app.drawn_places import (
 )
 from lsm_app.ground import Ground, built_areas, ground_of
 from lsm_app.layout import beside, fault, heading, note, or_words
+from lsm_app.nothing_yet import area_choice, no_area
 from lsm_app.places_view import KINDS, PlacesLayer
 from lsm_app.recipe_box import RecipeBox, recipe_path
 from lsm_app.sampling_controls import negatives_controls, split_controls
 from lsm_app.session import Newest, Session, html_table, purpose, said, served
 from lsm_core.errors import LsmError
 from lsm_core.recipe import Heatmap, load_recipe
-from lsm_core.study_area import area_path, workspace
+from lsm_core.study_area import area_path
 
 WINDOWS = 3  # at most, of different sizes
 MAP_WIDTH = 640  # pixels, with its axis and bar
@@ -60,13 +61,13 @@ def page(session: Session) -> pn.Column:
     """The page for one session; follows `session.area`."""
     body = pn.Column(sizing_mode="stretch_width")
     looked: list[Sampling] = []
-    names = built_areas()
-    choice = pmui.Select(label="Study area", options=names, width=280)
 
-    def draw(*_: Any) -> None:
+    def draw() -> None:
         while looked:
             looked.pop().close()
-        choice.value = session.area
+        if not built_areas():
+            body[:] = [no_area(session)]
+            return
         try:
             path = area_path(session.area)
             looked.append(Sampling(session, ground_of(path), layers_of(path)))
@@ -74,12 +75,8 @@ def page(session: Session) -> pn.Column:
         except LsmError as error:
             body[:] = [said(error)]
 
-    if not names:
-        return pn.Column(purpose(PURPOSE), _no_areas(), sizing_mode="stretch_width")
-    session.area = session.area or names[0]
-    session.param.watch(draw, "area")
+    choice = area_choice(session, draw)
     choice.param.watch(lambda event: _leave(session, event.new), "value")
-    draw()
     return pn.Column(purpose(PURPOSE), choice, body, sizing_mode="stretch_width")
 
 
@@ -87,14 +84,6 @@ def _leave(session: Session, area: str | None) -> None:
     """For another area, whose cells may be of another size."""
     if area and area != session.area:
         session.param.update(area=area, radius=0)
-
-
-def _no_areas() -> pmui.Alert:
-    words = (
-        f"There is no study area in {escape(str(workspace() / 'areas'))} yet. `lsm demo` builds a "
-        "sample, `lsm prepare AREA` builds yours; then load this page again."
-    )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 # ------------------------------------------------------------------------------ what is shown

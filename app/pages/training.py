@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from lsm_app.following import known_runs
 from lsm_app.layout import heading, or_words
 from lsm_app.new_run import NewRun
+from lsm_app.nothing_yet import nothing_yet
 from lsm_app.recipes import RUN
 from lsm_app.run_view import RunView
 from lsm_app.search_view import SearchView
@@ -22,6 +23,10 @@ PURPOSE = (
     "Follow the runs, and start new ones from a recipe: what is being done, how loss and "
     "validation scores go, how long it may still take. A run goes on when this page is closed; "
     "everybody who opens it sees the same queue."
+)
+START = (
+    "Start one under New run, or make the sample area and three runs on it in one click under "
+    "Study area (`lsm demo` does the same). Runs appear here by themselves."
 )
 PARTS = ("New run", "Runs", "Search")
 MOST_ROWS = 60  # of the table of all runs
@@ -116,7 +121,8 @@ class RunList:
         self.choice.value = self.session.run or None
         if not known:
             self.shown = None
-            self.body[:] = [_nothing()]
+            words = f"There are no runs in {escape(str(runs_folder()))} yet. {START}"
+            self.body[:] = [nothing_yet(self.session, words, "Study area")]
         elif self.shown is None:
             self.show()
 
@@ -159,14 +165,6 @@ def _queue_words() -> str:
     if not line:
         return "<b>Queue:</b> empty; nothing is running."
     return f"<b>Queue</b> ({len(line)}):<ul>{''.join(line)}</ul>"
-
-
-def _nothing() -> pmui.Alert:
-    words = (
-        f"There are no runs in {escape(str(runs_folder()))} yet. Start one under New run, or let "
-        "`lsm demo` train three models on a sample area. Runs appear here by themselves."
-    )
-    return pmui.Alert(object=words, severity="info", margin=10, sizing_mode="stretch_width")
 
 
 def _table(known: list[tuple[Run, str]]) -> Any:

@@ -1,6 +1,5 @@
 """Transfer: a model carried to another area; what matches, the ways, and learning curves."""
 
-from html import escape
 from typing import Any
 
 import panel as pn
@@ -11,8 +10,10 @@ from lsm_app.factor_match import FactorMatch
 from lsm_app.following import known_runs
 from lsm_app.ground import built_areas
 from lsm_app.learning_view import LearningView
-from lsm_app.session import Session, poll, purpose
-from lsm_core.runs import Run, runs_folder
+from lsm_app.nothing_yet import no_runs, nothing_yet
+from lsm_app.session import Session, poll, purpose, said
+from lsm_core.errors import AreaError
+from lsm_core.runs import Run
 
 PURPOSE = (
     "Carry a model that was trained where there is much data to an area where there is little: "
@@ -20,6 +21,7 @@ PURPOSE = (
     "fine-tuned and from scratch, and compare them on the same test places of the target."
 )
 NO_AREA = "There is no other area to carry a model to: build one under Study area."
+NO_SUCH = "{} is no built area that this model can be carried to: choose another."
 
 
 def page(session: Session) -> pn.Column:
@@ -29,9 +31,22 @@ def page(session: Session) -> pn.Column:
         sizing_mode="stretch_width",
     )  # fmt: skip
     target = pmui.Select(label="Target: a built area", options=[], width=300)
-    empty = pmui.Alert(object="", margin=10, visible=False, sizing_mode="stretch_width")
+    empty = pn.Column(sizing_mode="stretch_width")
     parts = [FactorMatch(session), CarriedRuns(session), LearningView(session)]
     body = pn.Column(*(part.view for part in parts), sizing_mode="stretch_width")
+
+    told: list[tuple[bool, bool, str]] = []  # what `empty` speaks of, so that its buttons stay
+
+    def tell(runs: bool, areas: bool, target: str) -> None:
+        if told == [(runs, areas, target)]:
+            return
+        told[:] = [(runs, areas, target)]
+        if not runs:
+            empty[:] = [no_runs(session)]
+        elif not areas:
+            empty[:] = [nothing_yet(session, NO_AREA, "Study area")]
+        else:
+            empty[:] = [said(AreaError(NO_SUCH.format(target)))] if target else []
 
     def look() -> None:
         if session.page != "Transfer":
@@ -49,15 +64,9 @@ def page(session: Session) -> pn.Column:
             target.options = areas
         if not session.target and areas:
             session.target = areas[0]
-        there = session.target in areas
-        target.value = session.target if there else None
-        body.visible = bool(done and there)
-        words = "" if body.visible else _no_such(session.target) if areas else NO_AREA
-        words = words if done else _no_runs()
-        warns = bool(done and areas)
-        empty.param.update(
-            object=words, severity="warning" if warns else "info", visible=bool(words)
-        )
+        target.value = session.target if session.target in areas else None
+        body.visible = bool(done and target.value)
+        tell(bool(done), bool(areas), "" if body.visible else session.target)
         for part in parts if body.visible else ():
             part.look()
 
@@ -82,14 +91,3 @@ def _is_source(run: Run) -> bool:
 
 def _name(run: Run) -> str:
     return f"{run.title}, {run.area['name']}, {run.recipe.protocol} ({run.id})"
-
-
-def _no_such(target: str) -> str:
-    return f"{escape(target)} is no built area that this model can be carried to: choose another."
-
-
-def _no_runs() -> str:
-    return (
-        f"There are no finished runs in {escape(str(runs_folder()))} yet. Train a model under "
-        "Training, or let `lsm demo` train three on a sample area."
-    )
