@@ -82,8 +82,9 @@ class CarriedRuns:
         box = pn.FlexBox(*(f.view for f in self.fields.values()), sizing_mode="stretch_width")
         title = "Settings: target labels, frozen layers, rate, rounds of self-training"
         return pmui.Accordion(
-            (title, box), active=[], title_variant="subtitle1", sizing_mode="stretch_width"
-        )
+            (title, box), active=[], title_variant="subtitle1", margin=(0, 0, 14, 0),
+            sizing_mode="stretch_width",
+        )  # fmt: skip
 
     def _change(self, key: str, value: Any) -> None:
         field = self.fields[key]

@@ -31,6 +31,12 @@ class Follower:
         return self
 
     @property
+    def learns(self) -> bool:
+        """Whether a network has finished an epoch, and is not yet judged."""
+        at = self.last.get("event"), self.last.get("stage", "training")
+        return bool(self.epochs) and at[0] != "map" and at[1] == "training"
+
+    @property
     def percent(self) -> int:
         """Of the training, or of the map, that is done; -1 where nobody can say."""
         done, total = self.last.get("done"), self.last.get("total")

@@ -62,6 +62,8 @@ class RunView:
         small = {"size": "small", "variant": "outlined"}
         self.button = pmui.Button(label="Stop and keep the best", color="error", **small)
         self.resume = pmui.Button(label="Go on", description="from where it was cut off", **small)
+        words = "no more epochs: the best weights so far are tested and mapped"
+        self.enough = pmui.Button(label="Finish with the best", description=words, **small)
         self.discard = pmui.Button(label="Discard", color="error", **small)
         self.clone = pmui.Button(label="Take to the form", **small)
         self.name = pmui.TextInput(label="Name or tag", size="small", width=220)
@@ -69,12 +71,13 @@ class RunView:
         self.tag = pmui.Button(label="Tag", **small)
         self.button.on_click(self.stop)
         self.resume.on_click(self.go_on)
+        self.enough.on_click(self.finish)
         self.discard.on_click(self.ask)
         self.clone.on_click(lambda _: self.on_clone(self.run))
         self.rename.on_click(self._named)
         self.tag.on_click(self._tagged)
-        parts = (self.button, self.resume, self.discard, self.clone, self.name, self.rename)
-        parts += (self.tag,)
+        parts = (self.button, self.enough, self.resume, self.discard, self.clone)
+        parts += (self.name, self.rename, self.tag)
         return pn.FlexBox(*parts, gap="4px", align_items="center", sizing_mode="stretch_width")
 
     # ---------------------------------------------------------------------------------- looking
@@ -92,6 +95,9 @@ class RunView:
         self.state.object = escape(self._words(state, status["message"]))
         self.bar.visible = self.button.visible = alive
         self.resume.visible = not alive and state != "done"
+        self.enough.visible = (
+            state != "done" and follower.learns and self.run.recipe.transfer is None
+        )
         self.rename.disabled = alive
         self.bar.object = bar_html(follower.percent / 100, f"training of {self.run.title}")
         if (len(follower.epochs), state) != self.seen:
@@ -148,6 +154,13 @@ class RunView:
         self.resume.loading = True
         self._try(lambda: jobs.go_on(self.run))
         self.resume.loading = False
+        self.look()
+
+    def finish(self, *_: Any) -> None:
+        """End the training here; what it has learnt is judged in the background."""
+        self.enough.loading = True
+        self._try(lambda: jobs.finish(self.run))
+        self.enough.loading = False
         self.look()
 
     def ask(self, *_: Any) -> None:

@@ -20,6 +20,7 @@ from lsm_core.figure_commands import export, figures, report
 from lsm_core.foreground import (
     carry_out_queued,
     go_on_with,
+    no_more_epochs,
     quiet_networks,
     recipe_of,
     settle,
@@ -188,6 +189,10 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with RUN..., or with all that are lost.")
     ] = False,
+    enough: Annotated[
+        bool,
+        typer.Option("--enough", help="With --resume RUN: no more epochs, judge the best so far."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Sample, split, train, evaluate and map; leaves a run folder, of repeats one each.
@@ -195,9 +200,13 @@ def run(
     Repeats (--seeds, --folds) that are finished in the folder are not run again. A run that was cut
     off goes on with `lsm run --resume RUN`: a network from its last checkpoint.
     """
+    if enough and not (resume and recipes):
+        raise RecipeError("--enough ends the training of a run: `lsm run --resume RUN --enough`")
     if resume:
         if area or changes or seeds or folds:
             raise RecipeError("--resume goes on with a run as it was begun: leave the others out")
+        if enough:
+            no_more_epochs(recipes or [], as_json)
         go_on_with(recipes, into, as_json)
         return
     if not recipes:

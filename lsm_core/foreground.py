@@ -98,6 +98,17 @@ def go_on_with(names: list[str] | None, folder: Path | None, as_json: bool) -> N
         tell(done, as_json, report.result_in_words(done))
 
 
+def no_more_epochs(names: list[str], as_json: bool) -> None:
+    """Say of stopped runs that what they have learnt is enough."""
+    from lsm_core.jobs import enough
+    from lsm_core.runs import open_run
+
+    for name in names:
+        epochs = enough(open_run(name))
+        if not as_json:
+            typer.echo(f"{name} has learnt for {epochs} epochs: the best of them is judged")
+
+
 def go_on(name: str, as_json: bool) -> "Run":
     """Take a run up that was cut off, stopped or failed, and carry it to its end.
 

@@ -84,6 +84,45 @@ def go_on(run: Run) -> Run:
     return _begin(run.path, on if on in devices() else devices()[0])
 
 
+def finish(run: Run) -> Run:
+    """Stop a network's training where it is, and have the best of it judged; returns at once.
+
+    Raises
+    ------
+    RunError : as `enough` and `go_on` say; a run that was at work is stopped then.
+    """
+    stop(run)
+    enough(Run(run.path))
+    return go_on(Run(run.path))
+
+
+def enough(run: Run) -> int:
+    """Let the epochs that a network has learnt be all that it learns; returns how many.
+
+    The run's recipe says so from now on: taken up, it goes on to its test and its map with the best
+    weights of these epochs, and run anew, the recipe ends at the same ones.
+
+    Raises
+    ------
+    RunError : it is at work or done, carried from another area, or has finished no epoch.
+    """
+    if run.state in (*ALIVE, "done"):
+        raise RunError(f"{run.id} is {run.state}: only what was stopped or cut off can be enough")
+    if run.recipe.transfer is not None:
+        raise RunError(
+            f"{run.id} learns in more than one go, which its recipe cannot cut short: go on with "
+            "it, or discard it"
+        )
+    events, _ = read_progress(run.path)
+    epochs = [event["epoch"] for event in events if event["event"] == "epoch"]
+    if not epochs:
+        raise RunError(f"{run.id} has finished no epoch: there are no weights to judge; go on")
+    training = run.recipe.training.model_copy(update={"epochs": epochs[-1]})
+    recipe = run.recipe.model_copy(update={"training": training})
+    write_json(run.path / "recipe.json", recipe.model_dump(mode="json"))
+    return int(epochs[-1])
+
+
 def _begin(path: Path, on: str) -> Run:
     command = [sys.executable, "-m", "lsm_core.cli", "resume", str(path)]
     with open(path / "log.txt", "ab") as told:

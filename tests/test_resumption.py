@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from command import lsm
 from small_runs import small_run
 
-from lsm_core import checkpoint, runs, training
+from lsm_core import checkpoint, jobs, runs, training
 from lsm_core.checkpoint import NAME, Checkpoint
-from lsm_core.errors import AreaError, RunError
+from lsm_core.errors import AreaError, RunError, Stopped
 from lsm_core.foreground import go_on
 from lsm_core.run_files import read_json, write_json
 from lsm_core.training import Batches, Feed
@@ -230,3 +231,43 @@ def test_an_area_built_anew_while_a_run_reads_it(forest, tmp_path, monkeypatch):
     (run,) = runs.list_runs(tmp_path)
     assert run.state == "failed"
     assert not (run.path / "metrics.json").exists()
+
+
+# ------------------------------------------------------------------------------ no more epochs
+
+
+def test_what_a_stopped_network_has_learnt_is_enough(sample_workspace, tmp_path):
+    """Its best weights are judged, and its recipe run anew ends with the same numbers."""
+    from lsm_core.experiment import run_experiment
+    from lsm_core.recipe import make_recipe
+
+    about = {"name": "small", "area": "sample", "split": {"block": 6000.0}, "map": False}
+    seen = []
+    with pytest.raises(Stopped):
+        run_experiment(
+            make_recipe(about | NETWORK),
+            tmp_path,
+            lambda event: seen.append(event["event"]),
+            lambda: seen.count("epoch") == 2,
+        )
+    (run,) = runs.list_runs(tmp_path)
+    assert run.state == "stopped"
+    assert jobs.enough(run) == 2
+    done = go_on(str(run.path), as_json=True)
+    assert (done.state, done.recipe.training.epochs) == ("done", 2)
+    anew = small_run(tmp_path, **NETWORK | {"training": NETWORK["training"] | {"epochs": 2}})
+    assert done.metrics["scores"] == anew.metrics["scores"]
+    with pytest.raises(RunError, match="is done: only what was stopped or cut off"):
+        jobs.enough(done)
+
+
+def test_without_an_epoch_nothing_is_enough(forest, tmp_path):
+    run = lost(forest, tmp_path)
+    with pytest.raises(RunError, match="has finished no epoch"):
+        jobs.enough(run)
+
+
+def test_enough_is_said_of_a_run_that_goes_on(monkeypatch, capsys):
+    code, _, told = lsm("run", "cnn", "--enough", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert "--resume RUN --enough" in told

@@ -214,6 +214,21 @@ def test_only_a_run_that_was_cut_off_is_gone_on_with(workspace, tmp_path, monkey
     assert [run.recipe.name for run in taken] == ["so_stopped", "so_failed"]
 
 
+def test_a_network_is_finished_with_its_best_once_it_has_an_epoch(workspace, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(jobs, "finish", taken.append)
+    area = workspace / "areas" / "valley"
+    assert not run_view.RunView(make_run(area, tmp_path, "whole")).enough.visible
+    run = make_run(area, tmp_path, "half", state="stopped")
+    view = run_view.RunView(run)
+    assert view.enough.visible
+    view.enough.clicks += 1
+    assert taken == [run]
+    runs.add_progress(run.path, {"event": "map", "done": 1, "total": 9})
+    view.look()
+    assert not view.enough.visible  # its epochs are over
+
+
 def test_a_run_is_renamed_and_tagged(workspace, tmp_path):
     moved = []
     run = make_run(workspace / "areas" / "valley", tmp_path, "old", state="failed")

@@ -305,7 +305,7 @@ class Sampling:
         cells = round(session.radius / self.step)
         share = warmth.warm / self.ground.cells
         self.words.object = (
-            f"Radius **{session.radius:,.1f} m**, diameter **{cells} cells** of {self.cell:g} m. "
+            f"Radius **{session.radius:,.1f} m**, diameter **{cells} cells** of {self.cell:.4g} m. "
             f"Warmed: **{share:.1%}** of the map ({warmth.warm:,} of {self.ground.cells:,} valid "
             f"cells). Round all of them a recipe draws **{warmth.table['samples drawn'].sum():,}** "
             "soft samples; under the honest protocol only round those it trains on, as the legend "
