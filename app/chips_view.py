@@ -22,7 +22,7 @@ from lsm_core.sampling import landslide_places
 from lsm_core.true_colour import colour_bands, picture, stretch_of
 
 SIDE = 32  # cells of a square, where the run has no chips of its own
-PIXELS = 128  # of a picture on the screen
+PIXELS = 160  # of a picture on the screen, at most
 MOST = 12  # shown at a time
 LINE = (230, 0, 126)  # round what is mapped
 SCALE = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in Viridis256], dtype="uint8")
@@ -102,7 +102,7 @@ def _three(seen: NDArray, label: NDArray, scores: NDArray) -> NDArray[np.uint8]:
     times = max(1, PIXELS // seen.shape[0])
     large = np.kron(seen, np.ones((times, times, 1), dtype="uint8"))
     lined = large.copy()
-    lined[_edges(np.kron(label, np.ones((times, times), dtype=bool)))] = LINE
+    lined[_edges(np.kron(label, np.ones((times, times), dtype=bool)), 2 if times > 6 else 1)] = LINE
     index = (255 * np.clip(np.nan_to_num(scores), 0, 1)).astype("uint8")
     coloured = SCALE[index]
     coloured[~np.isfinite(scores)] = 242
@@ -111,14 +111,14 @@ def _three(seen: NDArray, label: NDArray, scores: NDArray) -> NDArray[np.uint8]:
     return np.concatenate([large, gap, lined, gap, heat], axis=1)
 
 
-def _edges(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of a shape at its edge, two wide."""
-    padded = np.pad(inside, 2)
+def _edges(inside: NDArray[np.bool_], wide: int) -> NDArray[np.bool_]:
+    """Pixels of a shape at its edge, so many wide."""
+    padded = np.pad(inside, wide)
     core = inside.copy()
-    for down in (-2, 0, 2):
-        for across in (-2, 0, 2):
+    for down in (-wide, 0, wide):
+        for across in (-wide, 0, wide):
             rows, cols = padded.shape
-            core &= padded[2 + down : rows - 2 + down, 2 + across : cols - 2 + across]
+            core &= padded[wide + down : rows - wide + down, wide + across : cols - wide + across]
     return inside & ~core
 
 
@@ -133,7 +133,8 @@ def _figure(chip: Chip, pixels: NDArray[np.uint8]) -> str:
     )
     alt = escape(f"image, mapped landslides and scores of the chip at {words}", quote=True)
     image = f'<img alt="{alt}" src="data:image/png;base64,{text}" style="max-width:100%">'
-    caption = f'<figcaption style="font-size:12px;max-width:392px">{escape(words)}</figcaption>'
+    style = f"font-size:12px;max-width:{pixels.shape[1]}px"
+    caption = f'<figcaption style="{style}">{escape(words)}</figcaption>'
     return f'<figure style="margin:0">{image}{caption}</figure>'
 
 
