@@ -33,11 +33,13 @@ from lsm_core.runs import Run
 from lsm_core.shared_places import counts_at, nearest_threshold, rates_at, shared_places
 
 BARS = np.linspace(0, 1, 26)
+RATES = ("recall", "precision", "false positive rate")
 PICKED, SLIDE, OTHER = "#e6007e", "#D55E00", "#0072B2"
 HINT = (
     "Pick test places by a box or a lasso on a map, or by a range on a histogram of scores (tools "
-    "beside the plot); pick a threshold by a tap on a curve, or here. All views follow. Empty "
-    "ground picks nothing: tap it with the box tool to let go."
+    "beside the plot); pick a threshold by a tap on a curve, or here. Maps, histograms, curves and "
+    "the table below follow: a diamond on a curve says where the picked places alone would lie. "
+    "Empty ground picks nothing: tap it with the box tool to let go."
 )
 ALL = "**All {n:,} test places**, {slides:,} of them landslides, at threshold {t:.2f}:"
 SOME = "**{n:,} test places picked**, {slides:,} of them landslides, at threshold {t:.2f}:"
@@ -55,6 +57,7 @@ class Picked:
         self.source = ColumnDataSource(_columns(runs[0], places))
         self.source.selected.on_change("indices", lambda attr, old, new: self.tell())
         self.marks = ColumnDataSource(self._marks())
+        self.picked_marks = ColumnDataSource(self._marks([]))
         self.spans: list[Span] = []
         self.bars = [ColumnDataSource(self._bars(i)) for i in range(len(runs))]
         self.words = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
@@ -88,6 +91,7 @@ class Picked:
         self.table.object = _styled(pd.DataFrame(rows))
         for i, bars in enumerate(self.bars):
             bars.data = self._bars(i)
+        self.picked_marks.data = self._marks([] if isinstance(some, slice) else some)
 
     def cut(self) -> None:
         """Move the threshold everywhere: to where the slider stands now, not where it was heard."""
@@ -100,11 +104,14 @@ class Picked:
             span.location = threshold
         self.tell()
 
-    def _marks(self) -> dict[str, list[Any]]:
-        at = [rates_at(self.label, score, self.session.threshold) for score in self.scores.T]
+    def _marks(self, some: Any = slice(None)) -> dict[str, list[Any]]:
+        """Where the threshold lies on the curves by all places, or would by some of them."""
+        label, t = self.label[some], self.session.threshold
+        scores = self.scores[some].T if len(label) else self.scores[:0, :0].T
+        at = [rates_at(label, score, t) for score in scores]
         colours = [figures.RUN_COLOURS[i % len(figures.RUN_COLOURS)] for i in range(len(at))]
-        names = {name: [one[name] for one in at] for name in at[0]}
-        return names | {"colour": colours, "run": list(self.labels)}
+        names = {name: [one[name] for one in at] for name in RATES}
+        return names | {"colour": colours, "run": list(self.labels)[: len(at)]}
 
     def _bars(self, i: int) -> dict[str, Any]:
         """Counts by score: landslides upwards and others downwards; of all and of the picked."""
@@ -134,6 +141,10 @@ class Picked:
         fig.scatter(
             x, y, source=self.marks, name="threshold", size=11, marker="circle",
             fill_color="colour", line_color="black", line_width=1.5, level="overlay",
+        )  # fmt: skip
+        fig.scatter(
+            x, y, source=self.picked_marks, name="of the picked", size=13, marker="diamond",
+            fill_color="colour", line_color=PICKED, line_width=2, level="overlay",
         )  # fmt: skip
         fig.on_event(Tap, lambda tapped: self._tapped(kind, tapped))
 

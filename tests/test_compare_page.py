@@ -202,6 +202,10 @@ def test_picked_places_are_counted_for_every_run(picked):
     bars = picked.bars[1].data
     assert bars["picked slides"].sum() == label.sum()
     assert bars["picked others"].sum() == -(label == 0).sum()
+    hit = label & (score >= 0.5)
+    assert picked.picked_marks.data["recall"][1] == pytest.approx(hit.sum() / label.sum())
+    picked.source.selected.indices = []
+    assert not any(len(column) for column in picked.picked_marks.data.values())
 
 
 def test_a_threshold_is_in_every_view_and_in_the_address(picked):
