@@ -76,6 +76,14 @@ def test_only_areas_and_runs_with_an_image_are_offered(workspace):
     assert [run.recipe.name for run in page.runs] == ["unet"]
 
 
+def test_the_page_opens_with_its_choices(workspace, monkeypatch):
+    """What comes while a browser draws a page, the browser misses."""
+    monkeypatch.setattr(page_of, "poll", lambda *_, **__: None)
+    page = page_of.InventoryPage(Session(page="Inventory"))
+    for choice in (page.run_choice, page.area):
+        assert choice.value in list(choice.values)
+
+
 def test_without_any_image_the_sample_area_is_one_click_away(tmp_path, monkeypatch, started):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     make_area(tmp_path)

@@ -59,6 +59,13 @@ def test_the_page_offers_sources_and_other_areas(pair):
     assert target.value == "there"
 
 
+def test_the_page_opens_with_its_choices(pair, monkeypatch):
+    """What comes while a browser draws a page, the browser misses."""
+    monkeypatch.setattr(transfer, "poll", lambda *_: None)
+    for choice in transfer.page(pair)[1]:
+        assert choice.value in list(choice.values)
+
+
 def test_another_area_is_taken_by_itself_and_an_address_of_none_is_told(pair):
     assert (
         transfer.page(session.Session(page="Transfer", source=pair.source))[1][1].value == "there"

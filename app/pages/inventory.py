@@ -88,7 +88,7 @@ class InventoryPage:
         self.sample = pmui.Button(label="Build the sample area", variant="outlined")
         self.sample.on_click(lambda _: self.guard(self.build_sample))
         self.empty = pn.Column(**self.wide)
-        self.run_choice = pmui.Select(label="Finished run", options=[], **self.wide)
+        self.run_choice = pmui.Select(label="Finished run", **self._runs_now(), **self.wide)
         self.run_choice.param.watch(
             lambda e: e.new and session.param.update(detector=e.new), "value"
         )
@@ -101,6 +101,7 @@ class InventoryPage:
         self.boxes["Detector"][:] = [
             heading("Train a detector"), self.empty, row, self.live, note(LEAK)
         ]  # fmt: skip
+        self._areas()
 
     def train(self) -> None:
         """Queue the recipe on the area; it goes on when the page is closed."""
@@ -270,17 +271,25 @@ class InventoryPage:
         if self.session.page != "Inventory":
             return
         self._areas()
-        known = [run for run, state in known_runs() if state == "done" and _seen(run)]
-        if [run.id for run in known] != [run.id for run in self.runs]:
-            self.runs = known
-            self.run_choice.options = {_label(run): run.id for run in known}
-            if self.run is None and known:
-                self.session.detector = next((r for r in known if r.recipe.by_chips), known[0]).id
-            self.run_choice.value = self.session.detector or None
-            self._chosen_run()
+        before = [run.id for run in self.runs]
+        now = self._runs_now()
+        if before != [run.id for run in self.runs]:
+            self.run_choice.param.update(**now)
+        self.show_chips()
         if self.review is None and self.session.review:
             self._chosen_review()
         self._follow()
+
+    def _runs_now(self) -> dict[str, Any]:
+        """Names of finished runs and the chosen one, a detector if none is, for the choice.
+
+        A page opens with them: what comes while a browser draws it, the browser misses.
+        """
+        known = self.runs = [r for r, state in known_runs() if state == "done" and _seen(r)]
+        if self.run is None and known:
+            self.session.detector = next((r for r in known if r.recipe.by_chips), known[0]).id
+        options = {_label(run): run.id for run in known}
+        return {"options": options, "value": self.session.detector or None}
 
     def _areas(self) -> None:
         there = [

@@ -27,10 +27,10 @@ NO_SUCH = "{} is no built area that this model can be carried to: choose another
 def page(session: Session) -> pn.Column:
     """The page for one session; `session.source` is a run, `session.target` an area."""
     source = pmui.Select(
-        label="Source: a finished run", options=[], searchable=True, filter_on_search=True,
-        sizing_mode="stretch_width",
+        label="Source: a finished run", searchable=True, filter_on_search=True,
+        sizing_mode="stretch_width", **_sources(session),
     )  # fmt: skip
-    target = pmui.Select(label="Target: a built area", options=[], width=300)
+    target = pmui.Select(label="Target: a built area", width=300, **_targets(session))
     empty = pn.Column(sizing_mode="stretch_width")
     parts = [FactorMatch(session), CarriedRuns(session), LearningView(session)]
     body = pn.Column(*(part.view for part in parts), sizing_mode="stretch_width")
@@ -51,22 +51,12 @@ def page(session: Session) -> pn.Column:
     def look() -> None:
         if session.page != "Transfer":
             return
-        done = [run for run, state in known_runs() if state == "done" and _is_source(run)]
-        names = {_name(run): run.id for run in done}
-        if source.options != names:
-            source.options = names
-            source.value = session.source or None
-        if not session.source and done:
-            session.source = done[0].id
-        here = next((run.area["name"] for run in done if run.id == session.source), None)
-        areas = [name for name in built_areas() if name != here and "_as_" not in name]
-        if target.options != areas:
-            target.options = areas
-        if not session.target and areas:
-            session.target = areas[0]
-        target.value = session.target if session.target in areas else None
-        body.visible = bool(done and target.value)
-        tell(bool(done), bool(areas), "" if body.visible else session.target)
+        for choice, now in ((source, _sources(session)), (target, _targets(session))):
+            if (choice.options, choice.value) != (now["options"], now["value"]):
+                choice.param.update(**now)
+        done, areas = bool(source.options), bool(target.options)
+        body.visible = done and bool(target.value)
+        tell(done, areas, "" if body.visible else session.target)
         for part in parts if body.visible else ():
             part.look()
 
@@ -82,6 +72,27 @@ def page(session: Session) -> pn.Column:
     poll(session, look)
     row = pn.FlexBox(source, target, gap="8px", sizing_mode="stretch_width")
     return pn.Column(purpose(PURPOSE), row, empty, body, sizing_mode="stretch_width")
+
+
+def _sources(session: Session) -> dict[str, Any]:
+    """Names of finished runs and the chosen one, the newest if none is, for the choice.
+
+    A page opens with them: what comes while a browser draws it, the browser misses.
+    """
+    done = [run for run, state in known_runs() if state == "done" and _is_source(run)]
+    if not session.source and done:
+        session.source = done[0].id
+    return {"options": {_name(run): run.id for run in done}, "value": session.source or None}
+
+
+def _targets(session: Session) -> dict[str, Any]:
+    """Areas that the source may be carried to, and the chosen one, if it is there."""
+    run = next((run for run, _ in known_runs() if run.id == session.source), None)
+    here = run.area["name"] if run else None
+    areas = [name for name in built_areas() if name != here and "_as_" not in name]
+    if not session.target and areas:
+        session.target = areas[0]
+    return {"options": areas, "value": session.target if session.target in areas else None}
 
 
 def _is_source(run: Run) -> bool:
