@@ -8,18 +8,24 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile
 
-from lsm_core import models
-from lsm_core.errors import RunError
+from lsm_core import device, models
+from lsm_core.errors import LsmError, RunError
 from lsm_core.run_files import check_inside
 
 log = logging.getLogger(__name__)
 ARCHITECTURE, WEIGHTS, ESTIMATOR = "architecture.json", "weights.weights.h5", "model.skops"
 PLAIN = "model.json"  # of models of ours that are a few numbers
+KEYS = {"model", "input_shape", "options"}  # of an architecture file
+LARGEST_FILE = 100_000  # bytes of one
+LARGEST_SIDE = 100_000  # cells of a side, or channels, of what a model sees
+LONGEST_LIST = 100  # layers, say, that an option names
+MOST_WEIGHTS = 250_000_000  # of a network: a gigabyte
 TRUSTED = [  # beyond scikit-learn's own public types
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -69,19 +75,83 @@ def load_model(folder: Path, seed: int | None = None) -> Any:
     """
     for file in (ARCHITECTURE, WEIGHTS, ESTIMATOR, PLAIN):
         check_inside(folder / file)
+    name, shape, options = _architecture(folder / ARCHITECTURE)
+    build = partial(_built, folder / ARCHITECTURE, name, shape, options)
+    if models.card(name).framework == "keras":
+        return _load_network(folder / WEIGHTS, build(seed))
+    if (folder / PLAIN).is_file():
+        return _load_plain(folder / PLAIN, build())
+    return _load_estimator(folder / ESTIMATOR)
+
+
+def _architecture(path: Path) -> tuple[str, tuple[int, ...], dict[str, Any]]:
+    """What `save_model` wrote of a model: its name, the shape of what it sees, its options."""
     try:
-        stored = json.loads((folder / ARCHITECTURE).read_text("utf-8"))
-        name, shape, options = stored["model"], tuple(stored["input_shape"]), stored["options"]
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"it is larger than {LARGEST_FILE:,} bytes")
+        stored = json.loads(path.read_text("utf-8"))
+        name, shape, options = stored["model"], stored["input_shape"], stored["options"]
+        _check_written(stored, shape, options)
         models.check_options(name, options)
     except FileNotFoundError as error:
-        raise RunError(f"no model in {folder}: the run ended before one was trained") from error
+        raise RunError(
+            f"no model in {path.parent}: the run ended before one was trained"
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError, OSError, AttributeError) as error:
-        raise RunError(f"{folder / ARCHITECTURE} was not written by this program") from error
-    if models.card(name).framework == "keras":
-        return _load_network(folder / WEIGHTS, models.build(name, shape, seed=seed, **options))
-    if (folder / PLAIN).is_file():
-        return _load_plain(folder / PLAIN, models.build(name, shape, **options))
-    return _load_estimator(folder / ESTIMATOR)
+        raise RunError(f"{path} was not written by this program: {error}") from error
+    return name, tuple(shape), options
+
+
+def _check_written(stored: dict[str, Any], shape: Any, options: dict[str, Any]) -> None:
+    """ValueError where a key, a size or a list is none that `save_model` writes."""
+    if stranger := set(stored) - KEYS:
+        raise ValueError(f"it has {', '.join(sorted(stranger))[:99]}")
+    sides = isinstance(shape, list) and [type(n) is int and 0 < n <= LARGEST_SIDE for n in shape]
+    if not sides or not all(sides):
+        raise ValueError(f"input_shape is {str(shape)[:99]}")
+    for key, value in options.items():
+        if isinstance(value, list) and len(value) > LONGEST_LIST:
+            raise ValueError(f"option {key[:99]} lists {len(value):,} values")
+
+
+def _built(
+    path: Path, name: str, shape: tuple[int, ...], options: dict[str, Any], seed: int | None = None
+) -> Any:
+    """The model of an architecture file, once it is known that it is not too large to be built."""
+    try:
+        if models.card(name).framework == "keras" and not _is_own(name, options):
+            _check_weights(name, shape, options)
+        return models.build(name, shape, seed=seed, **options)
+    except LsmError:
+        raise
+    except Exception as error:  # of Keras or scikit-learn, which check sizes in ways of their own
+        if device.ran_out(error):
+            raise RunError(device.full_in_words(error)) from error
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        raise RunError(f"{path} tells of no model that can be built: {reason}") from error
+
+
+def _is_own(name: str, options: dict[str, Any]) -> bool:
+    """Whether code of the account's owner builds it, which may draw its weights as it likes."""
+    return name not in models.MENU or options.get("block") is not None
+
+
+def _check_weights(name: str, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    """Count what a network would hold before memory is taken for it.
+
+    Keras forgets what it was to draw with the thread that put it off.
+    """
+
+    def count() -> int:
+        import keras
+
+        with keras.StatelessScope(initialize_variables=False):
+            return int(models.build(name, shape, **options).count_params())
+
+    with ThreadPoolExecutor(1) as apart:
+        weights = apart.submit(count).result()
+    if weights > MOST_WEIGHTS:
+        raise ValueError(f"{weights:,} weights, and it may have {MOST_WEIGHTS:,}")
 
 
 def _load_network(path: Path, model: Any) -> Any:

@@ -19,7 +19,7 @@ import lsm_app
 import lsm_core
 from lsm_core import model_options, own_sources, run_files, runs
 from lsm_core.catalog import load_catalog, without_secrets
-from lsm_core.errors import RunError, SourceError
+from lsm_core.errors import LsmError, RunError, SourceError
 from lsm_core.model_store import load_model
 from lsm_core.safe_tables import csv_of
 from lsm_core.uploads import Uploads
@@ -124,14 +124,34 @@ def test_no_model_and_no_archive_is_taken_as_a_file_of_data(place, ending):
         Uploads().receive(f"model.{ending}", b"x", first=True, last=True)
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.joblib", "model.pkl"])
-def test_a_run_whose_model_is_another_programs_has_none(place, name):
-    folder = sound_folders.run(place) / "model"
-    shutil.rmtree(folder)
-    folder.mkdir()
+STRANGERS = ["model.keras", "model.h5", "model.joblib", "model.pkl"]
+
+
+def _only_file(folder, name, place):
+    """What a model learnt is gone, and another program's file lies there; whether that was run."""
+    for path in folder.iterdir():
+        if path.name != "architecture.json":
+            path.unlink()
     pwned = place.beside / "pwned"
     (folder / name).write_bytes(pickle.dumps(Bomb(pwned)))
-    with pytest.raises(RunError, match="no model in"):
+    return pwned
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_forest_whose_trees_are_another_programs_has_none(place, name):
+    folder = sound_folders.run(place) / "model"
+    pwned = _only_file(folder, name, place)
+    with pytest.raises(RunError, match=r"model\.skops is missing"):
+        load_model(folder)
+    assert not pwned.exists()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_network_whose_weights_are_another_programs_has_none(place, name):
+    folder = _network(place)
+    pwned = _only_file(folder, name, place)
+    with pytest.raises(RunError, match=r"weights\.weights\.h5 does not fit its architecture"):
         load_model(folder)
     assert not pwned.exists()
 
@@ -154,26 +174,60 @@ LAMBDA = {
 
 def _network(place, **stored):
     """A folder of a network as this program writes it, for one to spoil."""
+    from lsm_core import models
+    from lsm_core.model_store import save_model
+
     folder = place.files / "model"
-    folder.mkdir()
-    about = {"model": "lsgh_net", "input_shape": [9, 9, 1], "options": {}} | stored
-    (folder / "architecture.json").write_text(json.dumps(about))
+    save_model(models.build("lsgh_net", (9, 9, 1)), "lsgh_net", (9, 9, 1), {}, folder)
+    path = folder / "architecture.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | stored))
     return folder
 
 
-@pytest.mark.torture  # it waits for the library of networks
-@pytest.mark.parametrize(
-    "stored",
-    [LAMBDA, {"model": "keras.layers.Lambda"}, {"options": {"scse": "__import__('os')"}},
-     {"options": LAMBDA}, {"model": "../../evil"}],
-)  # fmt: skip
-def test_an_architecture_with_code_is_no_entry_of_the_menu(place, stored):
-    from lsm_core.errors import LsmError
+UNKNOWN = r"architecture\.json was not written by this program: "
+MANY = r"tells of no model that can be built: .* weights, and it may have"
+ARCHITECTURES = {
+    "a lambda": (LAMBDA, f"{UNKNOWN}it has class_name, config"),
+    "code to run": ({"code": "import os"}, f"{UNKNOWN}it has code"),
+    "a layer of Keras": ({"model": "keras.layers.Lambda"}, r"no model 'keras\.layers\.Lambda'"),
+    "a path": ({"model": "../../evil"}, r"no model '\.\./\.\./evil'"),
+    "a list for a name": ({"model": ["cnn"]}, UNKNOWN),
+    "code for an option": ({"options": {"scse": "__import__('os')"}}, "option scse takes bool"),
+    "a lambda for options": ({"options": LAMBDA}, "has no option 'class_name'"),
+    "no options": ({"options": [1]}, UNKNOWN),
+    "words for a shape": ({"input_shape": ["a", "a", "b"]}, f"{UNKNOWN}input_shape is"),
+    "a word for a shape": ({"input_shape": "991"}, f"{UNKNOWN}input_shape is 991"),
+    "truth for a shape": ({"input_shape": [True, True, 1]}, f"{UNKNOWN}input_shape is"),
+    "a shape below nothing": ({"input_shape": [-9, -9, 1]}, f"{UNKNOWN}input_shape is"),
+    "a million by a million": ({"input_shape": [10**6, 10**6, 1]}, f"{UNKNOWN}input_shape is"),
+    "wide images": ({"input_shape": [9999, 9999, 1]}, MANY),
+    "a shape of five": ({"input_shape": [9, 9, 9, 9, 1]}, "takes square images"),
+    "units without end": (
+        {"model": "ann", "input_shape": [9], "options": {"hidden": [10**12]}}, MANY),
+    "units that are words": (
+        {"model": "ann", "input_shape": [9], "options": {"hidden": ["a"]}}, "hidden lists the"),
+    "a kernel below nothing": (
+        {"model": "cnn3d", "input_shape": [9, 9, 2], "options": {"kernel": -1}},
+        "tells of no model that can be built"),
+    "layers without end": (
+        {"model": "ann", "input_shape": [9], "options": {"hidden": [8] * 10**4}}, "lists 10,000"),
+    "a file without end": ({"options": {"a" * 10**6: 1}}, f"{UNKNOWN}it is larger than 100,000"),
+}  # fmt: skip
 
+
+@pytest.mark.torture  # it waits for the library of networks
+@pytest.mark.parametrize("what", ARCHITECTURES)
+def test_an_architecture_that_no_program_of_ours_wrote_is_refused(place, what):
+    """Its weights are sound, so nothing but the architecture can be what is refused."""
+    stored, words = ARCHITECTURES[what]
     folder = _network(place, **stored)
-    (folder / "weights.weights.h5").write_bytes(b"")
-    with pytest.raises(LsmError):
+    with pytest.raises(LsmError, match=words):
         load_model(folder)
+
+
+@pytest.mark.torture
+def test_a_network_that_was_not_spoilt_is_read(place):
+    assert load_model(_network(place)).count_params() > 0
 
 
 @pytest.mark.torture
