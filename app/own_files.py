@@ -17,7 +17,7 @@ import panel_material_ui as pmui
 from lsm_app.layout import note
 from lsm_app.session import html_table, said
 from lsm_core import intake
-from lsm_core.errors import CrsError, LsmError
+from lsm_core.errors import CrsError, LsmError, SourceError
 from lsm_core.intake import Found
 from lsm_core.own_sources import (
     Entry,
@@ -31,6 +31,8 @@ from lsm_core.own_sources import (
 from lsm_core.uploads import LARGEST, Uploads
 
 CHUNK = 5_000_000  # bytes of a piece
+MOST_EARLY = 20  # pieces of one visitor that wait for those before them; the server has 4 threads
+MOST_FILES = 1000  # of one visitor that are half here
 MOST_LINES = 40  # of what became of files
 COLOURS = {"taken": "#1b5e20", "waiting": "#0d47a1", "refused": "#b71c1c"}
 # Of many files the list scrolls; its words are dark enough to read.
@@ -48,11 +50,16 @@ TAKEN = (
 
 
 class Dropper(pn.widgets.FileDropper):
-    """A file dropper that hands on each piece as it comes and keeps none."""
+    """A file dropper that hands on each piece as it comes and keeps none.
 
-    def __init__(self, on_piece: Callable[..., Any], **params: Any) -> None:
+    `on_refused` is called with the name of a file whose pieces are no longer waited for, and why.
+    """
+
+    def __init__(
+        self, on_piece: Callable[..., Any], on_refused: Callable[..., Any], **params: Any
+    ) -> None:
         super().__init__(**params)
-        self._on_piece = on_piece
+        self._on_piece, self._on_refused = on_piece, on_refused
         self._turn = threading.Lock()
         self._next: dict[str, int] = {}  # number of the piece that a file is at
         self._early: dict[tuple[str, int], Any] = {}
@@ -63,11 +70,27 @@ class Dropper(pn.widgets.FileDropper):
             return
         name, number = event.data["name"], event.data["chunk"]
         with self._turn:
+            if name not in self._next and len(self._next) >= MOST_FILES:
+                self._refuse({name}, f"{MOST_FILES:,} files are half here: end some first")
+                return
             self._early[name, number] = event.data
             at = 1 if number == 1 else self._next.get(name, 1)
             while (data := self._early.pop((name, at), None)) is not None:
                 self._next[name] = at = at + 1
                 self._hand_on(data)
+            self._check_early()
+
+    def _check_early(self) -> None:
+        """Forget files whose pieces come without those before them, as no browser sends them."""
+        held = sum(len(data["data"]) for data in self._early.values())
+        if len(self._early) > MOST_EARLY or held > MOST_EARLY * CHUNK:
+            names = {name for name, _ in self._early}
+            self._early.clear()
+            self._refuse(names, "its pieces come out of order: give it once more")
+
+    def _refuse(self, names: set[str], why: str) -> None:
+        for name in sorted(names):
+            self._on_refused(name, SourceError(f"{Path(name).name[:99]}: {why}"))
 
     def _hand_on(self, data: Any) -> None:
         piece = data["data"]
@@ -90,7 +113,7 @@ class OwnFiles:
         self.on_change, self.on_coming = on_change, on_coming
         self.uploads = Uploads()
         self.dropper = Dropper(
-            self.receive, multiple=True, chunk_size=CHUNK, previews=[],
+            self.receive, self._not_taken, multiple=True, chunk_size=CHUNK, previews=[],
             label="Files to upload", sizing_mode="stretch_width", max_width=520, height=230,
             margin=(5, 10), stylesheets=[SCROLLS],
         )  # fmt: skip
@@ -206,6 +229,12 @@ class OwnFiles:
                 self.came[other] = ("taken", _as_part(other, entry) if entry else "whole")
         self._say(None)
         self.changed()
+
+    def _not_taken(self, file: str, error: LsmError) -> None:
+        """A dropped file of which not all pieces came."""
+        self.uploads.forget(file)
+        self._refused(Path(file).name, error)
+        self.on_coming(self.uploads.coming)
 
     def _refused(self, name: str, error: LsmError) -> None:
         self._tell(name, "waiting" if name in self.uploads.pending else "refused", str(error))

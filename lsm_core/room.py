@@ -16,10 +16,13 @@ def most(name: str) -> float:
     return float(os.environ.get(name) or "inf")
 
 
-def full() -> str:
-    """Why nothing more may be put into the workspace, in words; nothing where there is room."""
+def full(used: int | None = None) -> str:
+    """Why nothing more may be put into the workspace, in words; nothing where there is room.
+
+    `used` : bytes that it holds, of who knows; else they are counted.
+    """
     limit = most(BYTES)
-    used = 0 if limit == float("inf") else _bytes_of(workspace())
+    used = bytes_of_all() if used is None else used
     if used < limit:
         return ""
     return (
@@ -49,7 +52,12 @@ def many(there: int, more: int = 1) -> str:
     )
 
 
-def _bytes_of(folder: Path) -> int:
+def bytes_of_all() -> int:
+    """Of the workspace; 0 where it has no limit, and nobody has to count."""
+    return 0 if most(BYTES) == float("inf") else bytes_of(workspace())
+
+
+def bytes_of(folder: Path) -> int:
     """Of all files below a folder; what a link leads to lies elsewhere, and what goes is gone."""
     found = 0
     for root, _, files in os.walk(folder):

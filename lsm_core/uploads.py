@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import threading
 import time
 import uuid
 from contextlib import suppress
@@ -28,6 +29,7 @@ MOST = 20_000_000_000  # bytes of all of them
 LEGENDS = (".tif.aux.xml", ".tiff.aux.xml", ".qml", ".clr")  # beside a raster
 FORGOTTEN = 24 * 3600  # seconds without a piece after which what became no source is removed
 NEEDED = (".shp", ".shx", ".dbf")  # parts without which a shapefile is none
+LOOK = 30.0  # seconds for which it is believed what lies on disk; what comes meanwhile is added
 
 
 class Uploads:
@@ -57,21 +59,25 @@ class Uploads:
         if path is None:  # it was refused before
             return None
         try:
-            if first or path.stat().st_size + len(data) <= self.largest:
-                with path.open("ab") as out:
-                    out.write(data)
-            large = path.stat().st_size > self.largest or len(data) > self.largest
+            if path.stat().st_size + len(data) > self.largest:
+                raise SourceError(f"{Path(file).name} is larger than {self.largest / 1e6:,.0f} MB")
+            _disk.write(path, data, anew=first)
+        except SourceError:
+            self._drop(file)
+            raise
         except OSError as error:
             self._drop(file)
             raise SourceError(
                 f"{Path(file).name} could not be kept here ({error.strerror}): give it once more"
             ) from error
-        if large:
-            self._drop(file)
-            raise SourceError(f"{Path(file).name} is larger than {self.largest / 1e6:,.0f} MB")
         if not last:
             return None
         return self._whole(file, self._coming.pop(file))
+
+    def forget(self, file: str) -> None:
+        """Remove what came of a file that is half here, if it is."""
+        if file in self._coming:
+            self._drop(file)
 
     @property
     def coming(self) -> bool:
@@ -109,7 +115,6 @@ class Uploads:
     def _place(self, file: str) -> Path:
         ending, stem = _parts(file)
         forget_unfinished()
-        _check_room()
         folder = self._shapes.setdefault(stem, _folder()) if ending in SIDECARS else _folder()
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"data{ending}"
@@ -245,12 +250,38 @@ def _folder() -> Path:
     return uploads_folder().resolve() / uuid.uuid4().hex
 
 
-def _check_room() -> None:
-    used = sum(p.stat().st_size for p in uploads_folder().rglob("*") if p.is_file())
-    if used > MOST:
-        raise SourceError(
-            f"uploads hold {used / 1e9:.0f} GB, more than the {MOST / 1e9:.0f} GB there is room "
-            "for: take sources out that nobody needs"
-        )
-    if words := room.full():
-        raise SourceError(words)
+class _Disk:
+    """How much room there is for what comes: all visitors of a server ask here, one at a time."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._looked = -LOOK
+        self._uploads = self._all = 0  # bytes that lay there when it was looked at
+        self._came = 0  # bytes since
+
+    def write(self, path: Path, data: bytes, *, anew: bool) -> None:
+        """Add a piece to a file; SourceError where there is no room. `anew` : look at the disk."""
+        with self._turn:
+            if anew or time.monotonic() > self._looked + LOOK:
+                self._look()
+            self._check(len(data))
+            with path.open("ab") as out:
+                out.write(data)
+            self._came += len(data)
+
+    def _look(self) -> None:
+        self._looked, self._came = time.monotonic(), 0
+        self._uploads, self._all = room.bytes_of(uploads_folder()), room.bytes_of_all()
+
+    def _check(self, more: int) -> None:
+        there = self._uploads + self._came
+        if there + more > MOST:
+            raise SourceError(
+                f"uploads hold {there / 1e9:.1f} GB of the {MOST / 1e9:.0f} GB there is room for, "
+                "and this would be too much: take sources out that nobody needs"
+            )
+        if words := room.full(self._all + self._came + more):
+            raise SourceError(words)
+
+
+_disk = _Disk()

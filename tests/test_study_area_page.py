@@ -1,6 +1,7 @@
 """The page of study areas without a browser: files, a draft, a build."""
 
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from lsm_core.catalog import load_catalog
 from lsm_core.own_sources import add_source, entries
 from lsm_core.preparation import prepare
 from lsm_core.study_area import area_path
+from lsm_core.uploads import uploads_folder
 
 pn.extension("filedropper")
 
@@ -237,19 +239,57 @@ def test_each_file_gets_its_line_and_a_second_drop_completes_the_shapefile(files
     assert page.form.draft.label == "Draft the area: choose landslides first"
 
 
+def drop_piece(dropper, number, name="a.tif", of=3, content=None):
+    content = b"%d" % number if content is None else content
+    data = {"name": name, "chunk": number, "total_chunks": of, "data": content}
+    dropper._process_event(SimpleNamespace(event_name="upload_event", data=data))
+
+
 def test_pieces_are_put_together_in_their_order_whichever_thread_is_first():
     heard = []
-    dropper = own_files.Dropper(lambda name, piece, **at: heard.append((name, piece, at["last"])))
-
-    def piece(number, name="a.tif", of=3):
-        data = {"name": name, "chunk": number, "total_chunks": of, "data": b"%d" % number}
-        dropper._process_event(SimpleNamespace(event_name="upload_event", data=data))
-
+    dropper = own_files.Dropper(
+        lambda name, piece, **at: heard.append((name, piece, at["last"])), print
+    )
+    piece = partial(drop_piece, dropper)
     for number in (2, 1, 3, 1, 2, 3):
         piece(number)
     piece(1, "b.tif", of=1)
     once = [("a.tif", b"1", False), ("a.tif", b"2", False), ("a.tif", b"3", True)]
     assert heard == [*once, *once, ("b.tif", b"1", True)]
+
+
+def test_pieces_without_a_first_one_are_not_kept_for_ever(files, workspace, monkeypatch):
+    monkeypatch.setattr(own_files, "MOST_FILES", 3)
+    page = own_files.OwnFiles(lambda: None)
+    piece = partial(drop_piece, page.dropper)
+    for number in range(2, 1000):
+        piece(number, of=1000)
+        assert len(page.dropper._early) <= own_files.MOST_EARLY
+    assert "<b>refused</b> a.tif: a.tif: its pieces come out of order" in page.list.object
+    for number in range(2, 9):
+        piece(number, f"{number}.tif", content=bytes(own_files.CHUNK * own_files.MOST_EARLY // 3))
+        held = sum(len(data["data"]) for data in page.dropper._early.values())
+        assert held <= own_files.CHUNK * own_files.MOST_EARLY
+    for number in range(3):
+        piece(1, f"begun_{number}.tif", of=2, content=b"II*")
+    piece(1, "more.tif", of=2, content=b"II*")
+    assert "more.tif: 3 files are half here: end some first" in page.list.object
+    assert "begun" not in page.list.object
+    assert len(page.dropper._next) == 3
+
+
+def test_a_file_that_comes_out_of_order_leaves_nothing_and_comes_again(files, workspace):
+    coming = []
+    page = own_files.OwnFiles(lambda: None, coming.append)
+    piece = partial(drop_piece, page.dropper, of=30)
+    piece(1)
+    for number in range(3, 25):
+        piece(number)
+    assert coming[-1] is False
+    assert not [p for p in uploads_folder().rglob("*") if p.is_file()]
+    content = (files / "dem.tif").read_bytes()
+    drop_piece(page.dropper, 1, of=1, content=content)
+    assert "<b>taken</b> a.tif" in page.list.object
 
 
 def test_a_copy_of_an_area_file_keeps_what_the_form_does_not_know(files, workspace):

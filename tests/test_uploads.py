@@ -1,6 +1,8 @@
 """Files that come in pieces end up whole on disk, under names of ours, or not at all."""
 
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from boxes import cells, frame
 from sources import write_raster
 
-from lsm_core import own_sources
+from lsm_core import own_sources, room, uploads
 from lsm_core.errors import CatalogError, CrsError, SourceError
 from lsm_core.own_sources import entries
 from lsm_core.uploads import FORGOTTEN, Uploads, forget_unfinished, uploads_folder
@@ -129,6 +131,84 @@ def test_what_is_too_large_or_no_source_leaves_nothing(place):
     with pytest.raises(SourceError, match="of no kind that is taken"):
         send(Uploads(), path, file="hills.vrt")
     assert not [p for p in uploads_folder().rglob("*") if p.is_file()]
+
+
+def test_the_size_of_a_first_piece_is_asked_before_it_is_written(place, monkeypatch):
+    written = []
+    monkeypatch.setattr(uploads._disk, "write", lambda path, data, anew: written.append(len(data)))
+    with pytest.raises(SourceError, match="larger than"):
+        Uploads(largest=100).receive("a.tif", b"0" * 101, first=True, last=True)
+    Uploads(largest=100).receive("a.tif", b"0" * 100, first=True, last=False)
+    assert written == [100]
+
+
+def bytes_kept():
+    return sum(p.stat().st_size for p in uploads_folder().rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("limit", ["of uploads", "of the workspace"])
+def test_several_that_come_side_by_side_take_no_more_than_there_is_room_for(
+    place, monkeypatch, limit
+):
+    """Each is asked at each piece, so that none of them begins with room and ends without."""
+    if limit == "of uploads":
+        monkeypatch.setattr(uploads, "MOST", 100)
+        words = "uploads hold 0.0 GB of the 0 GB there is room for"
+    else:
+        monkeypatch.setenv(room.BYTES, "101")
+        words = "the workspace holds 0.0 GB"
+    one, other = Uploads(), Uploads()
+    one.receive("a.tif", b"0" * 40, first=True, last=False)
+    other.receive("b.tif", b"0" * 40, first=True, last=False)
+    one.receive("a.tif", b"0" * 20, first=False, last=False)
+    with pytest.raises(SourceError, match=words):
+        other.receive("b.tif", b"0", first=False, last=False)
+    assert (bytes_kept(), one.coming, other.coming) == (60, True, False)
+    with pytest.raises(SourceError, match=words):
+        one.receive("a.tif", b"0" * 41, first=False, last=True)
+    assert bytes_kept() == 0
+
+
+def test_what_else_grows_meanwhile_is_seen_at_a_later_piece(place, monkeypatch):
+    monkeypatch.setenv(room.BYTES, "1000")
+    monkeypatch.setattr(uploads, "LOOK", -1.0)
+    uploads_folder().parent.mkdir()
+    one = Uploads()
+    one.receive("a.tif", b"0" * 40, first=True, last=False)
+    (place / "ws" / "map.tif").write_bytes(b"0" * 999)
+    with pytest.raises(SourceError, match="the workspace holds"):
+        one.receive("a.tif", b"0" * 40, first=False, last=False)
+
+
+def test_no_more_than_twenty_gigabytes_are_kept(place):
+    uploads_folder().mkdir(parents=True)
+    with open(uploads_folder() / "large.tif", "wb") as file:
+        file.truncate(20_000_000_000)  # it takes no room
+    with pytest.raises(
+        SourceError, match=r"uploads hold 20\.0 GB of the 20 GB .* take sources out"
+    ):
+        Uploads().receive("a.tif", b"II*", first=True, last=False)
+    assert [p.name for p in uploads_folder().iterdir()] == ["large.tif"]
+    with open(uploads_folder() / "large.tif", "r+b") as file:
+        file.truncate(19_999_999_997)
+    assert Uploads().receive("a.tif", b"II*", first=True, last=False) is None
+
+
+# `lsm serve`, whose place is taken not by the server but by who looks at what it was told.
+SERVE = """
+import os, sys
+from lsm_core import cli
+code = "from lsm_core.uploads import Uploads; print(Uploads().largest)"
+take_place = os.execv
+os.execv = lambda *_: take_place(sys.executable, [sys.executable, "-c", code])
+sys.argv = ["lsm", "serve", "--largest-upload", "3", "--port", "5093"]
+cli.main()
+"""
+
+
+def test_the_largest_upload_is_as_the_server_is_told(place):
+    done = subprocess.run([sys.executable, "-c", SERVE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "3000000"
 
 
 def test_a_file_that_is_there_already_is_not_kept_twice(place):
