@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,9 +117,10 @@ def main() -> None:
 
         if ran_out(error):
             _complain("error", full_in_words(error), 2)
-        if not logs.is_json():
-            raise
-        log.critical("an error of the program", exc_info=True)
+        if logs.is_json():
+            log.critical("an error of the program", exc_info=True)
+        else:  # a job keeps it with its run
+            typer.echo(logs.discreet(traceback.format_exc()), err=True)
         sys.exit(1)
 
 
@@ -127,7 +129,7 @@ def _complain(how: str, words: str, status: int) -> None:
     if logs.is_json():
         log.error("%s: %s", how, words)
     else:
-        typer.echo(f"{how}: {words}", err=True)
+        typer.echo(logs.discreet(f"{how}: {words}"), err=True)
     sys.exit(status)
 
 

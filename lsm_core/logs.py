@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -109,6 +110,23 @@ def discreet(text: str) -> str:
     return SECRET_VALUES.sub(r"\1***", without_secrets(text))
 
 
+def all_discreet(told: Any) -> Any:
+    """The same with every text in it `discreet`, and nothing said below a secret's name.
+
+    >>> all_discreet({"message": "token=abc", "steps": [1, "cookie: x1"], "api_key": "abc"})
+    {'message': 'token=***', 'steps': [1, 'cookie: ***'], 'api_key': '***'}
+    """
+    if isinstance(told, Mapping):
+        return {
+            discreet(str(key)): "***" if SECRET_NAMES.search(str(key)) else all_discreet(value)
+            for key, value in told.items()
+        }
+    if isinstance(told, list | tuple | set):
+        return [all_discreet(value) for value in told]
+    plain = told is None or isinstance(told, bool | int | float)
+    return told if plain else discreet(str(told))
+
+
 class Words(logging.Formatter):
     """A line for people: when, how grave, where, what."""
 
@@ -135,10 +153,10 @@ class Json(logging.Formatter):
             "message": discreet(record.getMessage()),
         }
         if event := getattr(record, "event", None):
-            told["event"] = event
+            told["event"] = all_discreet(event)
         if record.exc_info:
             told["error"] = discreet(self.formatException(record.exc_info))
-        return json.dumps(told, default=str, ensure_ascii=False)
+        return json.dumps(told, ensure_ascii=False)
 
 
 def _formatter() -> logging.Formatter:

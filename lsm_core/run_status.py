@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from lsm_core.errors import RunError
+from lsm_core.logs import discreet
 from lsm_core.run_files import read_json, strange, write_json
 from lsm_core.workspace import workspace
 
@@ -46,7 +47,11 @@ def find_run(path: Path | str) -> Path:
 
 
 def set_status(path: Path, state: str, message: str = "", pid: int | None = None) -> None:
-    """Say where a run stands; the process is known by its number and its start time."""
+    """Say where a run stands; the process is known by its number and its start time.
+
+    A message may be an error of a library, which says addresses and keys as they are.
+    """
+    message = discreet(message)
     old = read_json(path / "status.json") if (path / "status.json").exists() else {}
     now = datetime.now().isoformat(timespec="milliseconds")
     pid = os.getpid() if pid is None else pid

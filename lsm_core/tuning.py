@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from lsm_core.errors import LsmError, RecipeError, RunError, Stopped
+from lsm_core.logs import discreet
 from lsm_core.search_space import Dimension, Space, inside
 
 Strategy = Literal["bayes", "random"]
@@ -126,7 +127,7 @@ def _try(objective: Objective, values: dict[str, Any], number: int) -> Trial:
     except Stopped:
         raise
     except LsmError as error:
-        score, message = math.nan, str(error)
+        score, message = math.nan, discreet(str(error))
     score = score if math.isfinite(score) else math.nan
     return Trial(number, values, score, round(time.perf_counter() - began, 2), message)
 

@@ -16,7 +16,7 @@ from command import lsm
 from first_release import MODELS, SETTINGS, tiny
 from test_serving import Browser
 
-from lsm_core import logs, serving
+from lsm_core import logs, runs, serving
 from lsm_core.study_area import save_area
 
 SECRET = "5ecret-of-nobody"
@@ -215,6 +215,45 @@ def test_passwords_and_the_key_of_cookies_are_never_said(tmp_path):
     logs._hidden.clear()
     assert serving.cookie_secret() == key  # read, not made
     assert logs.discreet(key) == "***"
+
+
+def test_an_event_tells_machines_no_secret(monkeypatch, capsys):
+    monkeypatch.setenv("LSM_TOKEN", SECRET)
+    logs.begin(True, "json")
+    event = {"event": "stage", "message": f"at https://ana:pw@host/x?sig={SECRET}", "n": 3}
+    event |= {"tried": [f"key {SECRET}", {"password": "abc"}], "from": os.PathLike}
+    logging.getLogger("lsm_core.runs").info("a step", extra={"event": event})
+    (told,) = objects(capsys.readouterr().err)
+    assert told["event"]["message"] == "at https://host/x?sig=***"
+    assert told["event"]["tried"] == ["key ***", {"password": "***"}]
+    assert (told["event"]["n"], told["event"]["from"]) == (3, str(os.PathLike))
+
+
+@pytest.mark.parametrize("form", logs.FORMS)
+def test_a_run_that_fails_tells_no_secret(area, recipe, form, monkeypatch, capsys):
+    """Whatever a library says of its address and key: neither in the folder nor on the screen."""
+    from lsm_core import experiment
+
+    def fail(*_):
+        raise ConnectionError(f"no answer from https://ana:pw@host/x?sig=1, key {SECRET}")
+
+    def break_down(*_):
+        raise RuntimeError(f"refused: {SECRET}")
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    for broken, kind in ((fail, "ConnectionError"), (break_down, "RuntimeError")):
+        monkeypatch.setattr(experiment, "fit_model", broken)
+        words = ("--log-format", form, "run", recipe)
+        status, printed, said = lsm(*words, monkeypatch=monkeypatch, capsys=capsys)
+        assert status in (1, 2)
+        assert SECRET not in printed + said
+        assert "***" in said
+        made = max(runs.list_runs(), key=lambda run: run.status["created"])
+        assert made.state == "failed"
+        assert made.status["message"].startswith(f"{kind}: ")
+        assert made.status["message"].endswith("***")
+        kept = [p.read_text(errors="replace") for p in made.path.rglob("*") if p.is_file()]
+        assert not [text for text in kept if SECRET in text or "ana:pw" in text]
 
 
 WANTED = (
