@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +209,36 @@ def test_a_run_that_drew_other_places_is_not_gone_on_with(forest, tmp_path):
     runs.write_table(run.path / "samples.parquet", run.samples.iloc[1:])
     with pytest.raises(RunError, match="other places than are drawn now"):
         go_on(str(run.path), as_json=True)
+
+
+class Bomb:
+    """A pickle of it leaves a file where it is opened."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_checkpoint_that_runs_code_is_not_opened_and_training_begins_anew(
+    sample_workspace, tmp_path
+):
+    """As a run folder that a stranger hands on may have one."""
+    whole = small_run(tmp_path / "whole", **(NETWORK | {"training": {"epochs": 2, "batch": 256}}))
+    run, pwned = lost(whole, tmp_path), tmp_path / "pwned"
+    (run.path / "progress.jsonl").unlink()
+    shutil.rmtree(run.path / "model")
+    np.savez(run.path / NAME, told=np.array([Bomb(pwned)], dtype=object))
+    with np.load(run.path / NAME, allow_pickle=True) as opened:
+        assert opened["told"].shape == (1,)
+    assert pwned.exists()  # it does what it is made for
+    pwned.unlink()
+    done = go_on(str(run.path), as_json=True)
+    assert not pwned.exists()
+    told = [news["epoch"] for news in runs.read_progress(run.path)[0] if news["event"] == "epoch"]
+    assert (done.state, told) == ("done", [1, 2])
+    assert done.metrics["scores"] == whole.metrics["scores"]
 
 
 @pytest.mark.torture
