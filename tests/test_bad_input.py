@@ -61,19 +61,23 @@ PARAMS = [
 
 
 @pytest.mark.parametrize("case", PARAMS)
-def test_bad_input(case, place):
+def test_bad_input(case, place, tally):
     attempt = case.make(place)
     before = _outside(place)
     began = time.process_time()
     error = _tried(attempt)
-    assert time.process_time() - began < LONGEST
+    taken = time.process_time() - began
+    tally.seconds("cases of bad input, seconds of the processor", taken)
+    assert taken < LONGEST
     assert _outside(place) == before, "files outside the workspace were changed"
     _check_workspace(place, error)
     if case.words is None:
         assert error is None, error
+        tally.count("bad input that ended in a right answer")
         return
     assert error is not None, "nothing was said"
     _check_words(error, case.words)
+    tally.count("bad input that ended in a sentence")
 
 
 def _tried(attempt):

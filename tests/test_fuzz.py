@@ -75,7 +75,7 @@ def spoilt(place, rng):
         yield "zarr.json", folder
 
 
-def test_damaged_files(tmp_path, capsys):
+def test_damaged_files(tmp_path, tally):
     place = Place(tmp_path)
     made = list(spoilt(place, np.random.default_rng(1)))
     listed = tmp_path / "list.txt"
@@ -84,10 +84,10 @@ def test_damaged_files(tmp_path, capsys):
     while len(told) < len(made):
         told |= _read_from(listed, len(told))
     counts = collections.Counter((made[i][0], words) for i, words in told.items())
-    with capsys.disabled():
-        print()
-        for name in dict.fromkeys(name for name, _ in made):
-            print(f"{name:12}", {words: n for (of, words), n in counts.items() if of == name})
+    tally.count("damaged files that were read", sum(name != WHOLE for name, _ in made))
+    for name in dict.fromkeys(name for name, _ in made):
+        ends = {words: n for (of, words), n in sorted(counts.items()) if of == name}
+        tally.told(f"read, {name}", ", ".join(f"{words} {n}" for words, n in ends.items()))
     assert counts[WHOLE, "right"] == sum(name == WHOLE for name, _ in made)
     ours = {i: w for i, w in told.items() if w not in ("right", "refused") and "lost" not in w}
     assert not {made[i]: words for i, words in ours.items()}
