@@ -61,8 +61,8 @@ def _left_out(ds: xr.Dataset) -> list[Any]:
 
 def _table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> pn.pane.DataFrame:
     styled = table.style.hide(axis="index").format(escape="html")
-    if formats:
-        styled = styled.format(formats)
+    for name, form in (formats or {}).items():  # given together they would take the others' places
+        styled = styled.format(form, subset=[name])
     style = [{"selector": "td, th", "props": "text-align: left"}]
     return html_table(styled.set_table_styles(style))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -138,13 +139,14 @@ class CarriedRuns:
         for run, state in alive:
             follower = self.followers.setdefault(run.id, Follower(run.path)).look()
             words = follower.words if state == "running" else "waiting for its turn"
-            lines.append(f"**{how_of(run)}** ({run.recipe.protocol}), {state}: {words}")
+            words = f"({run.recipe.protocol}), {state}: {escape(words)}"
+            lines.append(f"**{escape(how_of(run))}** {words}")
         if [part.object for part in self.live] != lines:
             self.live[:] = [pmui.Typography(line, variant="body2") for line in lines]
 
     def _drawn(self, done: list[Run], mine: list[tuple[Run, str]]) -> list[Any]:
         wrong = [
-            note(f"{how_of(run)} ({run.id}) {state}: {run.status['message']}")
+            note(escape(f"{how_of(run)} ({run.id}) {state}: {run.status['message']}"))
             for run, state in mine
             if state in ("failed", "lost", "stopped")
         ]

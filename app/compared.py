@@ -7,6 +7,7 @@ each other, under the core's sentence that says why. Maps of one area always mov
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from html import escape
 from typing import Any
 
 import holoviews as hv
@@ -113,7 +114,7 @@ class Whole:
         if len(made) == 1:
             return made[0]
         named = [
-            pn.Column(pmui.Typography(group.name, variant="subtitle2"), one, styles=HALF)
+            pn.Column(pmui.Typography(escape(group.name), variant="subtitle2"), one, styles=HALF)
             for group, one in zip(self.groups, made, strict=True)
         ]
         return pn.FlexBox(*named, gap="16px", sizing_mode="stretch_width")
@@ -132,7 +133,9 @@ class Whole:
             return pn.Column(box, why.view, doubt.view, sizing_mode="stretch_width")
         drawn = [or_words(partial(_units, run)) for run in self.runs if run.on_units]
         drawn += [
-            note(f"{run.id} made no map (map: false)") for run in self.runs if not run.recipe.map
+            note(f"{escape(run.id)} made no map (map: false)")
+            for run in self.runs
+            if not run.recipe.map
         ]
         linked = [linked_maps(mapped, None, self._hook)] if mapped else []
         return pn.Column(*linked, pn.FlexBox(*drawn, gap="8px"))

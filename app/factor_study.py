@@ -168,7 +168,8 @@ def _vif(found: Mapping[str, Any]) -> Any:
     table = table.rename_axis("factor").reset_index()
     table["vif"] = table["vif"].fillna(np.inf)
     shown = table.rename(columns=COLUMNS)[["factor", "VIF", "tolerance"]]
-    return shown.style.hide(axis="index").format("{:.2f}", subset=["VIF", "tolerance"], na_rep="–")
+    styled = shown.style.hide(axis="index").format(escape="html", subset=["factor"])
+    return styled.format("{:.2f}", subset=["VIF", "tolerance"], na_rep="–")
 
 
 def _importance(found: Mapping[str, Any], trees: int) -> Any:
@@ -187,7 +188,7 @@ def _divergence(found: Mapping[str, Any]) -> Any:
     if "divergence" not in found["tables"]:
         return note(GROWS if "importance" not in found["tables"] else NO_SECOND)
     table = table_of(found, "divergence")
-    words = NOTES["kl"].format(here=found["area"], there=found["against"])
+    words = NOTES["kl"].format(here=escape(found["area"]), there=escape(found["against"]))
     missing = ", ".join(found["not_shared"])
     words += f" Not shared: {escape(missing)}." if missing else ""
     plot = divergence_of(table)

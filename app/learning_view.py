@@ -4,6 +4,7 @@ A study is many runs; it goes on where it was stopped. What is known so far is d
 """
 
 import time
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def _gains(path: Path) -> list[Any]:
         for row in table.to_dict("records")
     ]
     how = table["how"].iloc[0] if len(table) else "inductive"
-    return [note(f"{how} against scratch, draw by draw: {'; '.join(lines)}.")]
+    return [note(f"{escape(str(how))} against scratch, draw by draw: {'; '.join(lines)}.")]
 
 
 def _count(value: Any, none: bool) -> str:

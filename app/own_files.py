@@ -268,7 +268,7 @@ def _lines(came: dict[str, tuple[str, str]]) -> str:
 def _no_folder() -> str:
     folder = data_folder()
     return (
-        f"Files below {folder} could be chosen here, but there are none."
+        f"Files below {escape(str(folder))} could be chosen here, but there are none."
         if folder
         else ("Files of this machine can be chosen here where LSM_DATA names their folder.")
     )

@@ -1,6 +1,7 @@
 """How negatives are drawn and who is tested, as widgets that write into the session."""
 
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import panel as pn
@@ -129,7 +130,8 @@ def split_controls(
         method.options = list(AS_PUBLISHED if session.protocol == "paper" else (*METHODS, *own))
         now = session.split.get("method") or _usual(session.protocol)
         method.value = now if now in method.options else _usual(session.protocol)
-        words.object = SPLITS.get(method.value) or f"{own[method.value]}: a split of one's own."
+        said = f"{own.get(method.value)}: a split of one's own."
+        words.object = SPLITS.get(method.value) or escape(said)
         for name, field in fields.items():
             used = USED.get(method.value, ()) + (("apart",) if protocol.value == "honest" else ())
             field.visible = name in ("seed", "test", "validation", *used)

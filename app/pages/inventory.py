@@ -225,7 +225,7 @@ class InventoryPage:
         path, count = self._open().save()
         name = f"{self.session.review.split('-', 3)[-1][:60]}.gpkg"
         self.saved[:] = [
-            note(f"{count} polygons: {path}"),
+            note(f"{count} polygons: {escape(str(path))}"),
             pmui.FileDownload(file=str(path), filename=name, label=f"Download {name}"),
         ]
 
