@@ -97,6 +97,17 @@ def test_start_queues_one_run_a_seed_and_fold_and_looks_at_the_first(workspace, 
     forget_runs_of("lsgh_net")
 
 
+def test_a_run_goes_to_the_device_that_is_chosen(workspace, started, monkeypatch):
+    monkeypatch.setattr(jobs, "devices", lambda: ["gpu0", "gpu1", "cpu"])
+    form = new_run.NewRun(session.Session(area="valley", recipe="lsgh_net"), lambda made: None)
+    assert list(form.device.options.values()) == ["gpu0", "gpu1", "cpu"]
+    for name in ("gpu1", "cpu"):
+        form.device.value = name
+        form.start.clicks += 1
+    assert [on for *_, on in started] == ["gpu1", "cpu"]
+    forget_runs_of("lsgh_net")
+
+
 def test_nothing_is_started_from_a_form_with_a_mistake(workspace, started):
     visitor = session.Session(area="valley", recipe="lsgh_net")
     form = new_run.NewRun(visitor, lambda made: None)
