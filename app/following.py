@@ -22,11 +22,14 @@ class Follower:
     offset: int = 0
     epochs: list[dict[str, Any]] = field(default_factory=list)
     last: dict[str, Any] = field(default_factory=dict)
+    first: dict[str, Any] = field(default_factory=dict)  # of the map that is being made
 
     def look(self) -> "Follower":
         """Read the lines written since; returns itself."""
         events, self.offset = read_progress(self.path, self.offset)
         self.epochs += [event for event in events if event["event"] == "epoch"]
+        for event in events:
+            self.first = (self.first or event) if event["event"] == "map" else {}
         self.last = events[-1] if events else self.last
         return self
 
@@ -48,7 +51,7 @@ class Follower:
     def words(self) -> str:
         """Where the run stands: stage, epoch, losses, score and time left, as far as known."""
         if self.last.get("event") == "map":
-            return f"mapping: row block {self.last['done']} of {self.last['total']}"
+            return f"mapping: row block {self.last['done']} of {self.last['total']}{self._left}"
         if self.last.get("event") == "stage":
             return str(self.last.get("message") or self.last.get("stage"))
         if not self.epochs:
@@ -60,6 +63,15 @@ class Follower:
         if epoch.get("eta") is not None:
             said.append(f"{in_words(epoch['eta'])} left at most")
         return ", ".join(said)
+
+    @property
+    def _left(self) -> str:
+        """Time the map may still take, at the pace of its row blocks so far."""
+        made = self.last["done"] - self.first["done"]
+        if made < 1:
+            return ""
+        pace = (self.last["time"] - self.first["time"]) / made
+        return f", about {in_words(pace * (self.last['total'] - self.last['done']))} left"
 
 
 def in_words(seconds: float) -> str:

@@ -230,6 +230,19 @@ def test_a_live_run_is_followed_line_by_line(tmp_path):
     assert [e["epoch"] for e in follower.look().epochs] == [3, 4]
 
 
+def test_the_map_that_is_made_says_how_long_it_may_still_take(tmp_path):
+    """At the pace of its row blocks, none but those of this map."""
+    follower = Follower(tmp_path)
+    for time_, done in ((50.0, 9), (60.0, 10)):  # of a map that was cut off
+        runs.add_progress(tmp_path, {"event": "map", "done": done, "total": 11, "time": time_})
+    runs.add_progress(tmp_path, {"event": "stage", "stage": "mapping", "message": "mapping"})
+    runs.add_progress(tmp_path, {"event": "map", "done": 1, "total": 11, "time": 100.0})
+    assert follower.look().words == "mapping: row block 1 of 11"
+    runs.add_progress(tmp_path, {"event": "map", "done": 5, "total": 11, "time": 180.0})
+    assert follower.look().words == "mapping: row block 5 of 11, about 2 min 0 s left"
+    assert follower.percent == 45
+
+
 def test_live_runs_stand_above_the_comparison(workspace, tmp_path):
     run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
     strip = pn.Column()
