@@ -19,7 +19,7 @@ from bokeh.plotting import figure
 from lsm_app.ground import Ground, ground_of
 from lsm_app.layout import note, weakly
 from lsm_app.map_view import read_window
-from lsm_app.session import Newest, Session, html_table, remember, said
+from lsm_app.session import Newest, Session, html_table, keep_in, remember, said
 from lsm_core import figures
 from lsm_core.errors import LsmError
 from lsm_core.plot_style import line_style
@@ -54,9 +54,15 @@ class Limits:
         self.labels = figures.labels_of(runs)
         inner = session.cuts or _own(runs[0])
         self.colours = list(level_colours(len(inner) + 1))
-        self.counted = pmui.Select(label="Landslides counted", options=list(COUNTS), width=270)
-        options = {name: i for i, name in enumerate(self.labels)}
-        self.shown = pmui.Select(label="Map shown", options=options, value=0, width=300)
+        counted = session.counted if session.counted in COUNTS else ALL
+        self.counted = pmui.Select(
+            label="Landslides counted", options=list(COUNTS), value=counted, width=270
+        )
+        ids = [run.id for run in runs]
+        options = dict(zip(self.labels, ids, strict=True))
+        zoned = session.zoned if session.zoned in ids else ids[0]
+        self.shown = pmui.Select(label="Map shown", options=options, value=zoned, width=300)
+        keep_in(session, counted=self.counted, zoned=self.shown)
         self.mapper = LinearColorMapper(_palette(inner, self.colours), low=0, high=1)
         self.spans = [
             Span(location=at, dimension="height", line_width=3, line_dash="dashed", editable=True)
@@ -115,7 +121,7 @@ class Limits:
 
     def look(self) -> None:
         """The picture and the histogram of the run that is shown now."""
-        run = self.runs[self.shown.value]
+        run = next(run for run in self.runs if run.id == self.shown.value)
         values, bounds = read_window(run.map_path, None, None)
         left, bottom, right, top = bounds
         place = {"x": [left], "y": [bottom], "dw": [right - left], "dh": [top - bottom]}

@@ -126,7 +126,7 @@ class Whole:
             why, box = Why(self.turn), pn.Column(sizing_mode="stretch_width")
 
             def draw() -> None:
-                box[:] = [linked_maps(self.runs, why.ask, self._hook)]
+                box[:] = [linked_maps(self.runs, why.ask, self._hook, self.session)]
 
             draw()
             doubt = Doubt(self.runs, draw)
@@ -137,7 +137,7 @@ class Whole:
             for run in self.runs
             if not run.recipe.map
         ]
-        linked = [linked_maps(mapped, None, self._hook)] if mapped else []
+        linked = [linked_maps(mapped, None, self._hook, self.session)] if mapped else []
         return pn.Column(*linked, pn.FlexBox(*drawn, gap="8px"))
 
     def _hook(self, run: Run) -> Hook | None:
@@ -180,7 +180,7 @@ class Group:
         return self.table.tests()
 
     def classes(self) -> Any:
-        return stored_classes(self.runs)
+        return stored_classes(self.runs, self.session)
 
     def curves(self) -> pn.Tabs:
         """Precision-recall and ROC; reliability; success and prediction rates."""

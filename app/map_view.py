@@ -26,7 +26,7 @@ from rasterio.windows import Window
 from lsm_app.ground import Ground, ground_of
 from lsm_app.in_view import InView
 from lsm_app.layout import note
-from lsm_app.session import said
+from lsm_app.session import Session, keep_in, said
 from lsm_core import figures
 from lsm_core.errors import LsmError, RunError
 from lsm_core.explanation_figures import (
@@ -148,15 +148,21 @@ def linked_maps(
     runs: Sequence[Run],
     on_tap: OnTap | None = None,
     hook: Callable[[Run], Hook | None] | None = None,
+    session: Session | None = None,
 ) -> pn.Column:
     """Maps of runs, those of one study area linked, with opacity, what is shown, and a legend.
 
-    `on_tap` is called with the run and the place somebody tapped, in the CRS of its area; `hook`
-    gives what is called with a run's map once it is drawn, to add to it.
+    The choices are kept in the session. `on_tap` is called with the run and the place somebody
+    tapped, in the CRS of its area; `hook` gives what is called with a run's map once it is drawn,
+    to add to it.
     """
-    opacity = pmui.FloatSlider(label="Opacity over the hillshade", value=0.7, step=0.05, width=230)
-    shown = pmui.Select(label="Shown", options=_choices(runs), value=SUSCEPTIBILITY, width=250)
-    places = pmui.Switch(label="Landslides", value=True)
+    session, options = session or Session(), _choices(runs)
+    opacity = pmui.FloatSlider(
+        label="Opacity over the hillshade", value=session.opacity, step=0.05, width=230
+    )
+    layer = session.layer if session.layer in options.values() else SUSCEPTIBILITY
+    shown = pmui.Select(label="Shown", options=options, value=layer, width=250)
+    places = pmui.Switch(label="Landslides", value=session.places)
     legend = pn.pane.HTML(sizing_mode="stretch_width")
     words = note("")
     box = pn.FlexBox(sizing_mode="stretch_width", gap="8px")
@@ -178,6 +184,8 @@ def linked_maps(
 
     shown.param.watch(draw, "value")
     places.param.watch(draw, "value")
+    keep_in(session, layer=shown, places=places)
+    keep_in(session, "value_throttled", opacity=opacity)
     draw()
     choices = pn.FlexBox(shown, opacity, places, align_items="center", gap="16px")
     none = [] if any(map(layers_of, runs)) else [note(NONE_YET)]

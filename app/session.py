@@ -4,10 +4,15 @@ The choice lives in the address (`?page=Sampling&area=...`), so that a view can 
 Shared readers hold only what never changes once written, and only the last few of it.
 """
 
+import asyncio
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from html import escape
+from inspect import ismethod
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +74,13 @@ class Session(param.Parameterized):
     at = param.String(default="", doc="the cell whose values are told: [x, y]")
     runs = param.List(default=[], item_type=str, doc="ids of the runs compared")
     against = param.List(default=[], item_type=str, doc="ids of the runs whose maps are subtracted")
+    layer = param.String(default="susceptibility.tif", doc="of the runs compared: its map's file")
+    opacity = param.Number(default=0.7, bounds=(0, 1), doc="of these maps over the hillshade")
+    places = param.Boolean(default=True, doc="whether landslides are drawn on these maps")
+    breaks = param.String(default="natural", doc="how the classes of the density table are cut")
+    where = param.String(default="", doc="cells and landslides of the density table")
+    counted = param.String(default="", doc="landslides counted by classes one drags")
+    zoned = Named(default="", doc="id of the run whose map these classes are shown on")
     threshold = param.Number(default=0.5, bounds=(0, 1), doc="of the scores on the Compare page")
     cuts = param.List(default=[], item_type=(int, float), doc="limits of the classes one moves")
     run = Named(default="", doc="id of the run whose training is looked at")
@@ -108,6 +120,20 @@ class Session(param.Parameterized):
     )
     rules = param.Dict(default={}, doc="settings of selection: which factors are dropped")
     left_out = param.Dict(default={}, doc="factors left out, and why")
+
+    def __init__(self, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        self.looks: list[Callable[[], None]] = []  # what its pages do again and again in a notebook
+
+
+def keep_in(session: Session, of: str = "value", **fields: Any) -> None:
+    """What is chosen in these fields goes into the session, under their names."""
+
+    def keep(name: str, event: Any) -> None:
+        setattr(session, name, event.new)
+
+    for name, field in fields.items():
+        field.param.watch(partial(keep, name), of)
 
 
 UNKEPT = ("name", "shown", "busy", "refused")
@@ -208,11 +234,12 @@ def html_table(styled: Any = None) -> pn.pane.DataFrame:
     )
 
 
-def poll(session: Session, look: Callable[[], None], period: int = 1000) -> None:
+def poll(session: Session, part: Any, look: Callable[[], None], period: int = 1000) -> None:
     """Call `look` when the page is on the screen, then every `period` ms while this visitor stays.
 
-    Not before: what another thread changes while a page is being put there is not seen. In a
-    notebook or a test `look` is called once, at once.
+    Not before: what another thread changes while a page is being put there is not seen. Else `look`
+    is called at once; in a notebook then again while `part` of the page is on the screen, between
+    two cells.
     """
     begun: list[Any] = []
 
@@ -226,8 +253,28 @@ def poll(session: Session, look: Callable[[], None], period: int = 1000) -> None
 
     if served():
         session.param.watch(begin, "shown")
-    else:
-        look()
+        return
+    look()
+    with suppress(RuntimeError):  # no kernel: nothing would call it
+        asyncio.get_running_loop()
+        session.looks.append(look)  # a page lives as long as its session, and so does this
+        _again(part, look, period)
+
+
+def _again(part: Any, look: Callable[[], None], period: int) -> None:
+    """Call `look` every `period` ms while `part` is drawn somewhere, until both are gone."""
+    seen = weakref.ref(part)
+    found = weakref.WeakMethod(look) if ismethod(look) else weakref.ref(look)
+
+    def go() -> None:
+        alive, there = found(), seen()
+        if alive is None or there is None:
+            again.stop()
+        elif there._models:  # what the browser has of it; none once the output was cleared
+            alive()
+
+    again = PeriodicCallback(callback=go, period=period, background=True)
+    again.start()
 
 
 def served() -> bool:

@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from lsm_app.layout import beside, note
-from lsm_app.session import html_table
+from lsm_app.session import Session, html_table, keep_in
 from lsm_core import figures
 from lsm_core.runs import Run
 
@@ -20,15 +20,17 @@ CLASSES = (
 )
 
 
-def stored_classes(runs: Sequence[Run]) -> pn.Column:
+def stored_classes(runs: Sequence[Run], session: Session) -> pn.Column:
     """Histogram of the maps, bars of the classes, and the zoning table of what is chosen."""
     runs = [run for run in runs if run.recipe.map]
     table = figures.density_frame(runs)
     cuts = {"natural breaks": "natural", "equal intervals of 0.2": "equal 0.2"}
     cuts |= {name: name for name in table["breaks"].unique() if name not in cuts.values()}
-    breaks = pmui.Select(label="Classes cut by", options=cuts, value="natural", width=250)
+    cut = session.breaks if session.breaks in cuts.values() else "natural"
+    breaks = pmui.Select(label="Classes cut by", options=cuts, value=cut, width=250)
     wheres = {f"the {where}": where for where in table["where"].unique()}
-    where = pmui.Select(label="Cells and landslides of", options=wheres, width=250)
+    of = session.where if session.where in wheres.values() else next(iter(wheres.values()))
+    where = pmui.Select(label="Cells and landslides of", options=wheres, value=of, width=250)
     pair = pn.Column(sizing_mode="stretch_width")
 
     def draw(*_: Any) -> None:
@@ -38,6 +40,7 @@ def stored_classes(runs: Sequence[Run]) -> pn.Column:
 
     for select in (breaks, where):
         select.param.watch(draw, "value")
+    keep_in(session, breaks=breaks, where=where)
     draw()
     choices = pn.FlexBox(breaks, where, gap="16px")
     return pn.Column(choices, pair, note(CLASSES), sizing_mode="stretch_width")

@@ -10,7 +10,17 @@ import pytest
 from bokeh.models import ColumnDataSource, Span
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import app_hooks, class_limits, compared, difference, picking, score_table, session
+from lsm_app import (
+    app_hooks,
+    class_limits,
+    compared,
+    difference,
+    map_view,
+    picking,
+    score_table,
+    session,
+    stored_classes,
+)
 from lsm_app.following import known_runs, loaded
 from lsm_app.pages import compare
 from lsm_core import runs
@@ -288,6 +298,52 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
     assert counted.landslides.sum() + counted.left_out == len(test)
 
 
+# -------------------------------------------------------------------------------------- address
+
+
+def chosen_in(view):
+    """What the fields of a view stand at, by their labels."""
+    fields = view.select(lambda part: getattr(part, "label", None) in (*FIELDS, "Map shown"))
+    return {part.label: part.value for part in fields}
+
+
+def views(some, visitor):
+    maps = map_view.linked_maps(some, session=visitor)
+    classes = stored_classes.stored_classes(some, visitor)
+    return pn.Column(maps, classes, class_limits.Limits(some, visitor).view())
+
+
+FIELDS = {
+    "Shown": map_view.ZONES, "Opacity over the hillshade": 0.25, "Landslides": False,
+    "Classes cut by": "equal 0.2", "Landslides counted": class_limits.HELD,
+    "Cells and landslides of": "test blocks",
+}  # fmt: skip
+
+
+def test_who_opens_the_same_address_sees_the_same_maps_and_classes(workspace):
+    some, visitor = named("cnn", "forest"), session.Session()
+    wanted = FIELDS | {"Map shown": some[1].id}
+    view = views(some, visitor)
+    assert not any(chosen_in(view)[label] == value for label, value in wanted.items())
+    for field in view.select(lambda part: getattr(part, "label", None) in wanted):
+        field.value = wanted[field.label]
+        if field.label.startswith("Opacity"):
+            field.value_throttled = wanted[field.label]
+    kept = {name: visitor.param[name].serialize(getattr(visitor, name)) for name in session.KEPT}
+    other = session.Session()
+    other.param.update({n: other.param[n].deserialize(text) for n, text in kept.items()})
+    assert chosen_in(views(some, other)) == wanted
+
+
+def test_what_an_address_names_that_is_not_there_is_passed_over(workspace):
+    some, tag = named("cnn"), "<img src=x onerror=alert(1)>"
+    names = ("layer", "breaks", "where", "counted", "zoned")
+    view = views(some, session.Session(**dict.fromkeys(names, tag)))
+    assert chosen_in(view) == chosen_in(views(some, session.Session()))
+    with pytest.raises(ValueError, match="opacity"):
+        session.Session(opacity=7)
+
+
 # ----------------------------------------------------------------------------------- other runs
 
 
@@ -295,7 +351,7 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
 def states(workspace, monkeypatch):
     """States of the runs that are known, by run; `look` again, and how many runs were `drawn`."""
     known, looks, drawn = {}, [], []
-    monkeypatch.setattr(compare, "poll", lambda _, look: looks.append(look))
+    monkeypatch.setattr(compare, "poll", lambda _, part, look: looks.append(look))
     monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
     monkeypatch.setattr(compare, "known_runs", lambda: list(known.items()))
     return SimpleNamespace(known=known, look=lambda: looks[0](), drawn=drawn)

@@ -97,6 +97,7 @@ FOUND = {
         "slope": {"kl": 0.25, "kl_back": 0.5, "source_typical": 20.0, "target_typical": 12.0},
         "elevation": {"kl": 1.75, "kl_back": 2.0, "source_typical": 900.0, "target_typical": 40.0},
     },
+    "units": {"slope": "1", "elevation": "m"},
     "draft": "factors:\n  lithology: {from: lithology, codes: {3: FILL_IN}}\n",
 }
 

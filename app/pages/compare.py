@@ -65,7 +65,7 @@ def page(session: Session) -> pn.Column:
     newest = Newest(draw)
     session.param.watch(newest, "runs")
     choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
-    poll(session, look)
+    poll(session, content, look)
     return pn.Column(purpose(PURPOSE), strip, choice, content, sizing_mode="stretch_width")
 
 

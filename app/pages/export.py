@@ -80,7 +80,7 @@ class ExportPage:
         self.view = pn.Column(purpose(PURPOSE), self.choice, self.body, **wide)
         self._wire()
         self._doc = pn.state.curdoc if served() else None
-        poll(session, self.polled, period=700)
+        poll(session, self.view, self.polled, period=700)
 
     def _wire(self) -> None:
         session = self.session

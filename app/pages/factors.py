@@ -78,7 +78,7 @@ def page(session: Session) -> pn.Column:
     session.param.watch(lambda _: [one.ask() for one in looked], ["second", "rules"])
     choice.param.watch(lambda e: _leave(session, e.new), "value")
     second.param.watch(lambda e: session.param.update(second=e.new or ""), "value")
-    poll(session, look, PERIOD)
+    poll(session, body, look, PERIOD)
     top = pn.FlexBox(choice, second, gap="12px")
     return pn.Column(purpose(PURPOSE), top, note(SEEN), body, sizing_mode="stretch_width")
 

@@ -72,7 +72,7 @@ class InventoryPage:
             purpose(PURPOSE), self.run_choice, self.wrong, self.doing, self.tabs, **self.wide
         )
         self._doc = pn.state.curdoc if served() else None
-        poll(session, self.polled, period=1000)
+        poll(session, self.view, self.polled, period=1000)
 
     # ---------------------------------------------------------------------------- the detector
 

@@ -86,7 +86,7 @@ class StudyArea:
         )  # fmt: skip
         self.areas()
         self.show()
-        poll(session, self.look)
+        poll(session, self.view, self.look)
 
     # ----------------------------------------------------------------------- what is there
 

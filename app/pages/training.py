@@ -68,7 +68,7 @@ def page(session: Session) -> pn.Column:
     session.param.watch(show, "part")
     whole.param.watch(lambda event: session.param.update(part=PARTS[event.new]), "active")
     show()
-    poll(session, look)
+    poll(session, whole, look)
     return pn.Column(purpose(PURPOSE), whole, sizing_mode="stretch_width")
 
 

@@ -69,7 +69,7 @@ def page(session: Session) -> pn.Column:
     target.param.watch(lambda event: chosen("target", event), "value")
     session.param.watch(lambda event: source.param.update(value=event.new), "source")
     session.param.watch(lambda event: target.param.update(value=event.new), "target")
-    poll(session, look)
+    poll(session, body, look)
     row = pn.FlexBox(source, target, gap="8px", sizing_mode="stretch_width")
     return pn.Column(purpose(PURPOSE), row, empty, body, sizing_mode="stretch_width")
 
