@@ -156,18 +156,18 @@ class FactorMatch:
 
 def rows_of(found: Mapping[str, Any]) -> pd.DataFrame:
     """One row a factor of the source: what it is in the target, or why not; KL and medians."""
-    unlike = found.get("divergence") or {}
+    unlike, units = found.get("divergence") or {}, found.get("units") or {}
     rows = []
     for name, there in found["pairs"].items():
-        row = unlike.get(name, {})
+        row, unit = unlike.get(name, {}), units.get(name, "1")
         rows.append(
             {
                 "factor": name,
                 "in the target": there,
                 "KL (nats)": row.get("kl"),
                 "KL back": row.get("kl_back"),
-                "median, source": row.get("source_typical"),
-                "median, target": row.get("target_typical"),
+                "median, source": _measured(row.get("source_typical"), unit),
+                "median, target": _measured(row.get("target_typical"), unit),
                 "what stands against it": "",
             }
         )
@@ -190,6 +190,12 @@ def _styled(table: pd.DataFrame) -> Any:
         marked = pd.IndexSlice[bold, ["factor", "KL (nats)"]]
         styled = styled.set_properties(subset=marked, **{"font-weight": "700"})
     return styled
+
+
+def _measured(value: Any, unit: str) -> Any:
+    """A number with its unit; a category, what is missing and what has no unit as it is."""
+    has_unit = isinstance(value, float) and value == value and unit not in ("", "1")
+    return f"{value:.3g} {unit}" if has_unit else value
 
 
 def _number(value: Any) -> str:

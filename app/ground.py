@@ -40,7 +40,12 @@ class Ground:
     @property
     def unit(self) -> str:
         """Short name of the grid's unit of length."""
-        return "m" if self.grid.metres_per_unit == 1 else self.grid.crs.linear_units
+        return unit_of(self.grid)
+
+
+def unit_of(grid: Grid) -> str:
+    """Short name of a grid's unit of length."""
+    return "m" if grid.metres_per_unit == 1 else grid.crs.linear_units
 
 
 def built_areas() -> list[str]:

@@ -79,7 +79,8 @@ class LimitsView:
             {name: [] for name in ("left", "right", "top", "bottom", "colour")}
         )
         units = str(ds[values.name].attrs.get("units", ""))
-        label = f"{values.name} ({units})" if units not in ("", "1") else values.name
+        self.unit = f" ({units})" if units not in ("", "1") else ""
+        label = f"{values.name}{self.unit}"
         x_range = Range1d(float(bars["left"].iloc[0]), float(bars["right"].iloc[-1]))
         self.spread = _spread(bars, self.lines, x_range, self.height)
         self.graph, self.neutral = _bars(self.bars, x_range, label)

@@ -25,6 +25,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from shapely.geometry.base import BaseGeometry
 
+from lsm_app.ground import unit_of
 from lsm_app.session import Newest, served
 from lsm_core.grid import Grid, grid_of
 from lsm_core.review import Piece, Review
@@ -239,7 +240,7 @@ def _frame(grid: Grid) -> figure:
     plot = figure(
         x_range=Range1d(left, right), y_range=Range1d(bottom, top), tools="", match_aspect=True,
         sizing_mode="stretch_width", height=SIZE[1], background_fill_color="#f2f2f2",
-        x_axis_label="easting", y_axis_label="northing",
+        x_axis_label=f"easting ({unit_of(grid)})", y_axis_label=f"northing ({unit_of(grid)})",
     )  # fmt: skip
     for axis in (*plot.xaxis, *plot.yaxis):
         axis.formatter.use_scientific = False

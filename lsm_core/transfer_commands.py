@@ -128,7 +128,8 @@ def match(
     if as_json:
         table = {} if unlike is None else {"divergence": json.loads(unlike.to_json(orient="index"))}
         asked = {} if found.whole else {"draft": text_of(known, there, found, said)}
-        typer.echo(json.dumps(vars(found) | table | asked, indent=1))
+        units = {"units": {name: known[name].units for name in found.pairs}}
+        typer.echo(json.dumps(vars(found) | units | table | asked, indent=1))
     else:
         typer.echo(matching.in_words(found, source, target))
         typer.echo("" if unlike is None else unlike.to_string(float_format="{:.2f}".format))

@@ -105,8 +105,11 @@ def test_a_dragged_limit_is_counted_and_written(workspace):
     assert [len(t) for t in tables(view.view) if "frequency_ratio" in t] == [3]
     view.drawn.told.data = {"x": [8.0001, 15.0, 25.0]}  # what the browser tells of moved lines
     assert session.limits == {"slope": [8.0, 15.0, 25.0]}
-    assert labelled(view.view, "Limits").value == "8, 15, 25"
+    assert labelled(view.view, "Limits (degrees)").value == "8, 15, 25"
     shown = looked_at(view.view)
+    heads = " ".join(p.object.to_html() for p in view.view.select(pn.pane.DataFrame) if p.object)
+    assert "from (degrees)" in heads
+    assert "to (degrees)" in heads
     classes = {"slope": (8.0, 15.0, 25.0)}
     counted = factor_classes(view.ds, "slope", fit_on=None, specs=Input(classes=classes))
     assert shown["cells"].tolist() == counted["cells"].tolist()
@@ -119,13 +122,13 @@ def test_a_dragged_limit_is_counted_and_written(workspace):
 def test_written_limits_move_lines_bars_and_map(workspace):
     session = visitor(limits={"slope": [10.0, 20.0]})
     view = factors.Factors(session, "valley")
-    labelled(view.view, "Limits").value = "12; 30"
+    labelled(view.view, "Limits (degrees)").value = "12; 30"
     assert view.drawn.lines.data["x"] == [12.0, 30.0]
     assert session.limits["slope"] == [12.0, 30.0]
     assert view.drawn.mapper.palette == limits_view.palette(view.drawn.level, [12.0, 30.0])
-    labelled(view.view, "Limits").value = "30, 12"
+    labelled(view.view, "Limits (degrees)").value = "30, 12"
     assert "must be finite and rise" in texts(view.view)
-    labelled(view.view, "Limits").value = "steep"
+    labelled(view.view, "Limits (degrees)").value = "steep"
     assert "limits are numbers" in texts(view.view)
     assert session.limits["slope"] == [12.0, 30.0]
 
@@ -260,7 +263,7 @@ def test_an_error_of_the_study_is_its_sentence(workspace, monkeypatch):
     view = opened(visitor(rules={"pearson": 0.5}))
     assert "beyond shares no factor with valley" in view.waiting.object
     assert view.ticks.said["slope"].object.endswith("(no verdict, see above)")
-    assert labelled(view.view, "Limits").value
+    assert labelled(view.view, "Limits (degrees)").value
 
 
 @pytest.mark.torture

@@ -66,6 +66,11 @@ def run_named(name):
     return next(run for run in runs.list_runs() if run.recipe.name == name)
 
 
+def test_the_axes_of_the_map_have_their_unit(view):
+    labels = [axis.axis_label for axis in (*view.map.figure.xaxis, *view.map.figure.yaxis)]
+    assert labels == ["easting (m)", "northing (m)"]
+
+
 # --------------------------------------------------------------------------------- detectors
 
 

@@ -56,6 +56,8 @@ def test_two_tables_with_other_endings_and_codes_are_refused_drafted_and_then_ca
     said = call("match", forest.path, "upper", "--draft", "map.yaml", status=2)
     assert "map.yaml is there already" in said
     assert "2 factors match" in call("match", forest.path, "upper", "--mapping", "map.yaml")
+    found = json.loads(call("match", forest.path, "upper", "--mapping", "map.yaml", "--json"))
+    assert found["units"] == {"slope": "degrees", "rock": "1"}
     said = call(forest.path, "--area", "upper", "--mapping", "map.yaml", "--into", tmp_path / "r")
     assert "direct transfer from" in said
     (folder,) = (tmp_path / "r").iterdir()

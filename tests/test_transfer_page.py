@@ -105,7 +105,7 @@ FOUND = {
 def test_a_look_that_finds_nothing_new_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     looks = []
-    monkeypatch.setattr(transfer, "poll", lambda _, look: looks.append(look))
+    monkeypatch.setattr(transfer, "poll", lambda _, part, look: looks.append(look))
     view = transfer.page(session.Session(page="Transfer"))
     looks[0]()
     changes, before = [], view.select(lambda part: True)
@@ -124,6 +124,9 @@ def test_factors_stand_with_their_divergence_and_what_is_against_them(pair):
     html = html_of(view.view)
     assert "slope_deg" in html
     assert "1.75" in html
+    assert table["median, source"].tolist()[:2] == ["900 m", 20.0]
+    assert ">40 m<" in html
+    assert ">12<" in html
     assert "code 3 is &#x27;marl&#x27;" in html or "code 3 is &#39;marl&#39;" in html
     words = texts(view.words)
     assert "2 factors match. 2 do not" in words

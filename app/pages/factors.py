@@ -167,7 +167,7 @@ class Factors:
         def moved(now: list[float], made: pd.DataFrame) -> None:
             self.session.limits = self.session.limits | {name: now}
             written.value = _listed(now)
-            table.object = styled(made)
+            table.object = styled(made, view.unit)
             words.clear()
 
         def write(event: Any) -> None:
@@ -182,7 +182,8 @@ class Factors:
         view = self.drawn = LimitsView(
             self.ds, self.ground, values, limits, self.session.statistic, moved
         )
-        table.object = styled(view.table)
+        table.object = styled(view.table, view.unit)
+        written.label += view.unit
         written.param.watch(write, "value")
         return [
             pn.FlexBox(*_panes(view), gap="12px", sizing_mode="stretch_width"),
@@ -279,14 +280,15 @@ def _key(area: str, name: str) -> tuple[str, int, str]:
     return str(store), store.stat().st_mtime_ns if store.is_dir() else 0, name
 
 
-def styled(table: pd.DataFrame) -> Any:
-    """Statistics of classes as people read them."""
+def styled(table: pd.DataFrame, unit: str = "") -> Any:
+    """Statistics of classes as people read them; `unit` follows the heads of the limits."""
     shown = table.drop(columns=["s2_w_plus", "s2_w_minus", "corrected"], errors="ignore")
     counts = [name for name in ("cells", "landslides") if name in shown]
     ends = [name for name in ("from", "to") if name in shown]
     rest = [n for n in shown if n not in (*counts, *ends, "name")]
     heads = {"frequency_ratio": "FR", "information_value": "IV", "certainty_factor": "CF"}
     heads |= {"w_plus": "W+", "w_minus": "W-", "contrast": "C", "studentised_contrast": "C / s"}
+    heads |= {name: escape(f"{name}{unit}") for name in ends}
     return (
         shown.style.hide(axis="index")
         .format("{:,.0f}", subset=counts)
