@@ -5,22 +5,25 @@ section asks for stands in it, in the order of the work: data, samples, split, m
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from lsm_core.errors import LsmError
 from lsm_core.labelling import UNLABELLED
 from lsm_core.report import tested_words
 from lsm_core.runs import Run
 from lsm_core.sections import Training
 from lsm_core.side_by_side import model_key
+from lsm_core.study_area import is_units, open_area
 
 FORMS = {
     "table": "its own values",
     "onehot": "the classes of its values as a square binary image",
     "classes": "the numbers of its classes",
     "window": "a window of {size} x {size} cells around it",
+    "windows": "windows of {sizes} cells around it, resampled to the smallest",
     "chip": "a chip of {size} x {size} cells, of which every cell gets a score",
 }
 ZONED = {"natural": "natural breaks", "equal": "equal intervals", "quantile": "quantiles"}
@@ -31,14 +34,19 @@ DRAWN = {  # by `origin` of the samples
     "negative": "places without a landslide",
     "evaluation negative": "places drawn at random outside landslides",
     UNLABELLED: "places whose label was not looked at",
+    "chip with landslides": "chips with landslides",
+    "chip without": "chips without a landslide",
+    "cell without": "cells without a landslide",
 }
+SHARES = ("random", "stratified", "blocks", "clusters", "knndm", "buffered")  # use `split.test`
 FEW = 100  # landslides, below which a test says little
 
 
 def methods_of(run: Run) -> list[str]:
     """Paragraphs on how a finished run was made: samples, protocol, model, evaluation, map."""
-    parts = (_inputs, _samples, _protocol, _model, _evaluation, _zones)
-    return [" ".join(part(run)) for part in parts]
+    parts = (_inputs, _samples, _protocol, _taken_over, _model, _evaluation, _zones)
+    told = (" ".join(part(run)) for part in parts)
+    return [words for words in told if words]
 
 
 def repeats_of(runs: Sequence[Run]) -> list[str]:
@@ -77,33 +85,48 @@ def limits_of(runs: Sequence[Run]) -> list[str]:
 
 
 def _inputs(run: Run) -> Iterator[str]:
-    recipe, names = run.recipe, run.factors
-    shape = FORMS[recipe.input.form].format(size=max((*recipe.input.sizes, recipe.input.size)))
-    yield f"{run.title} was given {len(names)} factors ({', '.join(names)})."
-    yield f"Of each place it was shown {shape}."
-    if len(recipe.input.sizes) > 1:
-        sizes = ", ".join(map(str, recipe.input.sizes))
-        yield f"Windows of {sizes} cells were resampled to the smallest and put together."
+    shown = run.recipe.input
+    given = [_counted(run.factors, "factor") if run.factors else "no factors"]
+    if shown.bands:
+        given.append(_counted(shown.bands, "band", " of the image"))
+    yield f"{run.title} was given {' and '.join(given)}."
+    form = FORMS["windows" if len(shown.sizes) > 1 else shown.form]
+    sizes = " and ".join(map(str, sorted(shown.sizes)))
+    yield f"Of each place it was shown {form.format(size=shown.size, sizes=sizes)}."
     if run.selection:
         dropped = run.selection["dropped"]
         why = "; ".join(f"{name} {words}" for name, words in dropped.items()) or "none"
         yield f"Factors were chosen on training places alone; left out: {why}."
+    if shown.left_out:
+        why = "; ".join(f"{name} ({words})" for name, words in shown.left_out.items())
+        yield f"Left out by hand: {why}."
+
+
+def _counted(names: Sequence[str], what: str, of: str = "") -> str:
+    return f"{len(names)} {what}{'s' * (len(names) > 1)}{of} ({', '.join(names)})"
 
 
 def _samples(run: Run) -> Iterator[str]:
-    recipe, samples = run.recipe, run.samples
+    samples = run.samples
     for split, use in USES.items():
         drawn = samples[samples["split"] == split]["origin"].value_counts()
         if len(drawn):
-            counts = ", ".join(
-                f"{n:,} {DRAWN.get(str(origin), f'samples of {origin}')}"
-                for origin, n in drawn.items()
-            )
-            yield f"{use}: {counts}."
-    strategy = recipe.samples.negatives
-    name = strategy if isinstance(strategy, str) else strategy["strategy"]
+            yield f"{use}: {', '.join(f'{n:,} {_drawn(str(o))}' for o, n in drawn.items())}."
+    yield from _chips(run) if run.recipe.by_chips else _places(run)
+
+
+def _drawn(origin: str) -> str:
+    """What samples of an origin are: `heat 0.2-0.4` names an interval of the heatmap."""
+    return DRAWN.get(origin, f"soft samples with {origin}" if "heat" in origin else origin)
+
+
+def _places(run: Run) -> Iterator[str]:
+    drawn = run.recipe.samples
+    name = drawn.negatives if isinstance(drawn.negatives, str) else drawn.negatives["strategy"]
     yield f"Places without a landslide were drawn by the strategy {name}."
-    heat = recipe.samples.heatmap
+    if drawn.labelled is not None:
+        yield f"Only {drawn.labelled} training places kept their label."
+    heat = drawn.heatmap
     if heat is not None:
         yield (
             f"Soft samples were drawn from a Gaussian heatmap that is 1 at a landslide and 0.1 at "
@@ -112,14 +135,25 @@ def _samples(run: Run) -> Iterator[str]:
         )
 
 
+def _chips(run: Run) -> Iterator[str]:
+    chips, size = run.recipe.chips_or_usual, run.recipe.chip
+    yield (
+        f"Chips lie {chips.stride or size} cells from one to the next; of the training chips "
+        f"without a landslide {chips.empty:.0%} were kept."
+    )
+    if run.recipe.input.form == "chip" and chips.augment:
+        yield "Training chips were turned and mirrored at random."
+
+
 def _protocol(run: Run) -> Iterator[str]:
     recipe = run.recipe
     if recipe.protocol == "honest":
         tested = tested_words(recipe.method)
         yield f"Under the honest protocol {tested} tested, split before all else."
-        yield f"Training places lie at least {recipe.apart} cells from test places."
+        yield _gap(run)
     else:
         yield f"Under the paper protocol places were split as published ({recipe.method})."
+    yield from _shares(run)
     overlap = run.metrics["overlap"]
     window = overlap["window"]
     seen = f"windows of {window} x {window} cells" if window > 1 else "a window of one cell"
@@ -127,6 +161,68 @@ def _protocol(run: Run) -> Iterator[str]:
         f"Of the test places {overlap['share']:.1%} overlap a training place ({seen}); "
         f"the leakage meter says: {overlap['verdict']}."
     )
+
+
+def _gap(run: Run) -> str:
+    """How far training lies from the test: units know metres apart only."""
+    recipe = run.recipe
+    buffer = recipe.split.buffer
+    if _of_units(run) and not buffer:
+        return "Units were split as they are, with no gap between them."
+    if _of_units(run):
+        return f"Training units lie at least {buffer:g} m from test units."
+    if recipe.by_chips:
+        return f"Training chips begin at least {recipe.apart_chips} cells from a test chip."
+    metres = f", and {buffer:g} m," if buffer else ""
+    return f"Training places lie at least {recipe.apart} cells{metres} from test places."
+
+
+def _of_units(run: Run) -> bool:
+    """Whether its area is made of units; one that is gone leaves what the run itself shows."""
+    try:
+        return is_units(open_area(run.area_path))
+    except LsmError:
+        return run.on_units
+
+
+def _shares(run: Run) -> Iterator[str]:
+    """How large blocks are, and how much of the landslides was held out."""
+    split, method = run.recipe.split, run.recipe.method
+    side = split.block or run.metrics.get("counts", {}).get("side of a block, m")
+    if method == "blocks" and side:
+        yield f"Blocks are squares of {side:,.0f} m."
+    if split.column:
+        yield f"The column {split.column} says it."
+    if split.folds:
+        yield f"Fold {split.fold} of {split.folds} was tested (seed {split.seed} of the split)."
+    elif method in SHARES:
+        yield (
+            f"About {split.test:.0%} of the landslides were held out, {split.validation:.0%} of "
+            f"the others for validation (seed {split.seed} of the split)."
+        )
+
+
+def _taken_over(run: Run) -> Iterator[str]:
+    """Of a transfer: where the model comes from, and what it saw of this area."""
+    told: Mapping[str, Any] | None = run.metrics.get("transfer")
+    if not told:
+        return
+    here, labels = run.area["name"], told["target_labels"]
+    seen = f"{labels:,} places of {here} with a label"
+    if told["how"] == "scratch":
+        yield f"Nothing was taken over: it learnt from {seen}."
+        return
+    yield (
+        f"The model comes from {told['source_area']}: {told['source']}, learnt from "
+        f"{told['source_places']:,} places there."
+    )
+    taught = len(told.get("rounds", []))
+    yield {
+        "direct": "It was used as it is",
+        "self": f"It went on learning from its own confident answers, in {taught} rounds",
+        "inductive": f"It was fine-tuned on {seen}",
+        "pooled": f"It was learnt anew from both areas, from {seen}",
+    }[told["how"]] + ("." if labels else f"; no label of {here} was looked at.")
 
 
 def _model(run: Run) -> Iterator[str]:
@@ -198,10 +294,10 @@ def _limits(run: Run) -> Iterator[str]:
         yield m["overlap"]["verdict"]
     if m["landslides"] < FEW:
         yield f"only {m['landslides']} landslides are tested: intervals are wide"
-    balance = m["landslides"] / m["n"]
-    if not np.isclose(balance, m["prior"]["area"], atol=0.05):
+    balance, prior = m["landslides"] / m["n"], m.get("prior")
+    if prior and not np.isclose(balance, prior["area"], atol=0.05):
         yield (
-            f"{balance:.0%} of the test places are landslides, of the area's cells "
-            f"{m['prior']['area']:.2%}: precision and accuracy are those of the test places"
+            f"{balance:.0%} of the test places are landslides, of the area's {run.counted} "
+            f"{prior['area']:.2%}: precision and accuracy are those of the test places"
         )
     yield "places without a landslide are places where none was mapped"
