@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from pip._internal.req.req_file import ParsedRequirement, parse_requirements
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".importlinter"
@@ -25,22 +27,52 @@ def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_conda_users_get_the_same_packages(project):
+BEYOND = {  # what conda users get that a plain `pip install` does not bring, and why
+    "python": "an interpreter, which pip has already",
+    "pip": "for the packages that conda-forge lacks, and for the program itself",
+    "tensorflow": "a backend for networks: with pip one of the extras cpu and gpu",
+    "jupyterlab": "to open the notebooks: with pip the extra notebooks",
+}
+
+
+@pytest.fixture(scope="module")
+def environment() -> tuple[list[str], list[str]]:
+    """What conda itself installs, and the lines that it hands to pip."""
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
-    conda = dict(
-        name_and_range(e)
-        for e in [*listed, *pip]
-        if isinstance(e, str) and "=3.11" not in e and not e.startswith("--")
-    )
-    for requirement in project["dependencies"]:
-        name, limits = name_and_range(requirement)
-        assert conda.get(name) == limits, requirement
+    (pip,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
+    return [entry for entry in listed if isinstance(entry, str)], pip
+
+
+def as_pip_reads(lines: list[str], folder: Path) -> list[ParsedRequirement]:
+    """As conda does: the lines as a file of requirements, in the words of pip's own reader."""
+    file = folder / "condaenv.requirements.txt"
+    file.write_text("\n".join(lines))
+    return list(parse_requirements(str(file), session=None))  # nothing is fetched
+
+
+def test_pip_reads_what_conda_hands_to_it(environment, tmp_path):
+    read = as_pip_reads(environment[1], tmp_path)
+    assert [one.requirement for one in read if one.is_editable] == ["."]
+    assert all(Requirement(one.requirement) for one in read if not one.is_editable)
+
+
+def test_conda_users_get_the_same_packages_and_no_others(project, environment):
+    """In both directions; what is beyond has a reason, and the limits of its extra."""
+    conda, pip = environment
+    listed = [name_and_range(line) for line in [*conda, *pip] if line != "-e ."]
+    there = dict(listed)
+    assert len(listed) == len(there)
+    wanted = dict(name_and_range(text) for text in project["dependencies"])
+    assert {name: there.get(name) for name in wanted} == wanted
+    assert set(there) - set(wanted) == set(BEYOND)
+    extras = project["optional-dependencies"]
+    assert name_and_range(extras["cpu"][0]) == ("tensorflow-cpu", there["tensorflow"])
+    assert "jupyterlab" in extras["notebooks"]
+    asked = Requirement(f"python{project['requires-python']}").specifier
+    assert there["python"].removeprefix("=") in asked
 
 
 def test_the_lock_holds_every_dependency_within_its_limits(project):
-    from packaging.requirements import Requirement
-
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     locked = dict(line.split("==") for line in lines)
     locked = {name.lower().replace("_", "-"): version for name, version in locked.items()}
