@@ -3,8 +3,9 @@
 import importlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import panel as pn
 import panel_material_ui as pmui
@@ -109,7 +110,7 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in PLOTS}})
     if pn.state.location:
         plain = not pn.state.location.query_params  # it is written by `sync`
-        pn.state.location.sync(session, KEPT)
+        pn.state.location.sync(session, KEPT, partial(take_singly, session))
         if plain:
             begin(session, pn.state.cookies.get("lsm_last", ""))
     session.param.watch(show, ["page", "refused"])
@@ -156,6 +157,24 @@ def begin(session: Session, last: str) -> None:
         session.page = page
     if area and is_name(area) and (area_path(area) / "area.zarr").is_dir():
         session.area = area
+
+
+def take_singly(session: Session, said: Mapping[str, Any]) -> None:
+    """Take of an address what can be taken, and say what cannot: else one value spoils all others.
+
+    `said` : values by parameter. A text is taken as it stands in the address: what looks like a
+    number or a list, such as the cell `[x, y]`, was read as one.
+    """
+    there = dict(parse_qsl(pn.state.location.search.removeprefix("?")))
+    for name, value in said.items():
+        text = isinstance(session.param[name], param.String)
+        try:
+            session.param.update(**{name: there.get(name, "") if text else value})
+        except ValueError:
+            session.refused = (
+                f"{name}={str(value)[:99]} of the address is nothing that is known here, so it is "
+                "left out; all else was taken"
+            )
 
 
 def _refused(session: Session) -> list[pmui.Alert]:
