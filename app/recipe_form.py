@@ -120,7 +120,7 @@ class RecipeForm:
 
     def _build(self) -> None:
         self.fields.clear()
-        self.first[:] = [self._field(self.known[key]).view for key in FIRST]
+        first = [self._field(self.known[key]).view for key in FIRST]
         names = [name for name in TITLES if name in Recipe.model_fields]
         names += [k for k in Recipe.model_fields if k not in (*names, *FIRST, *LEFT_OUT)]
         boxes = [pn.Column(sizing_mode="stretch_width") for _ in names]
@@ -140,7 +140,8 @@ class RecipeForm:
 
         parts.param.watch(fill, "active")
         self.parts, self.names = parts, names
-        self.sections[:] = [parts]
+        self._show()
+        self.first[:], self.sections[:] = first, [parts]
 
     def _section(self, name: str) -> list[Any]:
         """The fields of a section, below what it is about."""
@@ -154,6 +155,7 @@ class RecipeForm:
         fields = pn.FlexBox(
             *(self._field(s).view for s in shown), sizing_mode="stretch_width", gap="2px"
         )
+        self._show()
         return [*([note(escape(inner).replace("`", ""))] if inner else []), fields]
 
     def _field(self, found: Setting) -> Field:
@@ -263,16 +265,14 @@ class RecipeForm:
         except LsmError as error:
             self._show_fault(error)
             return
-        now, before = made.model_dump(mode="json"), recipe.model_dump(mode="json")
+        before = recipe.model_dump(mode="json")
         same = [
             k for k, v in self.changes.items() if v == _at(before, k, self._option(k)) and v != {}
         ]
         for key in same:
             if key not in ("area", "size", "model.name", "model.options"):
                 del self.changes[key]
-        for key, field in self.fields.items():
-            option = self._option(key)
-            field.show(_at(now, key, option), _at(before, key, option))
+        self._show()
         self._told({"changes": [text for text in self.texts() if not text.startswith("area=")]})
         try:
             sound(made)
@@ -281,6 +281,22 @@ class RecipeForm:
             return
         self.wrong.clear()
         self.on_change("")
+
+    def _show(self) -> None:
+        """Put into the fields what the form says, where that is sound by itself.
+
+        New ones have it before they are put on the page: what comes while a browser draws them,
+        the browser misses.
+        """
+        try:
+            now = self._made().model_dump(mode="json")
+            before = self._as_it_is().model_dump(mode="json")
+        except LsmError:  # it is said beside the field at fault
+            return
+        before["size"] = self.settings.get("size", "bench")
+        for key, field in self.fields.items():
+            option = self._option(key)
+            field.show(_at(now, key, option), _at(before, key, option))
 
     def _as_it_is(self) -> Recipe:
         """The recipe without changes, in the chosen size."""

@@ -144,3 +144,20 @@ def test_a_value_that_is_put_there_is_no_change():
     assert heard == []
     field.widget.value = "6"
     assert heard == [("a.b", 6)]
+
+
+def test_fields_come_on_the_page_with_their_values(workspace, monkeypatch):
+    """What comes while a browser draws them, the browser misses."""
+    monkeypatch.setattr(recipe_form.RecipeForm, "_check", lambda form: None)
+    form = form_of(recipe="random_forest")
+    assert form.fields["size"].widget.value == "bench"
+    assert "honest" in form.fields["protocol"].hint.object
+    form.parts.active = [form.names.index("training")]
+    assert form.fields["training.epochs"].widget.value
+
+
+def test_another_size_than_the_recipes_own_is_marked(workspace):
+    form = form_of(recipe="lsgh_net")
+    form.change("size", "demo")
+    assert "changed" in form.fields["size"].hint.object
+    assert "recipe bench" in form.fields["size"].hint.object
