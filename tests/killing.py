@@ -31,7 +31,7 @@ class Killer:
 
     def __init__(self, workspace: Path, rng: np.random.Generator, warm: Warm | None = None) -> None:
         self.workspace, self.rng, self.warm = workspace, rng, warm
-        self.kills = 0
+        self.kills = self.missed = 0
         self._times: dict[str, tuple[float, float]] = {}
 
     def start(self, words: list[str]) -> subprocess.Popen | Fork:
@@ -78,12 +78,14 @@ class Killer:
             assert process.returncode == 0, said
             quicker = (time.monotonic() - began) / last  # than measured, on a machine less busy
             self._times[kind] = (first * quicker, last * quicker)
+            self.missed += 1
             return False
         with contextlib.suppress(ProcessLookupError):  # it ends this very moment
             os.killpg(process.pid, signal.SIGKILL)
         said = process.communicate()
         if process.returncode != -signal.SIGKILL:
             assert process.returncode == 0, said
+            self.missed += 1
             return False
         self.kills += 1
         return True

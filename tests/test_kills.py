@@ -5,6 +5,7 @@ is left is whole, or says that it is `lost`; a file with a final name can be rea
 """
 
 import json
+import math
 import os
 import zipfile
 
@@ -17,6 +18,7 @@ from killing import Killer, check_whole, fingerprint
 from warm import Warm
 
 from lsm_core import sample_area, study_area
+from lsm_core.checkpoint import Checkpoint
 from lsm_core.errors import AreaError
 from lsm_core.export_bundle import read_manifest
 from lsm_core.runs import list_runs, open_run, read_progress
@@ -25,8 +27,13 @@ pytestmark = pytest.mark.torture
 
 KILLS = int(os.environ.get("LSM_KILLS", "100"))
 SHARES = {
-    "prepare": 0.19, "forest": 0.3, "network": 0.1, "predict": 0.15, "tune": 0.15, "export": 0.09,
-}  # fmt: skip
+    "prepare": 19,
+    "forest": 31,
+    "network": 10,
+    "predict": 15,
+    "tune": 15,
+    "export": 10,
+}  # of a hundred; fmt: skip
 IN_A_ROW = 4  # kills of one run before it is let to its end
 FOREST = {
     "name": "forest", "area": "sample", "split": {"block": 6000.0},
@@ -41,7 +48,12 @@ NETWORK = {
 
 
 def share(kind):
-    return max(1, round(SHARES[kind] * KILLS))
+    return math.ceil(SHARES[kind] * KILLS / 100)
+
+
+def test_as_many_kills_are_planned_as_are_asked_for():
+    assert sum(SHARES.values()) == 100
+    assert sum(map(share, SHARES)) >= KILLS
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +101,7 @@ def killer(workspace, warm, request, tally):
     yield made
     name = request.node.name.removeprefix("test_a_killed_")
     tally.count("kills", made.kills)
+    tally.count("commands that ended before they were killed, not counted as kills", made.missed)
     tally.told("killed", f"{name} {made.kills}")
 
 
@@ -164,6 +177,27 @@ def check_run(folder):
     return runs
 
 
+def epochs_kept(run):
+    """How many epochs the checkpoint of a run holds; 0 without one."""
+    packed = Checkpoint(run).read()
+    return 0 if packed is None else len(json.loads(str(packed["told"]))["history"])
+
+
+class Resumed:
+    """What a run has told when it is resumed, so that its next epoch can be looked at."""
+
+    def __init__(self, run):
+        self.run, self.kept = run, epochs_kept(run)
+        self.offset = read_progress(run)[1]
+
+    def check(self):
+        """The first epoch told since is the one after those that were kept."""
+        told = read_progress(self.run, self.offset)[0]
+        first = next((news["epoch"] for news in told if news["event"] == "epoch"), None)
+        assert first in (None, self.kept + 1)
+        return int(self.kept > 0 and first is not None)
+
+
 @pytest.mark.parametrize("name", ["forest", "network"])
 def test_a_killed_run_goes_on_to_the_same_numbers(workspace, request, killer, tally, name):
     whole = request.getfixturevalue(name)
@@ -171,18 +205,23 @@ def test_a_killed_run_goes_on_to_the_same_numbers(workspace, request, killer, ta
     into = workspace / f"cut-{name}"
     begin = ["run", f"{name}.yaml", "--into", str(into)]
     killer.measure("run", [*begin[:-1], str(workspace / f"timed-{name}")])
-    rounds = 0
+    cut = went_on = 0
     while killer.kills < share(name):
-        rounds += 1
+        kills = killer.kills
         killer.kill("run", begin)
         before = len(check_run(into))
         for _ in range(IN_A_ROW - 1):
             lost = [run.id for run in check_run(into) if run.state == "lost"]
             if not lost or killer.kills >= share(name):
                 break
+            resumed = Resumed(into / lost[0])
             killer.kill("run", ["run", "--resume", str(into / lost[0])])
+            went_on += resumed.check()
             assert len(check_run(into)) == before
+        left = [Resumed(run.path) for run in check_run(into) if run.state == "lost"]
         killer.finish(["run", "--resume", "--into", str(into)])
+        went_on += sum(resumed.check() for resumed in left)
+        cut += killer.kills > kills
         for run in check_run(into):
             assert run.state == "done"
             assert run.metrics["scores"] == whole.metrics["scores"]
@@ -191,7 +230,8 @@ def test_a_killed_run_goes_on_to_the_same_numbers(workspace, request, killer, ta
                 same_map(run.map_path, whole.map_path)
             assert not list(run.path.glob(".*")) + list(run.path.glob("checkpoint*"))
     assert fingerprint(whole.path.parent) == others
-    tally.count("runs cut off that ended with the numbers of one that never was", rounds)
+    tally.count("runs cut off that ended with the numbers of one that never was", cut)
+    tally.count("times that training went on after epochs that were kept", went_on)
 
 
 # -------------------------------------------------------------------------------------- predict
