@@ -86,7 +86,9 @@ def frame(pages: Mapping[str, str], session: Session) -> pmui.Page:
         making[:] = [session.page]
         menu.active = list(pages).index(session.page)
         try:
-            if session.page not in built:
+            if session.page in built:
+                session.coming += 1
+            else:
                 module = importlib.import_module(f"lsm_app.pages.{pages[session.page]}")
                 built[session.page] = module.page(session)
             main[:] = [*_refused(session), built[session.page]]

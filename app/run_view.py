@@ -126,8 +126,8 @@ class RunView:
             self.curves[:] = [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]
             return
         self.last.object = _last_words(epochs)
-        if self.pipe is not None:
-            self.pipe.send(epochs)
+        if self.pipe is not None and self.curves._models:  # else it is not on the screen, and
+            self.pipe.send(epochs)  # would come back as it was
             return
         self.pipe = hv.streams.Pipe(data=epochs)
         title = f"{self.run.title}, {self.run.recipe.protocol} protocol"

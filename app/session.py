@@ -101,6 +101,7 @@ class Session(param.Parameterized):
     mapping = param.String(default="", doc="id of the errand of the inventory page")
     refused = param.String(default="", doc="what is wrong with the address, in words")
     busy = param.Boolean(default=False, doc="whether the bar at the top says so")
+    coming = param.Integer(default=0, doc="how often a page was about to be put there again")
     shown = param.Integer(default=0, doc="how often a page was put on the screen")
     radius = param.Number(default=0.0, bounds=(0, None), doc="of the heat, metres; 0: not chosen")
     soft = param.Boolean(default=True, doc="whether soft samples are drawn from heat")
@@ -136,7 +137,7 @@ def keep_in(session: Session, of: str = "value", **fields: Any) -> None:
         field.param.watch(partial(keep, name), of)
 
 
-UNKEPT = ("name", "shown", "busy", "refused")
+UNKEPT = ("name", "coming", "shown", "busy", "refused")
 KEPT = [name for name in Session.param if name not in UNKEPT]  # in the address
 
 
@@ -237,7 +238,8 @@ def html_table(styled: Any = None) -> pn.pane.DataFrame:
 def poll(session: Session, part: Any, look: Callable[[], None], period: int = 1000) -> None:
     """Call `look` when the page is on the screen, then every `period` ms while this visitor stays.
 
-    Not before: what another thread changes while a page is being put there is not seen. Else `look`
+    Not while it is being put there: what changes then is not seen. A page that comes back looks
+    before too, so that what is drawn is what has become of it. Where nobody is served `look`
     is called at once; in a notebook then again while `part` of the page is on the screen, between
     two cells.
     """
@@ -252,6 +254,7 @@ def poll(session: Session, part: Any, look: Callable[[], None], period: int = 10
             pn.state.on_session_destroyed(lambda _: again.stop())
 
     if served():
+        session.param.watch(lambda _: look(), "coming")
         session.param.watch(begin, "shown")
         return
     look()

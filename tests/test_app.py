@@ -411,3 +411,15 @@ def test_a_page_that_is_left_is_forgotten(workspace):
     del whole
     gc.collect()
     assert held() is None
+
+
+def test_a_page_that_comes_back_is_told_before_it_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
+    visitor = session.Session(page="Compare")
+    told = []
+    visitor.param.watch(lambda event: told.append((event.name, visitor.page)), ["coming", "shown"])
+    frame.frame(frame.PAGES, visitor)
+    visitor.page = "Export"
+    visitor.page = "Compare"
+    assert told == [("shown", "Compare"), ("shown", "Export"), ("coming", "Compare"),
+                    ("shown", "Compare")]  # fmt: skip

@@ -283,6 +283,7 @@ def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
     event |= {"val_accuracy": 0.7, "val_average_precision": 0.8, "val_precision": CURVE}
     runs.add_progress(run.path, event | {"seconds": 1.0, "eta": 4.0})
     view = run_view.RunView(run)
+    root = view.view.get_root()
     assert len(view.curves.select(pn.pane.HoloViews)) == 3
     assert view.last.object.startswith("Last: epoch 6, AP 0.800. Best by AP: epoch 5, AP 0.940")
     more = {"epoch": 7, "val_average_precision": 0.7, "seconds": 1.0, "eta": 3.0}
@@ -292,6 +293,11 @@ def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
     assert view.curves.select(pn.pane.HoloViews) == panes  # the plots stay, their numbers move
     assert view.last.object.startswith("Last: epoch 7, AP 0.700. Best by AP: epoch 5")
     assert len(next(iter(panes[0].object[()])).data) == 7
+    view.view._cleanup(root)  # another page is looked at
+    runs.add_progress(run.path, event | {"epoch": 8, "seconds": 1.0, "eta": 2.0})
+    view.look()
+    assert not set(view.curves.select(pn.pane.HoloViews)) & set(panes)  # drawn as it is now
+    assert len(view.pipe.data) == 8
 
 
 # ---------------------------------------------------------------------------------- the search
