@@ -43,10 +43,12 @@ def circumstances(was: Run, now: Run) -> list[str]:
     >>> _changes("version of ", {"keras": "3.14", "numba": "1"}, {"keras": "3.15", "numba": "1"})
     ['version of keras: was 3.14, is 3.15']
     """
-    versions = [read_json(run.path / "versions.json") for run in (was, now)]
+    versions = [read_json(run.path / "versions.json", dict) for run in (was, now)]
+    commits = [{"commit of the program": one.pop("commit", "unknown")} for one in versions]
     areas = [dict(_flat(run.area)) for run in (was, now)]
     recipes = [dict(_flat(run.recipe.model_dump(mode="json"))) for run in (was, now)]
     return [
+        *_changes("", *commits),
         *_changes("version of ", *versions),
         *_changes("study area, ", *areas),
         *_changes("recipe, ", *recipes),

@@ -30,10 +30,26 @@ def clear(run: Run, plan: Plan) -> None:
             f"the program; run its recipe anew (`lsm runs clone {run.id} recipe.yaml`)"
         )
     sweep(run.path)
-    if read_json(run.path / "versions.json") != (now := versions()):
-        (run.path / CHECKPOINT).unlink(missing_ok=True)
-        shutil.rmtree(run.path / "model", ignore_errors=True)
+    was, now = read_json(run.path / "versions.json", dict), versions()
+    if was != now:
+        if _packages(was) != _packages(now):
+            (run.path / CHECKPOINT).unlink(missing_ok=True)
+            shutil.rmtree(run.path / "model", ignore_errors=True)
+        else:  # what it has learnt stays, and that another commit went on with it is said
+            now["commit"] = _one_after_another(was.get("commit", "unknown"), now["commit"])
         write_json(run.path / "versions.json", now)
+
+
+def _one_after_another(was: str, now: str) -> str:
+    """
+    >>> _one_after_another("1a", "2b"), _one_after_another("1a, then 2b", "2b")
+    ('1a, then 2b', '1a, then 2b')
+    """
+    return was if was.split(", then ")[-1] == now else f"{was}, then {now}"
+
+
+def _packages(versions: dict[str, str]) -> dict[str, str]:
+    return {name: number for name, number in versions.items() if name != "commit"}
 
 
 def _places(samples: pd.DataFrame) -> dict[str, str]:

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from lsm_core import own_code, side_by_side, zoning
 from lsm_core.calibration import Calibrator
+from lsm_core.checkout import commit
 from lsm_core.device import backend_name
 from lsm_core.errors import RunError
 from lsm_core.recipe import Recipe
@@ -237,8 +238,12 @@ def _named(new: Path, into: Path, name: str) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """What computed a run: Python, platform, the packages that matter, what networks run on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    """What computed a run: commit, Python, platform, packages that matter, what networks run on."""
+    found = {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     found["keras backend"] = backend_name()  # of those that may be installed beside each other
     for name in PACKAGES:
         try:

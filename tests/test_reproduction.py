@@ -57,12 +57,14 @@ def test_a_number_that_is_another_is_named_and_ends_with_1(run, copy, tmp_path):
 
 
 def test_what_it_depended_on_is_told(run, copy):
-    other = changed(copy, "versions.json", keras="1.0")
+    other = changed(copy, "versions.json", keras="1.0", commit="0123456789ab")
     other = changed(other, "area.json", name="elsewhere")
     words = reproduction.circumstances(other, run)
     assert any(line.startswith("version of keras: was 1.0, is ") for line in words)
+    now = read_json(run.path / "versions.json")["commit"]
+    assert f"commit of the program: was 0123456789ab, is {now}" in words
     assert "study area, name: was elsewhere, is sample" in words
-    assert len(words) == 2
+    assert len(words) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 from command import lsm
 from small_runs import small_run
 
-from lsm_core import checkpoint, jobs, runs, training
+from lsm_core import checkpoint, jobs, resumption, runs, training
 from lsm_core.checkpoint import NAME, Checkpoint
 from lsm_core.errors import AreaError, RunError, Stopped
 from lsm_core.foreground import go_on
+from lsm_core.planning import plan_run
 from lsm_core.run_files import read_json, write_json
 from lsm_core.training import Batches, Feed
 from lsm_core.training_record import Record
@@ -248,6 +249,17 @@ def test_what_other_versions_have_learnt_is_learnt_anew(forest, tmp_path):
     (run.path / "model" / "model.skops").write_text("of an older library")
     assert go_on(str(run.path), as_json=True).metrics["scores"] == forest.metrics["scores"]
     assert read_json(run.path / "versions.json") == runs.versions()
+
+
+@pytest.mark.parametrize("commit", ["0123456789ab", None])
+def test_another_commit_keeps_what_was_learnt_and_is_said(forest, tmp_path, commit):
+    run = lost(forest, tmp_path)
+    was = runs.versions() | {"commit": commit}
+    write_json(run.path / "versions.json", {k: v for k, v in was.items() if v})
+    resumption.clear(run, plan_run(run.recipe))
+    assert list((run.path / "model").iterdir())
+    told = read_json(run.path / "versions.json")
+    assert told == was | {"commit": f"{commit or 'unknown'}, then {runs.versions()['commit']}"}
 
 
 def test_an_area_built_anew_while_a_run_reads_it(forest, tmp_path, monkeypatch):
