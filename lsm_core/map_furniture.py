@@ -17,11 +17,12 @@ from cartopy.mpl.ticker import LatitudeFormatter, LongitudeFormatter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator
 from rasterio.crs import CRS
 
 from lsm_core.lattice import Bounds
-from lsm_core.print_style import Look
+from lsm_core.print_style import EM, Look
 
 INK = "#222222"
 LINE = 0.6  # points
@@ -371,10 +372,14 @@ def draw_dot(
 
 
 def _heading(sheet: Axes, box: Box, title: str, look: Look) -> float:
-    """A title that hangs from the top of the box, in as many lines as it needs."""
-    lines = textwrap.wrap(title, max(8, int(box.width / look.em / 0.55))) or [""]
+    """A title that hangs from the top of the box, in as many lines as it needs.
+
+    Lines end between words; where one is wider than the box, its letters are smaller.
+    """
+    letters = max(8, int(box.width / look.em / 0.55))
+    lines = textwrap.wrap(title, letters, break_long_words=False) or [""]
+    widest = max(TextPath((0, 0), word, size=1).get_extents().width for word in lines) * EM
+    size = min(0.9 * look.size, box.width / max(widest, 1e-9))
     top = box.bottom + box.height
-    sheet.text(
-        box.left, top, "\n".join(lines), va="top", size=look.size * 0.9, color=INK, linespacing=1.1
-    )
+    sheet.text(box.left, top, "\n".join(lines), va="top", size=size, color=INK, linespacing=1.1)
     return top - len(lines) * 1.15 * look.em - 0.5 * look.em

@@ -3,11 +3,12 @@
 import numpy as np
 import pyproj
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rasterio.crs import CRS
 
 from lsm_core import map_furniture as furniture
 from lsm_core import print_maps
-from lsm_core.print_style import Look
+from lsm_core.print_style import Look, blank, styled
 
 BOUNDS = (339000.0, 3819000.0, 362600.0, 3847200.0)
 
@@ -69,3 +70,18 @@ def test_round_degrees_lie_inside():
         ticks = furniture.ticks_between(low, high)
         assert 0 < len(ticks) <= 4 or high - low < 0.02
         assert all(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize("title", ["Susceptibility class", "Suszeptibilitätsklasse"])
+@pytest.mark.parametrize("wide", [9, 40])
+def test_a_legends_title_breaks_between_words_and_fits(title, wide):
+    look = Look(size=6, dpi=100)
+    with styled(look):
+        figure = blank(look, 50)
+        sheet = furniture.sheet_of(figure, look)
+        furniture._heading(sheet, furniture.Box(5, 5, wide, 40), title, look)
+        (text,) = sheet.texts
+        shown = text.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width / 100 * 25.4
+    assert text.get_text().split() == title.split()
+    assert shown < wide + 0.5
+    assert text.get_size() == 5.4 or wide == 9
