@@ -9,13 +9,13 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
-	@echo "make test    all tests (slow browser walk apart)"
+	@echo "make test    the daily tests; slow ones are in make torture and make e2e"
 	@echo "make check   format, lint, types, import floors"
 	@echo "make format  format the code"
 	@echo "make docs    the documentation, strictly, into site/ (open site/index.html; with search: python3 -m http.server -d site)"
 	@echo "make audit   bandit over the sources, pip-audit over the lock where its database answers"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
-	@echo "make torture kills, faults, and every kind of run done twice: slower tests"
+	@echo "make torture kills, faults, load, notebooks, every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
 	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
 	@echo "make lock    renew requirements.lock"

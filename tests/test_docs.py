@@ -116,6 +116,14 @@ def test_commands_within_sentences_are_known_too(page):
                 pytest.fail(f"{words}: {said(error)}")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_figures_are_told_where_to(page):
+    """Of runs they are refused without, which no reader of the options alone sees."""
+    for words in re.findall(r"lsm figures [^`\n]*", page.read_text("utf-8")):
+        if re.search(r"figures (RUN|\S*runs/)", words):
+            assert "--to " in words
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
