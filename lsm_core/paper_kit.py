@@ -23,7 +23,8 @@ from lsm_core.errors import LsmError
 from lsm_core.export_bundle import DRAWS, tables_of
 from lsm_core.methods_text import limits_of, methods_of, repeats_of
 from lsm_core.plot_style import listed, told_apart
-from lsm_core.print_style import Look
+from lsm_core.print_style import Look, first_up
+from lsm_core.report import choices_of
 from lsm_core.run_files import write_text
 from lsm_core.runs import Run, versions
 from lsm_core.safe_tables import csv_of, escaped, long_latex_of
@@ -88,6 +89,7 @@ def write_report(runs: Sequence[Run], into: Path, look: Look, tell: Tell = lambd
         "title": f"Landslide susceptibility: {listed(names)}",
         "areas": areas,
         "methods": _methods(runs),
+        "choices": _choices(runs),
         "tables": _tables(runs, tables),
         "figures": _figures(runs, into / "figures", look, tell),
         "limits": limits_of(runs),
@@ -137,6 +139,22 @@ def _methods(runs: Sequence[Run]) -> list[tuple[str, str, str, list[str]]]:
         (one.title, one.recipe.protocol, one.id, [*methods_of(one), *repeats_of(same)])
         for same in _models(runs)
         for one in same[:1]
+    ]
+
+
+def _choices(runs: Sequence[Run]) -> list[Part]:
+    """Factors kept and dropped, a table for all models that decided alike."""
+    firsts, alike = [same[0] for same in _models(runs)], dict[str, list[Run]]()
+    tables = {run.id: choices_of([run]).drop(columns="run") for run in firsts}
+    for run in firsts:
+        if len(tables[run.id]):
+            alike.setdefault(tables[run.id].to_json(), []).append(run)
+    named = names_of(firsts)
+    return [
+        Part(
+            f"Factors kept and dropped: {listed(named[run.id] for run in same)}", tables[same[0].id]
+        )
+        for same in alike.values()
     ]
 
 
@@ -226,16 +244,12 @@ def _source() -> jinja2.Template:
         variable_end_string=">>", comment_start_string="<#", comment_end_string="#>",
         trim_blocks=True, loader=_templates(), undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    made.filters |= {"tex": escaped, "table": long_latex_of, "first_up": _first_up}
+    made.filters |= {"tex": escaped, "table": long_latex_of, "first_up": first_up}
     return made.get_template("report.tex")
 
 
 def _templates() -> jinja2.FileSystemLoader:
     return jinja2.FileSystemLoader(shipped("publication"))
-
-
-def _first_up(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _html_table(table: pd.DataFrame) -> Markup:

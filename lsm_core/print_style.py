@@ -139,6 +139,11 @@ def words_of(language: str) -> dict[str, str]:
     return known[language]
 
 
+def first_up(words: str) -> str:
+    """With its first letter large, the others as they are."""
+    return words[:1].upper() + words[1:]
+
+
 def name_of(factor: str, words: Mapping[str, str]) -> str:
     """A factor's name in words; one without an entry as the area writes it, without underscores."""
     return words.get(factor, factor.replace("_", " "))

@@ -1,5 +1,6 @@
 """Runs in words: the tables that the command line prints. Every one says its protocol."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,23 +71,35 @@ def selection_in_words(selection: dict[str, Any] | None) -> str:
 
 def choice_in_words(run: Run) -> str:
     """Which factors a run learnt from, and why not from others."""
-    if run.selection is None:
-        return f"{run.id}: no selection of factors"
-    return f"{run.id}: {selection_in_words(run.selection)}"
+    chosen = selection_in_words(run.selection) or "no selection of factors"
+    by_hand = [f"  {name} left out by hand: {why}" for name, why in _by_hand(run).items()]
+    return "\n".join([f"{run.id}: {chosen}", *by_hand])
 
 
-def choices_of(runs: list[Run]) -> pd.DataFrame:
-    """One row a run and factor: kept, or why it was dropped; empty where no run chose factors."""
+def _by_hand(run: Run) -> dict[str, str]:
+    return run.recipe.input.left_out
+
+
+def choices_of(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run and factor: kept, or why it was dropped, by rule or by hand.
+
+    Empty where no run chose factors, and nobody left one out.
+    """
     rows = [
         {"run": run.id, "factor": name, "decision": decision}
         for run in runs
-        if run.selection
-        for name, decision in [
-            *((name, "kept") for name in run.selection["kept"]),
-            *run.selection["dropped"].items(),
-        ]
+        for name, decision in _decisions(run).items()
     ]
     return pd.DataFrame(rows, columns=["run", "factor", "decision"])
+
+
+def _decisions(run: Run) -> dict[str, str]:
+    by_hand = _by_hand(run)
+    if not (run.selection or by_hand):
+        return {}
+    dropped = run.selection["dropped"] if run.selection else {}
+    out = {name: f"left out by hand: {why}" for name, why in by_hand.items()}
+    return dict.fromkeys(run.factors, "kept") | dropped | out
 
 
 def model_in_words(run: Run) -> str:

@@ -1,5 +1,6 @@
 """The report of runs: what a paper says of them, on a page and as LaTeX."""
 
+import html
 import re
 
 import pandas as pd
@@ -9,6 +10,7 @@ from small_runs import small_run
 from lsm_core import export_bundle, paper_kit
 from lsm_core.methods_text import _stopped, limits_of, methods_of
 from lsm_core.print_style import Look
+from lsm_core.report import choice_in_words
 from lsm_core.safe_tables import long_latex_of
 from lsm_core.sections import Training
 
@@ -145,6 +147,51 @@ def test_runs_of_both_protocols_have_a_table_each(runs, paper):
         (False, 1),
     ]
     assert scores[0].table["run"].tolist() == [EVIL, "Logistic"]
+
+
+@pytest.fixture(scope="module")
+def chosen(sample_workspace, tmp_path_factory):
+    """Two models whose rules dropped the same factors, one that was told by hand, one of all."""
+    into = tmp_path_factory.mktemp("chosen")
+    few = {"factors": ["slope", "elevation", "twi", "lithology"], "form": "table"}
+    by_rule = {"selection": {"pearson": 0.2, "importance": None, "vif": None}}
+    told = {"factors": ["slope", "lithology"], "left_out": {"elevation": "5% of <b>guesses</b>"}}
+    return [
+        small_run(into, **FOREST | {"map": False, "input": few} | by_rule, title="Forest"),
+        small_run(into, **LOGISTIC | {"input": few} | by_rule, title="Logistic"),
+        small_run(into, **FOREST | {"map": False, "input": told}, title="By hand"),
+        small_run(into, **FOREST | {"map": False}, title="All of them"),
+    ]
+
+
+def test_factors_kept_and_dropped_stand_in_a_table(chosen):
+    rules, by_hand = paper_kit._choices(chosen)
+    assert rules.caption == "Factors kept and dropped: Forest / Logistic"
+    selection = chosen[0].selection
+    assert selection["dropped"]
+    assert dict(rules.table.to_numpy()) == (
+        dict.fromkeys(selection["kept"], "kept") | selection["dropped"]
+    )
+    assert by_hand.caption == "Factors kept and dropped: By hand"
+    assert dict(by_hand.table.to_numpy()) == {
+        "slope": "kept",
+        "lithology": "kept",
+        "elevation": "left out by hand: 5% of <b>guesses</b>",
+    }
+    assert "Left out by hand: elevation (5% of <b>guesses</b>)" in " ".join(methods_of(chosen[2]))
+    assert "\n  elevation left out by hand: 5%" in choice_in_words(chosen[2])
+
+
+def test_the_choice_is_on_the_page_and_in_the_source(chosen, tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_kit, "_figures", lambda *_: [])
+    folder = paper_kit.write_report(chosen, tmp_path, Look()).parent
+    page, source = ((folder / f"report.{end}").read_text("utf-8") for end in ("html", "tex"))
+    for text in (page, source):
+        assert text.count("Factors kept and dropped: ") == 2
+    for why in chosen[0].selection["dropped"].values():
+        assert html.escape(why, quote=False) in page
+    assert "5% of &lt;b&gt;guesses" in page
+    assert r"5\% of" in source
 
 
 def test_repeats_are_one_section_and_one_mean(runs, tmp_path):
