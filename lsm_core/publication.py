@@ -4,14 +4,15 @@
     write_figure("zones", runs, look, folder, ["pdf"])   zones.pdf and zones.json
     rebuild(folder / "zones.json")                       the same again, byte for byte
 
-The JSON beside a figure holds hashes of every file it was drawn from, grid, seeds, protocol,
-versions and every option. A figure is not rebuilt from data that changed, unless one says so.
+The JSON beside a figure holds hashes of every file and layer it was drawn from, grid, seeds,
+protocol, versions and every option. A figure is not rebuilt from data that changed, unless one says
+so; what other versions make of the same data is not refused.
 """
 
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,17 @@ from typing import Any, NamedTuple
 import rasterio
 from matplotlib.figure import Figure
 
-from lsm_core import own_code, print_area, print_factors, print_maps, print_panels
+from lsm_core import (
+    drawn_layers,
+    own_code,
+    print_area,
+    print_factors,
+    print_maps,
+    print_panels,
+    print_route,
+)
 from lsm_core.catalog import did_you_mean
+from lsm_core.drawn_layers import Layers
 from lsm_core.errors import LsmError, RunError
 from lsm_core.print_style import FORMATS, Look, check_letters, make_look, styled
 from lsm_core.run_files import read_json, write_bytes, write_json
@@ -33,11 +43,12 @@ DRAWN_WITH = ("matplotlib", "cartopy", "pyproj", "shapely")
 
 
 class Kind(NamedTuple):
-    """What a figure shows, what draws it, and the files of a run it is drawn from."""
+    """What a figure shows, what draws it, the files of a run and layers of its area it reads."""
 
     title: str
     draw: Drawn
     reads: tuple[str, ...]
+    layers: Layers = drawn_layers.nothing
 
 
 def _map(kind: str) -> Drawn:
@@ -45,14 +56,33 @@ def _map(kind: str) -> Drawn:
 
 
 FIGURES: dict[str, Kind] = {
+    "route": Kind(
+        "technical route, from data to map",
+        print_route.route_figure,
+        ("recipe.json", "samples.parquet", "metrics.json", "selection.json", "progress.jsonl"),
+        drawn_layers.of_the_ground,
+    ),
     "area": Kind(
-        "study area and its landslides by part", print_area.area_figure, ("samples.parquet",)
+        "study area and its landslides by part",
+        print_area.area_figure,
+        ("samples.parquet",),
+        drawn_layers.of_the_area,
     ),
-    "factors": Kind("factors", print_area.factors_figure, ("encoder.json",)),
+    "factors": Kind(
+        "factors", print_area.factors_figure, ("encoder.json",), drawn_layers.of_the_factors
+    ),
     "susceptibility": Kind(
-        "map of susceptibility", _map("susceptibility"), ("susceptibility.tif",)
+        "map of susceptibility",
+        _map("susceptibility"),
+        ("susceptibility.tif",),
+        drawn_layers.of_the_map,
     ),
-    "zones": Kind("map of susceptibility classes", _map("zones"), ("zones.tif", "zones.json")),
+    "zones": Kind(
+        "map of susceptibility classes",
+        _map("zones"),
+        ("zones.tif", "zones.json"),
+        drawn_layers.of_the_map,
+    ),
     "curves": Kind("PR and ROC curves", print_panels.curves_figure, ("metrics.json",)),
     "pr": Kind("precision-recall curves", print_panels.pr_figure, ("metrics.json",)),
     "roc": Kind("ROC curves", print_panels.roc_figure, ("metrics.json",)),
@@ -69,10 +99,14 @@ FIGURES: dict[str, Kind] = {
     "importance": Kind(
         "importance of factors",
         print_factors.importance_figure,
-        ("explanation.json", "samples.parquet"),
+        ("explanation.json", "samples.parquet", "encoder.json"),
+        drawn_layers.of_the_importance,
     ),
     "correlation": Kind(
-        "correlation of factors", print_factors.correlation_figure, ("samples.parquet",)
+        "correlation of factors",
+        print_factors.correlation_figure,
+        ("samples.parquet", "encoder.json"),
+        drawn_layers.of_the_factors,
     ),
 }
 
@@ -163,7 +197,7 @@ def sidecar(name: str, runs: Sequence[Run], look: Look, files: Sequence[Path]) -
         "format": FORMAT,
         "figure": name,
         "title": figures()[name].title,
-        "runs": [_of_run(name, run) for run in runs],
+        "runs": [_of_run(name, run, look) for run in runs],
         "options": options,
         "files": {path.name: sha256(path) for path in files},
         "versions": versions() | own,
@@ -176,7 +210,7 @@ def sidecar(name: str, runs: Sequence[Run], look: Look, files: Sequence[Path]) -
     return told
 
 
-def _of_run(name: str, run: Run) -> dict[str, Any]:
+def _of_run(name: str, run: Run, look: Look) -> dict[str, Any]:
     recipe, reads = run.recipe, figures()[name].reads
     told: dict[str, Any] = {
         "id": run.id,
@@ -185,7 +219,8 @@ def _of_run(name: str, run: Run) -> dict[str, Any]:
         "protocol": recipe.protocol,
         "seed": recipe.seed,
         "split_seed": recipe.split.seed,
-        "area": {k: run.area[k] for k in ("name", "fingerprints") if k in run.area},
+        "area": {k: run.area[k] for k in ("name", "fingerprints") if k in run.area}
+        | {"layers": drawn_layers.fingerprints(run, figures()[name].layers, look)},
         "test_places": _or_none(lambda: run.metrics["test_places"]),
         "data": {f: sha256(run.path / f) for f in reads if (run.path / f).is_file()},
         "versions": _or_none(lambda: read_json(run.path / "versions.json")),
@@ -248,11 +283,11 @@ def rebuild(
     """
     told = _read(path)
     runs = [_found(entry) for entry in told["runs"]]
+    drawn_with = make_look(told["options"])
     moved = [
-        f"{run.id}/{name}"
+        words
         for run, entry in zip(runs, told["runs"], strict=True)
-        for name, was in entry["data"].items()
-        if not (run.path / name).is_file() or sha256(run.path / name) != was
+        for words in _changed(told["figure"], run, entry, drawn_with)
     ]
     if told.get("own_code") and told["own_code"] != own_code.fingerprint():
         moved.append(f"{told['own_code']} (the code that draws it)")
@@ -264,6 +299,20 @@ def rebuild(
     look = make_look(told["options"] | {k: v for k, v in (changes or {}).items() if v is not None})
     formats = list(dict.fromkeys(Path(name).suffix[1:] for name in told["files"]))
     return write_figure(told["figure"], runs, look, into or path.parent, formats, path.stem)
+
+
+def _changed(name: str, run: Run, entry: Mapping[str, Any], look: Look) -> Iterator[str]:
+    """The files of a run, and the layers of its study area, that are not what they were."""
+    for file, was in entry["data"].items():
+        if not (run.path / file).is_file() or sha256(run.path / file) != was:
+            yield f"{run.id}/{file}"
+    layers = entry["area"].get("layers")
+    if layers is None:  # of an older figure
+        return
+    now = drawn_layers.fingerprints(run, figures()[name].layers, look)
+    for layer in {**layers, **now}:
+        if layers.get(layer) != now.get(layer):
+            yield f"{layer} of the study area {run.area['name']}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib import colormaps
 from small_runs import small_run
 
-from lsm_core import print_area, publication
+from lsm_core import drawn_layers, print_area, publication
 from lsm_core.errors import RunError
 from lsm_core.layer_colours import Look as Colours
 from lsm_core.layer_colours import look_of
@@ -159,3 +159,26 @@ def test_what_has_no_map_is_refused(runs, monkeypatch):
     monkeypatch.setattr(print_area, "open_area", lambda path: units)
     with pytest.raises(RunError, match="table of units: there is no map"):
         drawn("factors", runs[:1])
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("area", {"elevation", "valid", "place_x", "place_y"}),
+        ("factors", None),
+        ("correlation", None),
+        ("importance", None),
+    ],
+)
+def test_what_a_figure_reads_of_the_area_stands_beside_it(runs, name, layers):
+    told = publication.sidecar(name, runs[:1], BARE, [])["runs"][0]["area"]
+    assert set(told["layers"]) == (layers or set(runs[0].factors))
+    assert told["fingerprints"] == runs[0].area["fingerprints"]
+
+
+def test_legend_that_changed_is_other_data(runs):
+    ds = open_area(runs[0].area_path)
+    (rock, *_) = [name for name in ds if ds[name].attrs.get("kind") == "categorical"]
+    was, renamed = ds[rock], ds[rock].copy()
+    renamed.attrs["flag_meanings"] = renamed.attrs["flag_meanings"].upper()
+    assert drawn_layers._of_layer(was) != drawn_layers._of_layer(renamed)
