@@ -119,7 +119,9 @@ class Sampling:
             ("Split", split_controls(session, ds, self.fields)),
             sizing_mode="stretch_width",
         )
-        left = pn.Column(self.plot, self.legend, self.counts, max_width=MAP_WIDTH)
+        # On a telephone, which is narrower than the map, it scrolls.
+        fits = {"max-width": f"min(100%, {MAP_WIDTH}px)", "min-width": "0", "overflow-x": "auto"}
+        left = pn.Column(self.plot, self.legend, self.counts, styles=fits)
         side = pn.Column(
             self._shown(), self.wrong, controls, self.verdict,
             styles={"flex": "1 1 320px", "max-width": "440px"},
@@ -154,8 +156,8 @@ class Sampling:
         figure.title.text = f"Heat of landslides (0 to 1) and places, {self.ground.name}"
         layer = PlacesLayer(figure, self.ground, self._sides())
         layer.only(self.session.layers)
-        pane = pn.pane.Bokeh(figure, styles={"max-width": "100%", "overflow-x": "auto"})
-        return pane, layer, (mapper, heat_view.chosen_source(self.session.radius, heat))
+        source = heat_view.chosen_source(self.session.radius, heat)
+        return pn.pane.Bokeh(figure), layer, (mapper, source)
 
     def _heat(self) -> Heatmap:
         try:
