@@ -79,7 +79,7 @@ def _drawn(first: Run, second: Run, stream: InView) -> pn.Column:
     overlay = run_map(
         paths[0], grounds[0], stream, 0.85, draw=draw, size=SIZE, read=partial(read_pair, *paths)
     )
-    names = [f"{run.title} ({run.recipe.protocol})" for run in (first, second)]
+    names = figures.labels_of([first, second])
     titled = overlay.opts(title=" − ".join(names), backend="bokeh")
     words = pmui.Typography(escape(found.words(*names)), variant="body2")
     return pn.Column(

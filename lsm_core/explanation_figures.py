@@ -29,7 +29,7 @@ LAYERS: dict[str, tuple[str, Any]] = {
     "dissimilarity.tif": ("dissimilarity index", "viridis"),
     "applicability.tif": (
         "area of applicability",
-        {1: ("inside", "#d9d9d9"), 2: ("outside", "#7b3294")},
+        {1: ("inside", "#a6dba0"), 2: ("outside", "#7b3294")},
     ),
     "ensemble_mean.tif": ("mean of the seeds", "viridis"),
     "ensemble_spread.tif": ("spread of the seeds", "magma"),

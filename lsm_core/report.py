@@ -103,7 +103,10 @@ def _decisions(run: Run) -> dict[str, str]:
 
 
 def model_in_words(run: Run) -> str:
-    """What a run trained, from which recipe, and the factors it learns from."""
+    """What a run trained, from which recipe, what it learns from, and how many landslides.
+
+    The size of the recipe and the landslides say where two runs are unlike though their test is one.
+    """
     recipe, names = run.recipe, run.factors
     card = MENU.get(recipe.model.name)
     title = card.title if card else f"{recipe.model.name}, a model of one's own"
@@ -112,7 +115,15 @@ def model_in_words(run: Run) -> str:
         listed = f"{len(names)} factor{'s' * (len(names) > 1)}: {', '.join(names)}"
     bands = f"; of the image {', '.join(recipe.input.bands)}" if recipe.input.bands else ""
     shown = f"{recipe.input.form} input of {listed}{bands}"
-    return f"{title}, recipe {recipe.name}, {shown}"
+    known = not recipe.by_chips and (run.path / "samples.parquet").is_file()
+    learnt = f"; {_learnt(run):,} landslides learnt from" if known else ""
+    return f"{title}, recipe {recipe.name}, size {recipe.size}, {shown}{learnt}"
+
+
+def _learnt(run: Run) -> int:
+    """Landslides among the training places, each once."""
+    train = run.samples[(run.samples["split"] == "train") & (run.samples["label"] == 1)]
+    return int(train["landslide_id"].nunique() if "landslide_id" in train else len(train))
 
 
 def result_in_words(run: Run) -> str:

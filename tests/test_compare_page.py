@@ -111,9 +111,13 @@ def test_model_recipe_and_factors_of_each_run_stand_below_the_scores(workspace):
     words = texts(score_table.ScoreTable([loaded(cnn), loaded(forest)]).view)
     (cnn.path / "encoder.json").unlink()
     assert (
-        "<b>CNN (honest)</b>: CNN, recipe cnn, table input of 2 factors: slope, &lt;b&gt;" in words
+        "<b>CNN (honest)</b>: CNN, recipe cnn, size bench, table input of 2 factors: slope, &lt;b"
+        in words
     )
-    assert "<b>FOREST (honest)</b>: CNN, recipe forest, table input of all factors" in words
+    assert (
+        "<b>FOREST (honest)</b>: CNN, recipe forest, size bench, table input of all factors"
+        in words
+    )
 
 
 def test_runs_of_one_title_are_listed_with_their_recipes(workspace, tmp_path):

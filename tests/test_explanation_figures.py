@@ -144,4 +144,4 @@ def test_a_window_of_codes_is_clear_where_there_is_no_code():
     shown = image.dimension_values(2, flat=False)[::-1]
     np.testing.assert_array_equal(shown, [[np.nan, 1], [2, np.nan]])
     style = hv.Store.lookup_options("bokeh", image, "style").kwargs
-    assert style["cmap"] == ["#d9d9d9", "#7b3294"]
+    assert style["cmap"] == ["#a6dba0", "#7b3294"]

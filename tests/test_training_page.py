@@ -270,11 +270,11 @@ def test_a_run_goes_to_the_form(workspace):
 def test_a_run_says_its_model_recipe_and_factors_once_they_are_settled(workspace, tmp_path):
     run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
     view = run_view.RunView(run)
-    assert "CNN, recipe live, table input of all factors of the area" in texts(view.view)
+    assert "CNN, recipe live, size bench, table input of all factors" in texts(view.view)
     runs.write_json(run.path / "encoder.json", {"factors": [{"name": "slope"}]})
     runs.set_status(run.path, "done")
     view.look()
-    assert "CNN, recipe live, table input of 1 factor: slope" in texts(view.view)
+    assert "CNN, recipe live, size bench, table input of 1 factor: slope" in texts(view.view)
 
 
 def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
