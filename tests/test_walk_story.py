@@ -17,12 +17,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 if not os.environ.get("LSM_WALK"):
     pytest.skip("the walk takes a browser: `make e2e`, or LSM_WALK=1", allow_module_level=True)
 
 from test_walk import _wait_for, browser, looking  # noqa: F401
 
+REASON = "the same as lithology here"
 SOON, LONG = 60_000, 300_000  # ms; a machine that trains meanwhile is slow
 
 
@@ -50,17 +52,18 @@ def test_a_study_from_nothing_to_a_zip(browser, tmp_path):  # noqa: F811
             _build_the_sample(page)
             _leave_a_factor_out(page)
             radius = _move_the_radius(page)
-            run = _train(page, address)
+            run, other = (_train(page, address, seed) for seed in (1, 2))
+        kept = yaml.safe_load((tmp_path / "recipes" / "mine.yaml").read_text())
+        assert kept["input"]["left_out"] == {"land_cover": REASON}
         recipe = json.loads((tmp_path / "runs" / run / "recipe.json").read_text())
         assert "land_cover" not in recipe["input"]["factors"]
         assert recipe["samples"]["heatmap"]["diameter"] == pytest.approx(radius / 45, abs=0.01)
         with looking(browser, f"{address}?page=Training&run={run}") as page:  # the tab was closed
             page.get_by_text(re.compile("^Done")).first.wait_for(timeout=LONG)
-            page.get_by_role("button", name="Compare", exact=True).click()
-            page.get_by_text("AUC", exact=False).first.wait_for(timeout=SOON)
-            assert run in page.url
-            kept = _export(page, tmp_path)
-    names = zipfile.ZipFile(kept).namelist()
+            _compare_both(page, {run, other})
+            zipped = _export(page, tmp_path)
+    names = zipfile.ZipFile(zipped).namelist()
+    assert all(any(one in name for name in names) for one in (run, other))
     assert any(name.endswith("susceptibility.pdf") for name in names)
     assert any(name.endswith("susceptibility.tif") for name in names)
     assert any(name.endswith("recipe.json") for name in names)
@@ -78,14 +81,14 @@ def _leave_a_factor_out(page):
     box = page.get_by_role("checkbox", name="land_cover")
     box.wait_for(timeout=LONG)
     box.uncheck()
-    page.get_by_label("Why land_cover is left out").fill("the same as lithology here")
+    page.get_by_label("Why land_cover is left out").fill(REASON)
     _keep(page)
 
 
 def _keep(page):
     page.get_by_label("Keep as", exact=True).fill("mine")
     page.get_by_role("button", name="Keep as a recipe").click()
-    page.get_by_text(re.compile("kept", re.I)).first.wait_for(timeout=SOON)
+    page.get_by_text("Kept as mine in", exact=False).first.wait_for(timeout=SOON)
 
 
 def _move_the_radius(page):
@@ -104,15 +107,29 @@ def _move_the_radius(page):
     return after
 
 
-def _train(page, address):
+def _train(page, address, seed):
     """A short training of the kept recipe; the name of the run."""
-    changes = quote(json.dumps(["size=demo", "training.epochs=4", "area=sample"]))
+    settings = ["size=demo", "training.epochs=4", "area=sample", f"seed={seed}"]
+    changes = quote(json.dumps(settings))
     chosen = f"part=New run&recipe=mine: mine&area=sample&changes={changes}"
     page.goto(f"{address}?page=Training&{chosen}")
     page.get_by_role("button", name="Start", exact=True).click(timeout=SOON)
     page.wait_for_url(re.compile("run=mine-sample"), timeout=SOON)
     page.get_by_text(re.compile("^(Queued|Running)")).first.wait_for(timeout=SOON)
     return re.search(r"[?&]run=([^&]+)", page.url).group(1)
+
+
+def _compare_both(page, both):
+    """Both runs are chosen, by their names on the page, and share a table of scores."""
+    page.get_by_role("button", name="Compare", exact=True).click()
+    chips = page.locator(".MuiChip-label")
+    chips.nth(1).wait_for(timeout=LONG)  # the second joins once it is done
+    assert chips.count() == 2
+    told = chips.all_inner_texts()
+    assert {one for one in both if any(one in name for name in told)} == both
+    for seed in (1, 2):
+        page.locator("td", has_text=f"seed {seed}").first.wait_for(timeout=SOON)
+    assert page.locator("th", has_text="AUC").count() > 0
 
 
 def _export(page, folder):
