@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -239,5 +240,5 @@ def test_forms_offer_them_without_running_the_file(own, run):
     chosen = sampling_controls.split_controls(visitor, open_area(run.area_path))
     (method,) = [part for part in chosen[0] if part.label == "Split by"]
     assert method.value == "part"
-    assert chosen[1].object == "A split: a split of one's own."
+    assert unescape(chosen[1].object) == "A split: a split of one's own."
     assert "part" in recipe_form.RecipeForm(visitor)._offered("split.method")
