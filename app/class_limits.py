@@ -17,7 +17,7 @@ from bokeh.models import ColumnDataSource, CustomJS, LinearColorMapper, Range1d,
 from bokeh.plotting import figure
 
 from lsm_app.ground import Ground, ground_of
-from lsm_app.layout import note, weakly
+from lsm_app.layout import SCROLLS, note, weakly
 from lsm_app.map_view import read_window
 from lsm_app.session import Newest, Session, html_table, keep_in, remember, said
 from lsm_core import figures
@@ -148,7 +148,9 @@ class Limits:
         return pn.Column(
             pn.FlexBox(self.shown, self.counted, gap="16px"),
             pn.FlexBox(*self.sliders, gap="4px 24px"),
-            pn.FlexBox(*plots, picture, gap="8px", sizing_mode="stretch_width"),
+            pn.FlexBox(
+                *plots, picture, gap="8px", sizing_mode="stretch_width", styles=SCROLLS
+            ),
             self.table, note(HOW), sizing_mode="stretch_width",
         )  # fmt: skip
 

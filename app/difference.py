@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lsm_app.ground import ground_of
 from lsm_app.in_view import InView
-from lsm_app.layout import note, or_words
+from lsm_app.layout import SCROLLS, note, or_words
 from lsm_app.map_view import Range, read_window, run_map
 from lsm_app.session import Session, remember
 from lsm_core import figures
@@ -84,8 +84,8 @@ def _drawn(first: Run, second: Run, stream: InView) -> pn.Column:
     words = pmui.Typography(escape(found.words(*names)), variant="body2")
     return pn.Column(
         _legend(found, *names),
-        pn.FlexBox(pn.pane.HoloViews(titled, linked_axes=True)),  # straight in a column the
-        # browser lays out all plots of the page anew, and wrongly
+        # straight in a column the browser lays out all plots of the page anew, and wrongly
+        pn.FlexBox(pn.pane.HoloViews(titled, linked_axes=True), styles=SCROLLS),
         words,
         sizing_mode="stretch_width",
     )

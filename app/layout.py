@@ -16,6 +16,7 @@ from panel.io.state import set_curdoc
 from lsm_app.session import said, served
 from lsm_core.errors import LsmError
 
+SCROLLS = {"max-width": "100%", "overflow-x": "auto"}  # what a telephone is too narrow for
 ONE = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
 
 

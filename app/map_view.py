@@ -25,7 +25,7 @@ from rasterio.windows import Window
 
 from lsm_app.ground import Ground, ground_of
 from lsm_app.in_view import InView
-from lsm_app.layout import note
+from lsm_app.layout import SCROLLS, note
 from lsm_app.session import Session, keep_in, said
 from lsm_core import figures
 from lsm_core.errors import LsmError, RunError
@@ -165,7 +165,7 @@ def linked_maps(
     places = pmui.Switch(label="Landslides", value=session.places)
     legend = pn.pane.HTML(sizing_mode="stretch_width")
     words = note("")
-    box = pn.FlexBox(sizing_mode="stretch_width", gap="8px")
+    box = pn.FlexBox(sizing_mode="stretch_width", gap="8px", styles=SCROLLS)
     streams: dict[str, InView] = {}
     size = SIZES.get(len(runs), SMALL)
 
