@@ -195,13 +195,13 @@ def _styled(table: pd.DataFrame) -> Any:
 def _measured(value: Any, unit: str) -> Any:
     """A number with its unit; a category, what is missing and what has no unit as it is."""
     has_unit = isinstance(value, float) and value == value and unit not in ("", "1")
-    return f"{value:.3g} {unit}" if has_unit else value
+    return f"{value:,.4g} {unit}" if has_unit else value
 
 
 def _number(value: Any) -> str:
     if value is None or value != value:
         return "–"
-    return escape(value) if isinstance(value, str) else f"{value:.3g}"
+    return escape(value) if isinstance(value, str) else f"{value:,.4g}"
 
 
 def folder() -> Path:
