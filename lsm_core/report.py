@@ -105,7 +105,7 @@ def _decisions(run: Run) -> dict[str, str]:
 def model_in_words(run: Run) -> str:
     """What a run trained, from which recipe, what it learns from, and how many landslides.
 
-    The size of the recipe and the landslides say where two runs are unlike though their test is one.
+    Size and landslides say where two runs are unlike though they are tested alike.
     """
     recipe, names = run.recipe, run.factors
     card = MENU.get(recipe.model.name)
