@@ -43,6 +43,13 @@ def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 
 @pytest.fixture
+def workspace(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The workspace that a test file has `made` once for all of its tests."""
+    monkeypatch.setenv("LSM_WORKSPACE", str(made))
+    return made
+
+
+@pytest.fixture
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's folder of data: catalogues find what lies beside them."""
     monkeypatch.delenv("LSM_DATA", raising=False)

@@ -1,16 +1,12 @@
 """The dashboard without a browser: readers, choices, pages that build, one request served."""
 
-import gc
 import importlib
-import json
 import socket
 import threading
 import time
 import urllib.request
 import warnings
-import weakref
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import panel as pn
@@ -18,9 +14,10 @@ import pytest
 import rasterio
 from bokeh.core.serialization import Deserializer
 from bokeh.plotting import figure
+from page_text import texts
 from test_figures import GRID, make_area, make_run
 
-from lsm_app import app_hooks, frame, main, map_view, score_table, session
+from lsm_app import app_hooks, main, map_view, score_table, session
 from lsm_app.following import Follower, known_runs
 from lsm_app.ground import _halvings, _lit, ground_of, open_area
 from lsm_app.pages import compare, training
@@ -41,20 +38,9 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
-@pytest.fixture
 def empty(tmp_path, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     return tmp_path
-
-
-def texts(view):
-    """Everything a page says, as one text."""
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def run_named(name):
@@ -316,59 +302,6 @@ def test_the_stop_button_stops_the_run(workspace, tmp_path, monkeypatch):
     assert not view.button.visible
 
 
-def test_the_menu_changes_the_page(workspace):
-    visitor = session.Session()
-    whole = frame.frame(main.PAGES, visitor)
-    whole.sidebar[0].active = list(main.PAGES).index("Training")
-    assert visitor.page == "Training"
-    assert "Follow the runs" in texts(whole.main[0])
-
-
-def test_the_browser_itself_says_that_a_page_is_being_made_until_it_is_told_otherwise(workspace):
-    whole = frame.frame(main.PAGES, session.Session(page="Training"))
-    root = whole.get_root()
-    told = [
-        callback.code
-        for model in root.references()
-        for callbacks in model.js_property_callbacks.values()
-        for callback in callbacks
-    ]
-    assert sum("Opening ${name}" in code for code in told) == 1
-    assert sum('getElementById("lsm-busy")?.remove()' in code for code in told) == 1
-    menu, there = whole.sidebar[0], whole.main[1]
-    before = there.value
-    menu.active = list(main.PAGES).index("Export")
-    assert there.value != before
-    assert json.loads(there.value)["last"]["page"] == "Export"
-
-
-def test_the_browser_is_told_of_a_page_that_cannot_be_made_too(workspace, monkeypatch):
-    whole = frame.frame(main.PAGES, session.Session(page="Training"))
-    monkeypatch.setattr("lsm_app.pages.export.page", lambda session: 1 / 0)
-    menu, there = whole.sidebar[0], whole.main[1]
-    before = there.value
-    with pytest.raises(ZeroDivisionError):
-        menu.active = list(main.PAGES).index("Export")
-    assert there.value != before
-
-
-def test_a_plain_address_opens_where_one_was_last_or_where_one_begins(
-    workspace, tmp_path, monkeypatch
-):
-    def opened(last=""):
-        visitor = session.Session()
-        frame.begin(visitor, last)
-        return visitor.page, visitor.area
-
-    assert opened() == ("Compare", "")
-    assert opened(quote('{"page": "Factors", "area": "valley"}')) == ("Factors", "valley")
-    assert opened(quote('{"page": "Factors", "area": "../valley"}')) == ("Factors", "")
-    assert opened('{"page": "Nothing", "area": "gone"}') == ("Compare", "")
-    assert opened("[1]") == opened("nonsense") == ("Compare", "")
-    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
-    assert opened() == ("Study area", "")
-
-
 def test_a_part_that_the_browser_sends_back_whole_is_taken_without_a_word():
     plot = figure()
     whole = {"type": "object", "name": "Figure", "id": plot.id, "attributes": {"width": 1}}
@@ -402,24 +335,3 @@ def _answer(address):
         except urllib.error.URLError:
             time.sleep(0.1)
     raise TimeoutError(address)
-
-
-def test_a_page_that_is_left_is_forgotten(workspace):
-    """Nothing of the server's keeps what a visitor saw, or memory would grow with every visit."""
-    whole = frame.frame(main.PAGES, session.Session(page="Training"))
-    held = weakref.ref(whole)
-    del whole
-    gc.collect()
-    assert held() is None
-
-
-def test_a_page_that_comes_back_is_told_before_it_is_drawn(tmp_path, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
-    visitor = session.Session(page="Compare")
-    told = []
-    visitor.param.watch(lambda event: told.append((event.name, visitor.page)), ["coming", "shown"])
-    frame.frame(frame.PAGES, visitor)
-    visitor.page = "Export"
-    visitor.page = "Compare"
-    assert told == [("shown", "Compare"), ("shown", "Export"), ("coming", "Compare"),
-                    ("shown", "Compare")]  # fmt: skip

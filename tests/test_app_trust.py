@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import pytest
-from test_app import texts
+from page_text import texts
 from test_diagrams import MORE, protocols
 from test_figures import GRID, make_area, make_run
 

@@ -3,9 +3,9 @@
 import numpy as np
 import panel as pn
 from boxes import cells, frame
+from page_text import texts
 from test_figures import GRID, make_area
 from test_study_area_page import files as files
-from test_study_area_page import texts
 from test_study_area_page import valley as valley
 from test_study_area_page import workspace as workspace
 

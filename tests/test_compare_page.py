@@ -1,6 +1,5 @@
 """The comparison page: tables that come late, maps subtracted, places picked, limits dragged."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +7,10 @@ import pandas as pd
 import panel as pn
 import pytest
 from bokeh.models import ColumnDataSource, Span
+from page_text import texts
 from test_figures import GRID, make_area, make_run
 
 from lsm_app import (
-    app_hooks,
     class_limits,
     compared,
     difference,
@@ -21,7 +20,7 @@ from lsm_app import (
     session,
     stored_classes,
 )
-from lsm_app.following import known_runs, loaded
+from lsm_app.following import loaded
 from lsm_app.pages import compare
 from lsm_core import runs
 from lsm_core.rezoning import count_map, zones_at
@@ -58,10 +57,6 @@ def workspace(made, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(made))
     pn.state.cache.clear()
     return made
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def named(*names):
@@ -346,65 +341,3 @@ def test_what_an_address_names_that_is_not_there_is_passed_over(workspace):
     assert chosen_in(view) == chosen_in(views(some, session.Session()))
     with pytest.raises(ValueError, match="opacity"):
         session.Session(opacity=7)
-
-
-# ----------------------------------------------------------------------------------- other runs
-
-
-@pytest.fixture
-def states(workspace, monkeypatch):
-    """States of the runs that are known, by run; `look` again, and how many runs were `drawn`."""
-    known, looks, drawn = {}, [], []
-    monkeypatch.setattr(compare, "poll", lambda _, part, look: looks.append(look))
-    monkeypatch.setattr(compare, "comparison", lambda picked, *_: drawn.append(len(picked)) or [])
-    monkeypatch.setattr(compare, "known_runs", lambda: list(known.items()))
-    return SimpleNamespace(known=known, look=lambda: looks[0](), drawn=drawn)
-
-
-def test_what_others_train_on_other_places_draws_nothing_anew(states):
-    cnn, paper = named("cnn", "paper")
-    states.known.update({paper: "running", cnn: "done"})
-    page = compare.page(session.Session(runs=[cnn.id]))
-    states.look()
-    assert states.drawn == [1]
-    states.known[paper] = "done"
-    states.look()
-    assert states.drawn == [1]
-    assert list(page[2].options.values()) == [paper.id, cnn.id]  # to be chosen
-
-
-def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(states):
-    cnn, forest = named("cnn", "forest")
-    states.known.update({cnn: "running", forest: "done"})
-    chosen = session.Session(runs=[forest.id])
-    page = compare.page(chosen)
-    assert page[2].value == [forest.id]  # named as the page opens
-    states.look()
-    states.known[cnn] = "done"
-    states.look()
-    assert states.drawn == [1, 2]
-    assert chosen.runs == [forest.id, cnn.id]
-
-
-# ----------------------------------------------------------------------------------- the server
-
-
-def test_the_server_has_judged_what_the_first_page_shows(workspace):
-    app_hooks._read()
-    done = [run for run, _ in known_runs()]
-    ids = compare.chosen([], done, set())
-    runs_shown = [loaded(run) for run in done if run.id in ids]
-    first = score_table.ScoreTable(runs_shown)
-    assert score_table.LATER not in first.table.object.to_html()
-
-
-def test_getting_ready_builds_no_page_into_that_of_a_visitor(workspace, monkeypatch):
-    """`main` puts a page into whatever document Bokeh holds for current, whoever's it is."""
-    monkeypatch.delitem(sys.modules, "lsm_app.main", raising=False)
-    app_hooks._read()
-    assert "lsm_app.main" not in sys.modules
-
-
-def test_an_empty_workspace_does_not_stop_the_server(tmp_path, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
-    app_hooks.get_ready()

@@ -5,6 +5,7 @@ import time
 
 import panel as pn
 import pytest
+from page_text import texts
 from test_figures import make_area, make_run
 
 from lsm_app import compared, doubt, session
@@ -42,10 +43,6 @@ def started(tmp_path, monkeypatch):
 
     monkeypatch.setattr(errands, "start", start)
     return asked
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def button(view, label):

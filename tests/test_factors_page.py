@@ -7,6 +7,7 @@ import time
 import numpy as np
 import panel as pn
 import pytest
+from page_text import texts
 from test_figures import make_area
 
 from lsm_app import factor_study, limits_view
@@ -68,10 +69,6 @@ def examined(study):
 
 def visitor(**chosen):
     return Session(**{"area": "valley", "page": "Factors", "recipe": "random_forest"} | chosen)
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def labelled(page, label):

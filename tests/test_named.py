@@ -1,7 +1,7 @@
 """An address names what lies in the workspace; a path in it is refused, in words."""
 
 import pytest
-from test_app import texts
+from page_text import texts
 
 from lsm_app import frame, recipe_form
 from lsm_app.session import KEPT, Session

@@ -90,12 +90,6 @@ def made(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
 def shown(view):
     """The HTML of every part of a page, its tabs turned one by one."""
     for tabs in view.select(lambda part: isinstance(part, pn.Tabs | pmui.Tabs)):

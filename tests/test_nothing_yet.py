@@ -3,7 +3,7 @@
 import panel as pn
 import panel_material_ui as pmui
 import pytest
-from test_app import texts
+from page_text import texts
 from test_figures import make_area
 
 from lsm_app.pages import compare, export, factors, sampling, training, transfer

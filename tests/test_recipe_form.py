@@ -2,6 +2,7 @@
 
 import panel as pn
 import pytest
+from page_text import texts
 from test_figures import make_area
 
 from lsm_app import recipe_form, session
@@ -17,16 +18,6 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("workspace")
     make_area(root)
     return root
-
-
-@pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def form_of(**chosen):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from forests import forest
-from test_app import texts
+from page_text import texts
 from test_errands import made
 
 from lsm_app import new_run

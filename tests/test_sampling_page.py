@@ -5,6 +5,7 @@ import panel as pn
 import panel_material_ui as pmui
 import pytest
 import xarray as xr
+from page_text import texts
 from test_figures import GRID, make_area
 
 from lsm_app import drawn_places, heat_view, places_view
@@ -35,12 +36,6 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
-@pytest.fixture
 def ground(workspace):
     return ground_of(area_path("valley"))
 
@@ -48,10 +43,6 @@ def ground(workspace):
 def visitor(**chosen):
     usual = {"area": "valley", "radius": 90.0, "sizes": [3], "page": "Sampling"}
     return Session(**usual | {"protocol": "paper", "recipe": "lsgh_net"} | chosen)
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def meter(page):

@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 import pytest
 from boxes import cells, frame
+from page_text import texts
 from sources import write_raster
 from test_figures import make_area
 
@@ -47,11 +48,6 @@ def files(workspace):
     frame(cells(5, 5, 9, 9).boundary).to_file(data / "faults.gpkg")
     (data / "points.csv").write_text("x,y\n500010,3999980\n")
     return data
-
-
-def texts(view):
-    """Everything a page says, as one text."""
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def press(page, label):

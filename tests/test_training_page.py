@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import panel as pn
 import pytest
+from page_text import texts
 from test_figures import make_area, make_run
 
 from lsm_app import new_run, recipe_form, run_view, search_view, session
@@ -26,12 +27,6 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
-@pytest.fixture
 def started(monkeypatch):
     """What was started, and nothing runs."""
     found = []
@@ -50,10 +45,6 @@ def forget_runs_of(recipe):
         if run.recipe.name == recipe:
             runs.set_status(run.path, "stopped")
             runs.delete_run(run)
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 # --------------------------------------------------------------------------------------- start

@@ -6,6 +6,7 @@ import types
 import pandas as pd
 import panel as pn
 import pytest
+from page_text import texts
 from test_figures import make_area, make_run
 
 from lsm_app import carried_runs, factor_match, learning_view, session
@@ -31,19 +32,9 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def workspace(made, monkeypatch):
-    monkeypatch.setenv("LSM_WORKSPACE", str(made))
-    return made
-
-
-@pytest.fixture
 def pair(workspace):
     source = next(run for run in runs.list_runs() if run.recipe.name == "forest")
     return session.Session(page="Transfer", source=source.id, target="there")
-
-
-def texts(view):
-    return " ".join(str(getattr(part, "object", "")) for part in view.select())
 
 
 def html_of(view):
