@@ -12,7 +12,7 @@ import yaml
 
 from lsm_app.factor_row import FactorRow
 from lsm_app.image_fields import ImageFields
-from lsm_app.layout import fault, heading, note
+from lsm_app.layout import fault, heading, into_view, note
 from lsm_app.own_files import found_if_there, found_in, words_of
 from lsm_app.session import said
 from lsm_core import area_draft, intake
@@ -55,7 +55,7 @@ class AreaForm:
         self.draft = pmui.Button(label="Draft the area", variant="contained")
         self.coming = False  # whether files are being uploaded
         self.draft.on_click(self._drafted)
-        self.words = pn.Column(sizing_mode="stretch_width")
+        self.words = into_view(pn.Column(sizing_mode="stretch_width"), "start")
         self._fields()
         self.form = pn.Column(sizing_mode="stretch_width")
         self.view = pn.Column(
@@ -82,7 +82,7 @@ class AreaForm:
         self.source = pmui.Select(label="Source of one more factor", width=330)
         self.add = pmui.Button(label="Add it", variant="outlined")
         self.add.on_click(lambda _: self.add_factor())
-        self.answer = pn.Column(sizing_mode="stretch_width")
+        self.answer = into_view(pn.Column(sizing_mode="stretch_width"))
         self.text = pn.pane.HTML("", sizing_mode="stretch_width")
         self.build = pmui.Button(label="Build this area", color="primary", variant="contained")
         self.build.on_click(lambda _: self.send())

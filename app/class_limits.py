@@ -221,7 +221,8 @@ def counted_map(run: Run, held_out: bool) -> MapCount:
 def _count(run: Run, held_out: bool) -> MapCount:
     if held_out:
         test = run.scores[(run.scores["split"] == "test") & (run.scores["label"] == 1)]
-        return count_map(run.map_path, test["row"], test["col"])
+        each = test.drop_duplicates("landslide_id")  # a run may judge several cells of one
+        return count_map(run.map_path, each["row"], each["col"])
     ground = ground_of(run.area_path)
     rows, cols = ground.grid.rowcol(ground.x, ground.y)
     return count_map(run.map_path, rows, cols)

@@ -188,7 +188,7 @@ class Group:
             {
                 "PR and ROC": lambda: beside(*(self._curve(kind) for kind in ("pr", "roc"))),
                 "Reliability": lambda: _noted(
-                    f"{RELIABLE} {shares(self.runs[0])}", figures.reliability_of(self.runs)
+                    f"{RELIABLE} {shares(self.runs[0])}", self._reliability()
                 ),
                 "Success and prediction rates": lambda: _noted(
                     RATES,
@@ -198,10 +198,17 @@ class Group:
         )
 
     def _curve(self, kind: str) -> hv.Overlay:
-        drawn = figures.curves_of(self.runs, kind)
+        return self._followed(figures.curves_of(self.runs, kind), "on_curve", kind)
+
+    def _reliability(self) -> hv.Overlay:
+        return self._followed(figures.reliability_of(self.runs), "on_reliability")
+
+    def _followed(self, drawn: hv.Overlay, hook: str, *first: Any) -> hv.Overlay:
+        """The same, with what is picked, by a method of `Picked`, where places can be picked."""
         if self.picked is None:
             return drawn
-        return drawn.opts(hooks=[bare, weakly(self.picked.on_curve, kind)], backend="bokeh")
+        hooks = [bare, weakly(getattr(self.picked, hook), *first)]
+        return drawn.opts(hooks=hooks, backend="bokeh")
 
     def leakage(self) -> pn.Column:
         """The meter of each run, drawn once for runs that have the same, or why it cannot be."""

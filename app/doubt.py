@@ -18,14 +18,15 @@ from lsm_core.errors import LsmError
 from lsm_core.runs import Run
 
 MAKES = {  # command to what its button says
-    "applicability": "Make: where the model may be asked",
-    "uncertainty": "Make: how sure the model is",
+    "applicability": "Make the area of applicability",
+    "uncertainty": "Make prediction sets",
 }
-SPREAD = "Make: spread of these seeds"
+SPREAD = "Make mean and spread of the seeds"
 ABOUT = (
-    "Area of applicability: cells unlike all training places. How sure: prediction sets, and of a "
-    "network with dropout the spread of its passes. Of runs that differ in their seed alone: mean "
-    "and spread of their maps. Each joins the list of what is shown above once it is made."
+    "Area of applicability: where the model may be asked, and cells unlike all training places. "
+    "Prediction sets: how sure it is, and of a network with dropout the spread of its passes. Of "
+    "runs that differ in their seed alone: mean and spread of their maps. Each joins the list of "
+    "what is shown above once it is made."
 )
 PERIOD = 1000  # ms between looks
 BUT_SEED = {"seed", "name", "title"}  # what runs of one model may differ in

@@ -23,6 +23,7 @@ class Follower:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     last: dict[str, Any] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)  # of the map that is being made
+    kept: str = ""  # which weights were kept, once training is over
 
     def look(self) -> "Follower":
         """Read the lines written since; returns itself."""
@@ -30,6 +31,7 @@ class Follower:
         self.epochs += [event for event in events if event["event"] == "epoch"]
         for event in events:
             self.first = (self.first or event) if event["event"] == "map" else {}
+            self.kept = str(event["message"]) if event.get("kept") else self.kept
         self.last = events[-1] if events else self.last
         return self
 

@@ -17,6 +17,13 @@ from lsm_app.session import said, served
 from lsm_core.errors import LsmError
 
 SCROLLS = {"max-width": "100%", "overflow-x": "auto"}  # what a telephone is too narrow for
+# In the browser, once what came into a part is drawn.
+SHOWS = """
+  if (cb_obj.children.length) setTimeout(() => {
+    for (const view of Bokeh.index.query((one) => one.model === cb_obj))
+      view.el.scrollIntoView({behavior: "smooth", block: "%s"})
+  }, 300)
+"""
 ONE = {"flex": "1 1 420px", "min-width": "300px", "max-width": "760px"}
 
 
@@ -28,6 +35,12 @@ def heading(text: str) -> pmui.Typography:
 def note(text: str) -> pmui.Typography:
     """How to read a part, in small letters below it."""
     return pmui.Typography(text, variant="caption", sizing_mode="stretch_width")
+
+
+def into_view(part: pn.Column, block: str = "nearest") -> pn.Column:
+    """The same part, scrolled to on the screen whenever something comes into it."""
+    part.jscallback(objects=SHOWS % block)
+    return part
 
 
 def fault(field: Any, words: str = "") -> None:

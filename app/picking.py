@@ -38,8 +38,8 @@ PICKED, SLIDE, OTHER = "#e6007e", "#D55E00", "#0072B2"
 HINT = (
     "Pick test places by a box or a lasso on a map, or by a range on a histogram of scores (tools "
     "beside the plot); pick a threshold by a tap on a curve, or here. Maps, histograms, curves and "
-    "the table below follow: a diamond on a curve says where the picked places alone would lie. "
-    "Empty ground picks nothing: tap it with the box tool to let go."
+    "the table below follow: a diamond on a curve or a reliability diagram says where the picked "
+    "places alone would lie. Empty ground picks nothing: tap it with the box tool to let go."
 )
 ALL = "**All {n:,} test places**, {slides:,} of them landslides, at threshold {t:.2f}:"
 SOME = "**{n:,} test places picked**, {slides:,} of them landslides, at threshold {t:.2f}:"
@@ -111,6 +111,8 @@ class Picked:
         at = [rates_at(label, score, t) for score in scores]
         colours = [figures.RUN_COLOURS[i % len(figures.RUN_COLOURS)] for i in range(len(at))]
         names = {name: [one[name] for one in at] for name in RATES}
+        names["mean score"] = [float(score.mean()) for score in scores]
+        names["share of landslides"] = [float(label.mean()) for _ in at]
         return names | {"colour": colours, "run": list(self.labels)[: len(at)]}
 
     def _bars(self, i: int) -> dict[str, Any]:
@@ -142,11 +144,19 @@ class Picked:
             x, y, source=self.marks, name="threshold", size=11, marker="circle",
             fill_color="colour", line_color="black", line_width=1.5, level="overlay",
         )  # fmt: skip
+        self._mark_picked(fig, x, y)
+        fig.on_event(Tap, lambda tapped: self._tapped(kind, tapped))
+
+    def on_reliability(self, plot: Any, _: Any) -> None:
+        """Hook of a reliability diagram: what is predicted and observed of the picked alone."""
+        if not any(one.name == "of the picked" for one in plot.state.renderers):
+            self._mark_picked(plot.state, "mean score", "share of landslides")
+
+    def _mark_picked(self, fig: Any, x: str, y: str) -> None:
         fig.scatter(
             x, y, source=self.picked_marks, name="of the picked", size=13, marker="diamond",
             fill_color="colour", line_color=PICKED, line_width=2, level="overlay",
         )  # fmt: skip
-        fig.on_event(Tap, lambda tapped: self._tapped(kind, tapped))
 
     def _tapped(self, kind: str, tapped: Any) -> None:
         if 0 <= tapped.x <= 1 and 0 <= tapped.y <= 1:

@@ -14,6 +14,7 @@ from lsm_app.session import bar_html, said
 from lsm_core import jobs, runs
 from lsm_core.errors import LsmError
 from lsm_core.figures import best_epoch, history_of, validation_of
+from lsm_core.model_cards import MENU
 from lsm_core.report import model_in_words
 from lsm_core.runs import ALIVE, Run
 
@@ -44,7 +45,7 @@ class RunView:
     ) -> None:
         self.run, self.on_clone, self.on_moved = run, on_clone, on_moved
         self.follower = Follower(run.path)
-        self.seen = (-1, "")
+        self.seen = (-1, "", "")
         self.state = pmui.Alert(object="", margin=(5, 10), sizing_mode="stretch_width")
         self.about = note("")
         self.bar = pn.pane.HTML("", margin=(0, 10), sizing_mode="stretch_width")
@@ -100,8 +101,9 @@ class RunView:
         )
         self.rename.disabled = alive
         self.bar.object = bar_html(follower.percent / 100, f"training of {self.run.title}")
-        if (len(follower.epochs), state) != self.seen:
-            self.seen = (len(follower.epochs), state)
+        seen = (len(follower.epochs), state, follower.kept)
+        if seen != self.seen:
+            self.seen = seen
             self._draw()
 
     def _words(self, state: str, message: str) -> str:
@@ -123,9 +125,9 @@ class RunView:
         self.about.object = escape(model_in_words(Run(self.run.path)))  # as it is settled now
         epochs = list(self.follower.epochs)
         if not epochs:
-            self.curves[:] = [pmui.Typography(_no_epochs(self.seen[1]), variant="body2")]
+            self.curves[:] = [pmui.Typography(self._no_epochs(), variant="body2")]
             return
-        self.last.object = _last_words(epochs)
+        self.last.object = escape(_last_words(epochs, self.follower.kept))
         if self.pipe is not None and self.curves._models:  # else it is not on the screen, and
             self.pipe.send(epochs)  # would come back as it was
             return
@@ -139,6 +141,12 @@ class RunView:
             makers.append(lambda data: validation_of(data, f"PR curve of {title}"))
         plots = [hv.DynamicMap(make, streams=[self.pipe]) for make in makers]
         self.curves[:] = [beside(*plots), self.last, note(NOTE)]
+
+    def _no_epochs(self) -> str:
+        card = MENU.get(self.run.recipe.model.name)
+        if self.run.state == "done" or (card and card.framework != "keras"):
+            return "This model is fitted in one go: it has no epochs to draw."
+        return "No epoch has been finished yet."
 
     # ------------------------------------------------------------------------------------ doing
 
@@ -213,17 +221,12 @@ def _place(run: Run) -> int:
     return names.index(run.id) + 1 if run.id in names else 1
 
 
-def _last_words(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """The last epoch's average precision, and the best one's."""
+def _last_words(epochs: Sequence[Mapping[str, Any]], kept: str) -> str:
+    """The last epoch's average precision, the best one's, and which weights were kept."""
     best, last = best_epoch(epochs), epochs[-1]
     name = "val_average_precision"
     return (
         f"Last: epoch {last['epoch']}, AP {last[name]:.3f}. "
         f"Best by AP: epoch {best['epoch']}, AP {best[name]:.3f} (validation places)."
+        f"{f' {kept[0].upper()}{kept[1:]}.' if kept else ''}"
     )
-
-
-def _no_epochs(state: str) -> str:
-    if state == "done":
-        return "This model is fitted in one go: it has no epochs to draw."
-    return "No epoch has been finished yet."

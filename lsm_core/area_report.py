@@ -13,6 +13,8 @@ from lsm_core.lattice import crs_name
 from lsm_core.own_sources import Entry
 from lsm_core.study_area import categories, factors, is_units, shape_of
 
+ADDED = {True: "as it was added", False: "differs from what was added"}
+STATED = {True: "as in the catalogue", False: "differs from the catalogue"}
 CARDINAL = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
@@ -145,7 +147,7 @@ def source_rows(ds: xr.Dataset, known: Mapping[str, Entry]) -> pd.DataFrame:
     for name, digest in json.loads(ds.attrs.get("fingerprints") or "{}").items():
         entry = known.get(name)
         stated = entry.sha256 if entry else ""
-        same = "as in the catalogue" if stated == digest else "differs from the catalogue"
+        words = ADDED if entry and entry.own else STATED
         rows.append(
             {
                 "source": name,
@@ -153,7 +155,7 @@ def source_rows(ds: xr.Dataset, known: Mapping[str, Entry]) -> pd.DataFrame:
                 "CRS": entry.crs if entry else "",
                 "licence": entry.licence if entry else "not stated",
                 "SHA-256 when built": digest,
-                "checked": same if stated else "the catalogue states none",
+                "checked": words[stated == digest] if stated else "the catalogue states none",
             }
         )
     columns = ["source", "file", "CRS", "licence", "SHA-256 when built", "checked"]

@@ -17,6 +17,7 @@ from lsm_core.runs import Run
 from lsm_core.zoning import level_colours
 
 SUSCEPTIBILITY_COLOURS = "viridis"
+MANY, VERY_MANY = 300, 3000  # landslides, of which smaller dots leave the map to be seen
 
 
 def map_of(
@@ -80,11 +81,11 @@ def shade_image(values: NDArray, bounds: Bounds, kdims: Sequence[Any] = ("x", "y
 
 
 def place_points(x: NDArray, y: NDArray, kdims: Sequence[Any] = ("x", "y")) -> hv.Points:
-    """Landslide places as small black dots, rimmed with white where they are few."""
+    """Landslide places as black dots, rimmed with white where they are few, small where many."""
     points = hv.Points((x, y), kdims=list(kdims), label="landslides")
-    few = len(x) <= 1000  # of many, a rim would be all there is to see
+    few = len(x) <= MANY  # of many, a rim would be all there is to see
     return points.opts(
-        size=4 if few else 1.5,
+        size=4 if few else 2 if len(x) <= VERY_MANY else 1.5,
         color="black",
         line_color="white" if few else None,
         line_width=0.5,

@@ -151,7 +151,7 @@ def fit_on_chips(
     note(report, forecast(model, train[0][0], epochs=settings.epochs, learnt=learnt, mapped=mapped))
     feed = training.Feed(train, batches("validation"))
     history = training.fit(model, feed, settings, report, should_stop, Checkpoint(path))
-    note(report, kept_words(recipe, history))
+    note(report, kept_words(recipe, history), kept=True)
     prediction.save_model(model, name, encoder.input_shape, options, path / "model")
     if should_stop():
         raise Stopped("stopped in training; the best weights so far are kept")

@@ -28,8 +28,8 @@ from lsm_core.null_models import null_models, null_warnings
 from lsm_core.planning import Plan as Plan
 from lsm_core.planning import plan_run as plan_run
 from lsm_core.protocol import scored
+from lsm_core.qgis_style import map_style, zone_style
 from lsm_core.recipe import Recipe
-from lsm_core.report import map_style, zone_style
 from lsm_core.sampling import landslide_places
 from lsm_core.screening import screen
 from lsm_core.splits import overlap_report

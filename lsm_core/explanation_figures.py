@@ -19,6 +19,7 @@ from lsm_core.cartography import map_frame
 from lsm_core.errors import RunError
 from lsm_core.grid import Bounds
 from lsm_core.plot_style import RUN_COLOURS, frame
+from lsm_core.qgis_style import classes_style, ramp_style
 from lsm_core.runs import Run
 
 RAISES, LOWERS = RUN_COLOURS[1], RUN_COLOURS[0]
@@ -213,6 +214,14 @@ def layer_limits(runs: Sequence[Run], name: str) -> tuple[float, float]:
     found = [_read(run, name, COARSE)[0] for run in runs if name in layers_of(run)]
     most = [np.nanpercentile(v, 99) for v in found if np.isfinite(v).any()]
     return 0.0, float(max(most, default=0)) or 1.0
+
+
+def layer_style(run: Run, name: str) -> str:
+    """The QGIS style of such a map, in the colours of its figure."""
+    colours = LAYERS[name][1]
+    if isinstance(colours, str):
+        return ramp_style(hv.plotting.util.process_cmap(colours, 9), *layer_limits([run], name))
+    return classes_style(colours)
 
 
 def _read(run: Run, name: str, most: int) -> tuple[NDArray, Bounds]:

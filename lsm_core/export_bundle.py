@@ -27,6 +27,7 @@ import pandas as pd
 
 from lsm_core import publication
 from lsm_core.errors import LsmError, RunError
+from lsm_core.explanation_figures import LAYERS, layer_style
 from lsm_core.grid import grid_of
 from lsm_core.plot_style import labels_of
 from lsm_core.print_style import Look, arguments_of
@@ -201,6 +202,8 @@ def _maps(run: Run, into: Path, leave_out: Tell) -> None:
         style = path.with_suffix(".qml")
         if style.is_file():
             shutil.copy2(style, into / style.name)
+        elif path.name in LAYERS:
+            write_text(into / style.name, layer_style(run, path.name))
     if not found:
         leave_out(f"maps of {run.id}: it made none")
 

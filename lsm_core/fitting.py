@@ -110,7 +110,7 @@ def _fit_places(
         note(report, forecast(model, x, epochs=recipe.training.epochs, **work))
         kept = Checkpoint(path)
         history = training.fit(model, feed, recipe.training, report, should_stop, kept)
-        note(report, kept_words(recipe, history))
+        note(report, kept_words(recipe, history), kept=True)
     elif (path / "model" / ARCHITECTURE).is_file():
         return prediction.load_model(path / "model")  # of a run that was cut off later
     else:
@@ -165,9 +165,9 @@ def forecast(
     )
 
 
-def note(report: Report, words: str) -> None:
-    """Tell a person what training is about."""
-    report({"event": "stage", "stage": "training", "message": words})
+def note(report: Report, words: str, **more: Any) -> None:
+    """Tell a person what training is about; `more` marks the news for who follows it."""
+    report({"event": "stage", "stage": "training", "message": words} | more)
 
 
 def kept_words(recipe: Recipe, history: list[dict[str, Any]]) -> str:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lsm_core.model_cards import MENU
 from lsm_core.recipe import Recipe
-from lsm_core.runs import LEVEL_COLOURS, Run
+from lsm_core.runs import Run
 from lsm_core.scoreboard import NULLS
-from lsm_core.zoning import level_colours, level_names
 
 TESTED = {
     "blocks": "whole blocks are",
@@ -189,34 +187,6 @@ def _row(run: Run) -> dict[str, Any]:
         "tags": ", ".join(run.tags),
         "message": status["message"],
     }
-
-
-def zone_style(k: int = 5) -> str:
-    """A QGIS style for `zones.tif`: k named classes in colours safe for the colour-blind."""
-    entries = "".join(
-        f'<paletteEntry value="{i}" color="{colour}" label="{level}"/>'
-        for i, (level, colour) in enumerate(
-            zip(level_names(k), level_colours(k), strict=True), start=1
-        )
-    )
-    return _style("paletted", f"<colorPalette>{entries}</colorPalette>")
-
-
-def map_style() -> str:
-    """A QGIS style for `susceptibility.tif`: a colour ramp from 0 to 1."""
-    steps = np.linspace(0, 1, len(LEVEL_COLOURS))
-    items = "".join(
-        f'<item value="{step:g}" color="{colour}" label="{step:g}" alpha="255"/>'
-        for step, colour in zip(steps, LEVEL_COLOURS, strict=True)
-    )
-    ramp = 'colorRampType="INTERPOLATED" minimumValue="0" maximumValue="1"'
-    shader = f"<colorrampshader {ramp}>{items}</colorrampshader>"
-    return _style("singlebandpseudocolor", f"<rastershader>{shader}</rastershader>")
-
-
-def _style(kind: str, inside: str) -> str:
-    renderer = f'<rasterrenderer type="{kind}" band="1" opacity="1">{inside}</rasterrenderer>'
-    return f'<qgis version="3.28"><pipe>{renderer}</pipe></qgis>\n'
 
 
 def units_in_words(judged: dict[str, pd.DataFrame]) -> str:

@@ -67,14 +67,18 @@ def test_what_was_left_out_is_said_with_the_reason(ds):
 
 
 def test_sources_are_held_against_the_catalogue(ds):
-    def entry(name, digest):
-        return Entry(name, "RasterDataset", None, "EPSG:1", "m", "CC0", "", digest, True, "a.tif")
+    def entry(name, digest, own):
+        return Entry(name, "RasterDataset", None, "EPSG:1", "m", "CC0", "", digest, own, "a.tif")
 
-    table = area_report.source_rows(
-        ds, {"dem": entry("dem", "ab"), "slides": entry("slides", "xx")}
-    )
-    assert table["checked"].tolist() == [
-        "as in the catalogue", "differs from the catalogue", "the catalogue states none",
+    def said(own):
+        entries = {"dem": entry("dem", "ab", own), "slides": entry("slides", "xx", own)}
+        return area_report.source_rows(ds, entries)
+
+    none = "the catalogue states none"
+    table = said(own=False)
+    assert table["checked"].tolist() == ["as in the catalogue", "differs from the catalogue", none]
+    assert said(own=True)["checked"].tolist() == [
+        "as it was added", "differs from what was added", none,
     ]  # fmt: skip
     assert table["licence"].tolist() == ["CC0", "CC0", "not stated"]
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import holoviews as hv
 import numpy as np
 import pandas as pd
 import panel as pn
@@ -48,7 +49,8 @@ def _scores(seed, places):
     label = rng.integers(0, 2, 300)
     score = np.clip(0.3 * label + np.random.default_rng(seed).normal(0.35, 0.2, 300), 0, 1)
     parts = ["test"] * 200 + ["validation"] * 100
-    table = pd.DataFrame({"row": rows, "col": cols, "label": label, "landslide_id": label})
+    slide = label * (1 + np.arange(300) // 3)  # some by several of their cells
+    table = pd.DataFrame({"row": rows, "col": cols, "label": label, "landslide_id": slide})
     return table.assign(split=parts, block=rows // 15, score=score.astype("float32"))
 
 
@@ -212,7 +214,10 @@ def test_picked_places_are_counted_for_every_run(picked):
     assert bars["picked slides"].sum() == label.sum()
     assert bars["picked others"].sum() == -(label == 0).sum()
     hit = label & (score >= 0.5)
-    assert picked.picked_marks.data["recall"][1] == pytest.approx(hit.sum() / label.sum())
+    marks = picked.picked_marks.data
+    assert marks["recall"][1] == pytest.approx(hit.sum() / label.sum())
+    assert marks["mean score"][1] == pytest.approx(score.mean())
+    assert marks["share of landslides"] == [label.mean()] * 2
     picked.source.selected.indices = []
     assert not any(len(column) for column in picked.picked_marks.data.values())
 
@@ -246,6 +251,18 @@ def test_maps_curves_and_histograms_draw_the_same_source(workspace):
     assert len({s.id for s in sources}) == 1
     drawn = [r for r in root.references() if getattr(r, "data_source", None) is sources[0]]
     assert len(drawn) == 2 + 2  # maps and histograms
+
+
+def test_the_picked_are_marked_on_curves_and_on_the_reliability_diagram(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "judged")
+    runs.write_table(run.path / "scores.parquet", _scores(1, 1))
+    curve = {"predicted": [0.2, 0.8], "observed": [0.1, 0.9], "error": 0.1}
+    runs.write_json(run.path / "metrics.json", run.metrics | {"reliability": {"test": curve}})
+    together = compared.Group([runs.Run(run.path)], session.Session())
+    for drawn in (together._curve("pr"), together._reliability()):
+        figure = hv.render(drawn, backend="bokeh")
+        (mark,) = figure.select({"name": "of the picked"})
+        assert mark.data_source is together.picked.picked_marks
 
 
 def test_runs_that_stored_no_scores_say_so(workspace, tmp_path):
@@ -294,7 +311,8 @@ def test_landslides_held_out_are_those_of_the_test(workspace):
     run = named("cnn")[0]
     test = run.scores[(run.scores["label"] == 1) & (run.scores["split"] == "test")]
     counted = class_limits.counted_map(run, held_out=True)
-    assert counted.landslides.sum() + counted.left_out == len(test)
+    each = test["landslide_id"].nunique()
+    assert counted.landslides.sum() + counted.left_out == each < len(test)
 
 
 # -------------------------------------------------------------------------------------- address

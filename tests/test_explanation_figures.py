@@ -1,6 +1,7 @@
 """Figures of trust show the numbers they were given, in an order that reads."""
 
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import holoviews as hv
 import numpy as np
@@ -17,6 +18,7 @@ from lsm_core.explanation_figures import (
     layer_in_words,
     layer_limits,
     layer_of,
+    layer_style,
     layers_of,
     why_of,
 )
@@ -120,6 +122,19 @@ def test_layers_are_those_of_the_folder_with_their_names(tmp_path):
     assert layer_in_words(run, "conformal.tif") == ""
     (tmp_path / "applicability.json").write_text('{"words": "95.7% lie inside"}')
     assert layer_in_words(run, "dissimilarity.tif") == "95.7% lie inside"
+
+
+def test_qgis_opens_a_layer_in_the_colours_of_its_figure(tmp_path):
+    run = SimpleNamespace(path=tmp_path, id="a-run")
+    classes = ElementTree.fromstring(layer_style(run, "applicability.tif")).iter("paletteEntry")
+    assert {int(e.get("value")): (e.get("label"), e.get("color")) for e in classes} == {
+        1: ("inside", "#a6dba0"), 2: ("outside", "#7b3294"),
+    }  # fmt: skip
+    values = np.linspace(0, 0.4, GRID.shape[0] * GRID.shape[1], dtype="float32")
+    write_map(tmp_path / "ensemble_spread.tif", GRID, [(0, values.reshape(GRID.shape))])
+    items = list(ElementTree.fromstring(layer_style(run, "ensemble_spread.tif")).iter("item"))
+    assert float(items[-1].get("value")) == pytest.approx(np.quantile(values, 0.99), abs=0.01)
+    assert items[0].get("color") == "#000003"  # magma begins so
 
 
 def test_one_scale_of_a_layer_serves_all_runs(tmp_path):

@@ -44,7 +44,10 @@ def workspace(tmp_path_factory):
     root = tmp_path_factory.mktemp("export")
     area = make_area(root)
     for i, name in enumerate(("cnn", "lsgh_50%_&")):
-        with_places(make_run(area, root / "runs", name.replace("%", "").replace("&", ""), seed=i))
+        made = make_run(area, root / "runs", name.replace("%", "").replace("&", ""), seed=i)
+        with_places(made)
+        sets = np.ones(GRID.shape, np.uint8)
+        runs.write_map(made.path / "conformal.tif", GRID, [(0, sets)], dtype="uint8")
     return root
 
 
@@ -87,6 +90,7 @@ def test_maps_are_cloud_optimised(archive, both):
     with rasterio.MemoryFile(content) as file, file.open() as source:
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert source.shape == GRID.shape
+    assert b'label="no landslide"' in archive[f"runs/{both[0].id}/conformal.qml"]
 
 
 def test_vectors_have_their_places(archive, both, tmp_path):

@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from country import Country
 from killing import Killer, check_whole, fingerprint
 from small_disks import disk
 from test_kills import FOREST, NETWORK
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.torture
 SHARES = (0.0, 0.3, 0.6, 0.9)  # of the room that a command needs
 COMMANDS = {
     "sample": ["sample", "--name", "more", "--resolution", "120"],
+    "prepare": ["prepare", "country/area.yaml", "--catalog", "country/catalog.yaml"],
     "forest": ["run", "forest.yaml", "--into", "runs"],
     "network": ["run", "network.yaml", "--into", "runs"],
     "predict": ["predict", "{forest}", "--area", "finer", "--to", "map.tif"],
@@ -42,6 +44,10 @@ def made(tmp_path_factory):
     for name, resolution in (("sample", 180.0), ("finer", 100.0)):
         built = sample_area.build(resolution=resolution, name=name)
         study_area.save_area(built.ds, folder / "areas" / name, inventory=built.inventory)
+    (folder / "country").mkdir()
+    country = Country(folder / "country", shape=(260, 300))
+    country.catalog()
+    (folder / "country" / "area.yaml").write_text(yaml.safe_dump(country.area))
     for name, content in (("forest", FOREST), ("network", NETWORK)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
         Killer(folder, np.random.default_rng(0)).finish(["run", f"{name}.yaml", "--into", "whole"])

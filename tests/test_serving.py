@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,10 +10,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 from command import lsm
+from panel.io.server import get_server
 
+from lsm_app import exports_route
 from lsm_core import serving
 from lsm_core.errors import ServeError
 from lsm_core.serving import panel_options
@@ -130,6 +135,15 @@ def test_the_command_refuses_in_one_line(monkeypatch, capsys):
     assert complaint.count("\n") == 1
 
 
+def test_no_route_of_the_server_is_left_out_of_those_that_are_asked_below():
+    server = get_server({"app": lambda: "hello"}, port=0, start=False, show=False)
+    rules = server._tornado.wildcard_router.rules
+    routes = [rule.matcher.regex for rule in rules] + [re.compile(exports_route.ROUTES[0][0])]
+    asked = [path.partition("?")[0] for path in ROUTES]
+    assert [r.pattern for r in routes if not any(map(r.fullmatch, asked))] == []
+    assert len(routes) > 8
+
+
 # ------------------------------------------------------------------------------- a real server
 
 
@@ -145,8 +159,8 @@ class Browser:
 
     def __init__(self, port):
         self.root = f"http://127.0.0.1:{port}"
-        jar = urllib.request.HTTPCookieProcessor()
-        self.opener = urllib.request.build_opener(Stay, jar)
+        self.jar = urllib.request.HTTPCookieProcessor()
+        self.opener = urllib.request.build_opener(Stay, self.jar)
 
     def ask(self, path, data=None, **headers):
         """Status and where it leads, or what it says."""
@@ -159,6 +173,16 @@ class Browser:
             with error:
                 return error.code, error.headers.get("Location") or error.read().decode()
 
+    def connect(self, origin):
+        """Status of a request for a connection that stays, by a page of that origin."""
+        cookies = "; ".join(f"{one.name}={one.value}" for one in self.jar.cookiejar)
+        headers = {"Origin": origin, "Cookie": cookies, "Connection": "Upgrade"}
+        headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+        with closing(HTTPConnection(self.root.removeprefix("http://"), timeout=60)) as line:
+            line.request("GET", "/app/ws", headers=headers)
+            return line.getresponse().status
+
 
 @pytest.fixture(scope="module", params=["small", pytest.param("whole", marks=pytest.mark.torture)])
 def port(tmp_path_factory, request):
@@ -168,7 +192,7 @@ def port(tmp_path_factory, request):
     """
     folder = tmp_path_factory.mktemp("served")
     people = folder / "people.json"
-    people.write_text(json.dumps({"ana": PASSWORD}))
+    people.write_text(json.dumps({"ana": PASSWORD, "ben": PASSWORD[::-1]}))
     people.chmod(0o600)
     zips = folder / "ws" / "exports" / ("0" * 32)
     zips.mkdir(parents=True)
@@ -227,6 +251,23 @@ def test_who_has_logged_in_gets_all_and_asks_no_other_host(port):
             assert ana.ask(path)[0] == 200, path
     assert ana.ask("/app")[0] == 200
     assert ana.ask("/app") == (503, "Everybody is here already: try again in a minute.")
+
+
+def test_each_of_two_people_has_a_password_of_their_own(port):
+    ana, ben = Browser(port), Browser(port)
+    assert "error=" in ben.ask("/login", {"username": "ben", "password": PASSWORD})[1]
+    assert ben.ask("/favicon.ico")[0] == 403
+    assert ben.ask("/login", {"username": "ben", "password": PASSWORD[::-1]})[0] == 302
+    assert ben.ask("/favicon.ico")[0] == 200
+    assert ana.ask("/favicon.ico")[0] == 403  # the one's login is not the other's
+
+
+def test_a_page_of_elsewhere_opens_no_connection(port):
+    """Its browser would send the visitor's own cookie along."""
+    ana = Browser(port)
+    ana.ask("/login", {"username": "ana", "password": PASSWORD})
+    assert ana.connect("http://evil.example.org") == 403
+    assert ana.connect(ana.root) == 101
 
 
 def test_another_name_of_the_server_is_not_answered(port):

@@ -315,10 +315,12 @@ def test_an_empty_workspace_offers_the_sample_and_its_runs(workspace, monkeypatc
     assert "There is no study area" in texts(page.view)
     asked = []
     monkeypatch.setattr(errands, "start", lambda *words: asked.append(words[0]) or done(workspace))
-    buttons = [b for b in page.notes.select() if getattr(b, "label", "").startswith("Sample area")]
+    buttons = [b for b in page.offer.select() if getattr(b, "label", "").startswith("Sample area")]
     for button in buttons:
         button.clicks += 1
     assert asked == [["demo", "--no-serve"], ["sample"]]
+    own = study_area.StudyArea(session.Session(page="Study area", look="New area"))
+    assert not own.offer.visible  # nor does it stand above what somebody makes of their own
 
 
 def test_a_failed_build_says_the_cores_sentence_and_the_page_lives_on(valley):

@@ -289,6 +289,19 @@ def test_the_curves_of_an_epoch_are_drawn(workspace, tmp_path):
     view.look()
     assert not set(view.curves.select(pn.pane.HoloViews)) & set(panes)  # drawn as it is now
     assert len(view.pipe.data) == 8
+    kept = {"event": "stage", "stage": "training", "message": "weights of epoch 6 of 8 are kept"}
+    runs.add_progress(run.path, kept | {"kept": True})
+    view.look()
+    assert view.last.object.endswith("(validation places). Weights of epoch 6 of 8 are kept.")
+
+
+def test_a_model_without_epochs_says_so_while_it_is_fitted(workspace, tmp_path):
+    run = make_run(workspace / "areas" / "valley", tmp_path, "live", state="running")
+    (run.path / "progress.jsonl").unlink()
+    assert "No epoch has been finished yet" in texts(run_view.RunView(run).view)
+    recipe = runs.read_json(run.path / "recipe.json") | {"model": {"name": "random_forest"}}
+    runs.write_json(run.path / "recipe.json", recipe)
+    assert "fitted in one go" in texts(run_view.RunView(runs.open_run(run.path)).view)
 
 
 # ---------------------------------------------------------------------------------- the search

@@ -54,7 +54,9 @@ class ExportPage:
         self.runs: list[Run] = []
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         self.choice = pmui.MultiChoice(
-            label="Runs to export", **wide, **_options(session.runs, _done())
+            label="Runs to export, the same as on Compare",
+            **wide,
+            **_options(session.runs, _done()),
         )
         known = known_figures()
         titles = {kind.title: name for name, kind in known.items()}

@@ -26,7 +26,7 @@ from lsm_app.drawn_places import (
     windows_of,
 )
 from lsm_app.ground import Ground, built_areas, ground_of
-from lsm_app.layout import beside, fault, heading, note, or_words
+from lsm_app.layout import SCROLLS, beside, fault, heading, note, or_words
 from lsm_app.nothing_yet import area_choice, no_area
 from lsm_app.places_view import KINDS, PlacesLayer
 from lsm_app.recipe_box import RecipeBox, recipe_path
@@ -120,7 +120,7 @@ class Sampling:
             sizing_mode="stretch_width",
         )
         # On a telephone, which is narrower than the map, it scrolls.
-        fits = {"max-width": f"min(100%, {MAP_WIDTH}px)", "min-width": "0", "overflow-x": "auto"}
+        fits = SCROLLS | {"max-width": f"min(100%, {MAP_WIDTH}px)", "min-width": "0"}
         left = pn.Column(self.plot, self.legend, self.counts, styles=fits)
         side = pn.Column(
             self._shown(), self.wrong, controls, self.verdict,

@@ -69,6 +69,7 @@ class StudyArea:
         )
         self.errands = Errands(self.done)
         self.notes = pn.Column(sizing_mode="stretch_width")
+        self.offer = self._empty()
         self.boxes = {part: pn.Column(sizing_mode="stretch_width") for part in PARTS}
         self.fill = {part: InTurn(box) for part, box in self.boxes.items()}
         self.made: set[str] = set()  # parts that were looked at
@@ -82,7 +83,7 @@ class StudyArea:
         self.view = pn.Column(
             purpose(PURPOSE),
             pn.FlexBox(self.choice, self.switch, align_items="center", gap="16px"),
-            self.notes, self.errands.view, self.body, sizing_mode="stretch_width",
+            self.offer, self.notes, self.errands.view, self.body, sizing_mode="stretch_width",
         )  # fmt: skip
         self.areas()
         self.show()
@@ -98,7 +99,12 @@ class StudyArea:
         if built and not self.session.area:
             self.session.area = built[0]
         self.choice.value = self.session.area if self.session.area in built else None
-        self.notes[:] = [] if built else [self._empty()]
+        self.notes.clear()
+        self._offer()
+
+    def _offer(self) -> None:
+        """The sample area is offered while there is none, but not to who makes one of their own."""
+        self.offer.visible = not self.choice.options and self.session.look != "New area"
 
     def _empty(self) -> pn.Column:
         words = EMPTY.format(folder=escape(str(workspace() / "areas")))
@@ -136,6 +142,7 @@ class StudyArea:
         """The part that is looked at, made when it is first looked at."""
         part = self.session.look if self.session.look in PARTS else PARTS[0]
         self.switch.value = part
+        self._offer()
         if list(self.body) != [self.boxes[part]]:
             self.body[:] = [self.boxes[part]]
         if part not in self.made:
@@ -221,7 +228,8 @@ class StudyArea:
             self.notes[:] = [said(error)]
             return
         self.mine.add(errand.id)
-        self.notes[:] = []
+        self.notes.clear()
+        self.offer.visible = False
         self.errands.look()
 
     def done(self, errand: Errand) -> None:
