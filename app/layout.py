@@ -1,5 +1,6 @@
 """How the parts of a page lie: headings, notes, plots beside each other, tabs filled late."""
 
+import itertools
 import logging
 import threading
 import weakref
@@ -19,7 +20,7 @@ from lsm_core.errors import LsmError
 SCROLLS = {"max-width": "100%", "overflow-x": "auto"}  # what a telephone is too narrow for
 # In the browser, once what came into a part is drawn.
 SHOWS = """
-  if (cb_obj.children.length) setTimeout(() => {
+  setTimeout(() => {
     for (const view of Bokeh.index.query((one) => one.model === cb_obj))
       view.el.scrollIntoView({behavior: "smooth", block: "%s"})
   }, 300)
@@ -37,9 +38,11 @@ def note(text: str) -> pmui.Typography:
     return pmui.Typography(text, variant="caption", sizing_mode="stretch_width")
 
 
-def into_view(part: pn.Column, block: str = "nearest") -> pn.Column:
+def into_view(part: pn.Column, block: str = "center") -> pn.Column:
     """The same part, scrolled to on the screen whenever something comes into it."""
-    part.jscallback(objects=SHOWS % block)
+    part.jscallback(tags=SHOWS % block)  # the browser knows its children by another name
+    times = itertools.count()
+    part.param.watch(lambda event: event.new and part.param.update(tags=[next(times)]), "objects")
     return part
 
 

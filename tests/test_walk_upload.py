@@ -14,6 +14,7 @@ from sources import write_raster
 if not os.environ.get("LSM_WALK"):
     pytest.skip("the walk takes a browser: `make e2e`, or LSM_WALK=1", allow_module_level=True)
 
+from playwright.sync_api import expect
 from test_walk import browser, looking  # noqa: F401
 from test_walk_story import LONG, SOON, lsm_serve
 
@@ -41,6 +42,7 @@ def test_dropped_files_become_an_area(browser, files):  # noqa: F811
         draft = page.get_by_role("button", name="Draft the area")
         draft.wait_for(timeout=SOON)
         draft.click()
+        expect(page.get_by_text("Change what you like below", exact=False)).to_be_in_viewport()
         page.get_by_label("Name: letters", exact=False).first.fill("hills")
         page.get_by_role("button", name="Build this area").click()
         page.get_by_text("Building area hills: done", exact=False).wait_for(timeout=LONG)
