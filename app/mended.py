@@ -7,6 +7,7 @@ nowhere, and a widget or all of a visit was dead from then on.
 """
 
 import functools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,10 +18,16 @@ from bokeh.document import Document
 from bokeh.document.callbacks import DocumentCallbackManager, invoke_with_curdoc
 from bokeh.document.events import SessionCallbackAdded
 from bokeh.server.callbacks import NextTickCallback
+from bokeh.server.protocol_handler import ProtocolHandler
+from bokeh.server.session import ServerSession
+from holoviews.plotting.bokeh.callbacks import Callback as OfPlot
 from panel.io.state import set_curdoc, state
 from panel.pane.base import Pane
 from panel.reactive import Syncable
 from param.parameterized import Parameters
+
+log = logging.getLogger(__name__)
+COMING = 120.0  # seconds a browser has to open its connection once it has the page
 
 _turn = threading.RLock()
 
@@ -31,6 +38,9 @@ def mend() -> None:
     take_changes_whole()
     call_back_at_once()
     pass_over_what_left()
+    keep_maps_apart()
+    await_who_comes()
+    let_go_who_left()
     if state._thread_pool is not None:
         state._thread_pool = InOrder(state._thread_pool)
 
@@ -181,3 +191,73 @@ def pass_over_what_left() -> None:
             plain(self, ref, *more)
 
     Pane._update_object = if_there  # type: ignore[method-assign]
+
+
+def keep_maps_apart() -> None:
+    """Which plots of HoloViews listen to what is written down by one thread at a time.
+
+    Of two, the list of the second brings back what the first has taken off, and a later plot that
+    gets its number in memory would listen to nothing. What a visitor did on a plot that was drawn
+    anew meanwhile is passed over.
+    """
+    for name in ("initialize", "cleanup"):
+        setattr(OfPlot, name, _in_turn(getattr(OfPlot, name)))
+    for name in ("_schedule_event", "_schedule_change"):
+        setattr(OfPlot, name, _where_drawn(getattr(OfPlot, name)))
+    for name in ("on_event", "on_change"):
+        plain = getattr(OfPlot, name)
+
+        @functools.wraps(plain)
+        async def heard(self: OfPlot, *told: Any, plain: Any = plain) -> None:
+            if self.plot is not None:
+                await plain(self, *told)
+
+        setattr(OfPlot, name, heard)
+
+
+def _in_turn(plain: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(plain)
+    def alone(*told: Any, **more: Any) -> None:
+        with _turn:
+            plain(*told, **more)
+
+    return alone
+
+
+def _where_drawn(plain: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(plain)
+    def scheduled(self: OfPlot, *told: Any) -> None:
+        if self.plot is not None:
+            plain(self, *told)
+
+    return scheduled
+
+
+def await_who_comes() -> None:
+    """A visit is kept for `COMING` seconds until its browser connects, not for 15.
+
+    A browser that comes later would be given a new visit that knows nothing of the address, and
+    whose parts are not those of the page it has: it would stay empty.
+    """
+    plain = ServerSession.__init__
+
+    @functools.wraps(plain)
+    def begin(self: ServerSession, *told: Any, **more: Any) -> None:
+        plain(self, *told, **more)
+        self._last_unsubscribe_time += 1000 * (COMING - 15.0)
+
+    ServerSession.__init__ = begin  # type: ignore[method-assign]
+
+
+def let_go_who_left() -> None:
+    """What a browser said just before it went is no error of the server."""
+    plain = ProtocolHandler.handle
+
+    @functools.wraps(plain)
+    async def handle(self: ProtocolHandler, message: Any, connection: Any) -> Any:
+        if connection._session is None:
+            log.info("a visitor went before what they did was heard")
+            return None
+        return await plain(self, message, connection)
+
+    ProtocolHandler.handle = handle  # type: ignore[method-assign]

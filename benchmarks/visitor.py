@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bokeh.protocol import Protocol
@@ -38,6 +38,7 @@ class Visitor:
         self.models: dict[str, tuple[str, dict[str, Any]]] = {}
         self.errors: list[str] = []
         self.received = 0  # bytes
+        self.said: Sequence[Event] = ()  # what was done last
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._protocol = Protocol()
         self._socket: WebSocketClientConnection | None = None
@@ -124,6 +125,7 @@ class Visitor:
         while not self._events.empty():
             self._events.get_nowait()
         began = time.perf_counter()
+        self.said = events
         await self._say("PATCH-DOC", {"events": events})
         await self._hear(seen or is_seen)
         return time.perf_counter() - began
@@ -146,10 +148,14 @@ class Visitor:
             await self._socket.write_message(json.dumps(part))
 
     async def _hear(self, wanted: Callable[[Event], bool]) -> None:
-        async with asyncio.timeout(LONGEST):
-            while not wanted(event := await self._events.get()):
-                if event["kind"] == "closed":
-                    raise ConnectionError(f"{self.address}: the server closed the connection")
+        try:
+            async with asyncio.timeout(LONGEST):
+                while not wanted(event := await self._events.get()):
+                    if event["kind"] == "closed":
+                        raise ConnectionError(f"{self.address}: the server closed the connection")
+        except TimeoutError:
+            words = f"{self.address}: no answer in {LONGEST:g} s to {self.said}"
+            raise TimeoutError(f"{words}; the page has {len(self.models)} models") from None
 
     async def _listen(self) -> None:
         receiver = Receiver(self._protocol)

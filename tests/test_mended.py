@@ -1,22 +1,38 @@
 """What Panel's and Bokeh's threads do to one widget or page at once loses no change."""
 
+import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import holoviews as hv
 import panel as pn
 import param
 import pytest
+from bokeh.application.application import Application
 from bokeh.document import Document
 from bokeh.document.callbacks import DocumentCallbackManager
+from bokeh.document.events import ModelChangedEvent
+from bokeh.events import RangesUpdate
+from bokeh.models import Range1d
+from bokeh.protocol import Protocol
+from bokeh.server import session
+from bokeh.server.connection import ServerConnection
+from bokeh.server.contexts import ApplicationContext
+from bokeh.server.protocol_handler import ProtocolHandler
+from bokeh.server.session import ServerSession
+from bokeh.server.tornado import DEFAULT_UNUSED_LIFETIME_MS
+from holoviews.plotting.bokeh.callbacks import Callback as OfPlot
 from panel.pane.base import Pane
 from panel.reactive import Syncable
 from param.parameterized import Parameters, batch_call_watchers, discard_events
+from tornado.ioloop import IOLoop
 
 from lsm_app import mended
 
 ASKED = 12_000
+OF_PLOT = ("initialize", "cleanup", "on_event", "on_change", "_schedule_event", "_schedule_change")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +40,9 @@ def as_mended(monkeypatch):
     for owner, name in (
         (Syncable, "_server_change"), (Syncable, "_change_event"), (Pane, "_update_object"),
         (DocumentCallbackManager, "trigger_on_change"), (Parameters, "_BATCH_WATCH"),
-        (Parameters, "_events"), (Parameters, "_state_watchers"),
+        (Parameters, "_events"), (Parameters, "_state_watchers"), (ServerSession, "__init__"),
+        (ProtocolHandler, "handle"),
+        *((OfPlot, name) for name in OF_PLOT),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))
     mended.mend()
@@ -157,3 +175,73 @@ def test_a_part_that_left_the_page_is_not_drawn():
     assert "after" in root.children[0].text
     row.clear()
     part._update_object(*told)  # as a thread has asked for before
+
+
+def listening():
+    """What listens to the ranges of a plot."""
+    drawn = hv.DynamicMap(lambda x_range, y_range: hv.Curve([1, 2]), streams=[hv.streams.RangeXY()])
+    plot = hv.renderer("bokeh").get_plot(drawn, doc=Document())
+    return plot.callbacks[0]
+
+
+def test_of_two_plots_that_go_at_once_neither_is_written_down_for_good():
+    """Else a later plot with the number in memory of one that went listens to nothing."""
+    first, second = listening(), listening()
+    other = threading.Thread(target=second.cleanup)
+
+    class Looked(dict):
+        """What listens; another thread takes its own off just when it was looked at."""
+
+        def items(self):
+            found = list(super().items())
+            other.start()
+            other.join(0.3)
+            return found
+
+    OfPlot._callbacks = Looked(OfPlot._callbacks)
+    first.cleanup()
+    other.join()
+    assert not [one for one in OfPlot._callbacks.values() if one in (first, second)]
+
+
+def test_what_is_done_on_a_plot_that_was_drawn_anew_is_passed_over():
+    gone = listening()
+    event = RangesUpdate(None, x0=0.0, x1=1.0, y0=0.0, y1=1.0)
+    told = gone.on_event(event)  # was asked for while it was there
+    gone.cleanup()
+    asyncio.run(told)
+    gone._schedule_event(event)
+    asyncio.run(gone.on_change("start", 0.0, 1.0))
+    gone._schedule_change("start", 0.0, 1.0)
+
+
+def test_a_visit_is_kept_until_its_browser_comes(monkeypatch):
+    """As long as a busy server may take to answer; who came and went is forgotten as ever."""
+    clock = [1e6]
+    monkeypatch.setattr(session, "current_time", lambda: clock[0])
+
+    async def visit():
+        context = ApplicationContext(Application(), io_loop=IOLoop.current())
+        late = await context.create_session_if_needed("late")
+        await context.create_session_if_needed("never")
+        clock[0] += 100_000
+        await context._cleanup_sessions(DEFAULT_UNUSED_LIFETIME_MS)
+        assert set(context._sessions) == {"late", "never"}
+        late.subscribe("a connection")
+        clock[0] += 21_000
+        await context._cleanup_sessions(DEFAULT_UNUSED_LIFETIME_MS)
+        assert set(context._sessions) == {"late"}
+        late.unsubscribe("a connection")
+        clock[0] += 16_000
+        await context._cleanup_sessions(DEFAULT_UNUSED_LIFETIME_MS)
+        assert not context._sessions
+
+    asyncio.run(visit())
+
+
+def test_what_a_browser_said_before_it_went_is_no_error(caplog):
+    message = Protocol().create("PATCH-DOC", [ModelChangedEvent(Document(), Range1d(), "end", 2)])
+    gone = ServerConnection(Protocol(), None, None, SimpleNamespace(subscribe=lambda _: None))
+    gone._session = None
+    assert asyncio.run(ProtocolHandler().handle(message, gone)) is None
+    assert caplog.records == []
