@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from bokeh.document import Document
 from bokeh.document.callbacks import DocumentCallbackManager, invoke_with_curdoc
@@ -22,6 +23,7 @@ from bokeh.server.protocol_handler import ProtocolHandler
 from bokeh.server.session import ServerSession
 from holoviews.plotting.bokeh.callbacks import Callback as OfPlot
 from panel.io.state import set_curdoc, state
+from panel.links import Callback as Linked
 from panel.pane.base import Pane
 from panel.reactive import Syncable
 from param.parameterized import Parameters
@@ -41,6 +43,7 @@ def mend() -> None:
     keep_maps_apart()
     await_who_comes()
     let_go_who_left()
+    list_links_at_once()
     if state._thread_pool is not None:
         state._thread_pool = InOrder(state._thread_pool)
 
@@ -261,3 +264,23 @@ def let_go_who_left() -> None:
         return await plain(self, message, connection)
 
     ProtocolHandler.handle = handle  # type: ignore[method-assign]
+
+
+class _AtOnce(WeakKeyDictionary[Any, Any]):
+    """Whose values are those of one moment, whoever adds one meanwhile."""
+
+    def values(self) -> Any:
+        with _turn:
+            return list(super().values())
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        with _turn:
+            super().__setitem__(key, value)
+
+
+def list_links_at_once() -> None:
+    """Panel goes through all visitors' links whenever a part comes onto a page.
+
+    Where a thread made one meanwhile, that failed and the part stayed away.
+    """
+    Linked.registry = _AtOnce(Linked.registry)

@@ -24,6 +24,7 @@ from bokeh.server.protocol_handler import ProtocolHandler
 from bokeh.server.session import ServerSession
 from bokeh.server.tornado import DEFAULT_UNUSED_LIFETIME_MS
 from holoviews.plotting.bokeh.callbacks import Callback as OfPlot
+from panel.links import Callback as Linked
 from panel.pane.base import Pane
 from panel.reactive import Syncable
 from param.parameterized import Parameters, batch_call_watchers, discard_events
@@ -41,7 +42,7 @@ def as_mended(monkeypatch):
         (Syncable, "_server_change"), (Syncable, "_change_event"), (Pane, "_update_object"),
         (DocumentCallbackManager, "trigger_on_change"), (Parameters, "_BATCH_WATCH"),
         (Parameters, "_events"), (Parameters, "_state_watchers"), (ServerSession, "__init__"),
-        (ProtocolHandler, "handle"),
+        (ProtocolHandler, "handle"), (Linked, "registry"),
         *((OfPlot, name) for name in OF_PLOT),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))
@@ -245,3 +246,12 @@ def test_what_a_browser_said_before_it_went_is_no_error(caplog):
     gone._session = None
     assert asyncio.run(ProtocolHandler().handle(message, gone)) is None
     assert caplog.records == []
+
+
+def test_a_link_that_another_visitor_makes_keeps_no_part_from_a_page():
+    some = [pn.widgets.TextInput() for _ in range(3)]
+    for one in some[:2]:
+        one.jscallback(value="1")
+    for _ in Linked.registry.values():  # as Panel does, while a thread
+        some[2].jscallback(value="1")
+    assert some[2] in Linked.registry
