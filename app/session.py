@@ -100,6 +100,7 @@ class Session(param.Parameterized):
     step = param.String(default="Detector", doc="of the inventory page")
     mapping = param.String(default="", doc="id of the errand of the inventory page")
     refused = param.String(default="", doc="what is wrong with the address, in words")
+    started = param.List(default=[], item_type=str, doc="ids of the runs started in this visit")
     busy = param.Boolean(default=False, doc="whether the bar at the top says so")
     coming = param.Integer(default=0, doc="how often a page was about to be put there again")
     shown = param.Integer(default=0, doc="how often a page was put on the screen")
@@ -137,7 +138,7 @@ def keep_in(session: Session, of: str = "value", **fields: Any) -> None:
         field.param.watch(partial(keep, name), of)
 
 
-UNKEPT = ("name", "coming", "shown", "busy", "refused")
+UNKEPT = ("name", "started", "coming", "shown", "busy", "refused")
 KEPT = [name for name in Session.param if name not in UNKEPT]  # in the address
 
 

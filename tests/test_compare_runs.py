@@ -41,10 +41,10 @@ def test_what_others_train_on_other_places_draws_nothing_anew(states):
     assert list(page[2].options.values()) == [paper.id, cnn.id]  # to be chosen
 
 
-def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(states):
+def test_a_run_that_a_visitor_started_joins_those_chosen_when_it_is_done(states):
     cnn, forest = named("cnn", "forest")
     states.known.update({cnn: "running", forest: "done"})
-    chosen = session.Session(runs=[forest.id])
+    chosen = session.Session(runs=[forest.id], started=[cnn.id])
     page = compare.page(chosen)
     assert page[2].value == [forest.id]  # named as the page opens
     states.look()
@@ -52,6 +52,26 @@ def test_a_run_that_was_chosen_before_it_ended_is_drawn_when_it_has(states):
     states.look()
     assert states.drawn == [1, 2]
     assert chosen.runs == [forest.id, cnn.id]
+
+
+def test_what_others_train_stays_out_of_what_somebody_chose_by_hand(states):
+    """They would have the page drawn anew while they drag something on it."""
+    cnn, forest, paper = named("cnn", "forest", "paper")
+    states.known.update({cnn: "running", forest: "done", paper: "done"})
+    chosen = session.Session()
+    page = compare.page(chosen)
+    states.look()
+    assert chosen.runs == [forest.id]
+    states.known[cnn] = "done"
+    states.look()
+    assert chosen.runs == [forest.id, cnn.id]  # nobody has chosen yet: the page did
+    states.known[cnn] = "running"
+    states.look()
+    page[2].value = by_hand = [forest.id, paper.id]
+    states.known[cnn] = "done"
+    states.look()
+    assert chosen.runs == by_hand
+    assert cnn.id in page[2].options.values()
 
 
 # ----------------------------------------------------------------------------------- the server

@@ -69,7 +69,7 @@ class Day:
     async def compare(self):
         """The threshold of all curves and tables, dragged; and the maps, zoomed."""
         visitor = await self.enter(f"page=Compare&runs={quote(json.dumps(self.compared))}")
-        slider = await visitor.await_model("FloatSlider", label="Threshold")
+        await visitor.await_model("FloatSlider", label="Threshold")
         await visitor.await_model("Select", label="Shown")
         at = 35  # it stands at 0.5
         while not self.over:
@@ -78,6 +78,7 @@ class Day:
                 self.keep("a map zoomed", await CLICKS["Compare"](visitor, self.rng))
                 continue
             at = (at + int(self.rng.integers(STEPS, 70))) % 75  # never where it is already
+            slider = visitor.find("FloatSlider", label="Threshold")  # as the page is now
             for step in range(STEPS):
                 value = (10 + at + step) / 100
                 said = [changed(slider, name, value) for name in ("value", "value_throttled")]

@@ -31,6 +31,8 @@ def page(session: Session) -> pn.Column:
     )
     content = pn.Column(sizing_mode="stretch_width")
     seen: list[dict[str, str]] = []  # states at the last look
+    by_hand = [bool(session.runs)]  # whether somebody chose, here or by the address
+    put: list[str] = []  # what the page itself has chosen last
     followers: dict[str, Follower] = {}
     turn = threading.Lock()  # of asking why at a place: one at a time in this session
 
@@ -46,10 +48,13 @@ def page(session: Session) -> pn.Column:
         before = seen.pop() if seen else {}
         seen.append(now)
         fresh = {i for i, s in now.items() if s == "done" and before.get(i) in ALIVE}
+        if by_hand[0]:  # others' runs stay out of what somebody is looking at
+            fresh &= set(session.started)
         done = [run for run, state in known if state == "done"]
         wanted = chosen(session.runs, done, fresh)
         if wanted == session.runs and (fresh & set(wanted) or not before):
             newest()  # nothing is chosen anew, but it is there to be drawn now
+        put[:] = wanted
         choice.param.update(options=named(done), value=list(wanted))
         session.runs = wanted
 
@@ -61,10 +66,14 @@ def page(session: Session) -> pn.Column:
         nothing = none if choice.options else partial(no_runs, session)
         in_turn(comparison(picked, session, turn) if picked else [nothing])
 
+    def pick(event: Any) -> None:
+        by_hand[0] |= list(event.new) not in (put, session.runs)
+        session.runs = list(event.new)
+
     in_turn = InTurn(content)
     newest = Newest(draw)
     session.param.watch(newest, "runs")
-    choice.param.watch(lambda event: session.param.update(runs=list(event.new)), "value")
+    choice.param.watch(pick, "value")
     poll(session, content, look)
     return pn.Column(purpose(PURPOSE), strip, choice, content, sizing_mode="stretch_width")
 

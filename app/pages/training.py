@@ -51,6 +51,7 @@ def page(session: Session) -> pn.Column:
     }
 
     def started(made: list[Run]) -> None:
+        session.started += [run.id for run in made]
         session.param.update(run=made[0].id, part="Runs")
 
     def show(*_: Any) -> None:
