@@ -60,6 +60,9 @@ def forest_importance(
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
 
+    from lsm_core.forest_threads import keep_warning_filters
+
+    keep_warning_filters()
     check_table(table, cyclic)
     y = check_label(table, label)
     whole = whole_rows(table)

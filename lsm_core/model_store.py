@@ -196,6 +196,9 @@ def _of_any_version(path: Path, load: Callable[[], Any]) -> Any:
     from sklearn import __version__
     from sklearn.exceptions import InconsistentVersionWarning
 
+    from lsm_core.forest_threads import keep_warning_filters
+
+    keep_warning_filters()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", InconsistentVersionWarning)
         model = load()

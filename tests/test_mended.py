@@ -245,7 +245,7 @@ def test_what_a_browser_said_before_it_went_is_no_error(caplog):
     gone = ServerConnection(Protocol(), None, None, SimpleNamespace(subscribe=lambda _: None))
     gone._session = None
     assert asyncio.run(ProtocolHandler().handle(message, gone)) is None
-    assert caplog.records == []
+    assert all(record.levelname == "INFO" for record in caplog.records)
 
 
 def test_a_link_that_another_visitor_makes_keeps_no_part_from_a_page():

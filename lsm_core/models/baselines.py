@@ -21,6 +21,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lsm_core.errors import RecipeError, SampleError
+from lsm_core.forest_threads import keep_warning_filters
+
+keep_warning_filters()
 
 
 def random_forest(
