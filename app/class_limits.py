@@ -16,19 +16,19 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, CustomJS, LinearColorMapper, Range1d, Span
 from bokeh.plotting import figure
 
+from lsm_app.counted_maps import counted_map
 from lsm_app.ground import Ground, ground_of
 from lsm_app.layout import SCROLLS, note, weakly
 from lsm_app.map_view import read_window
-from lsm_app.session import Newest, Session, html_table, keep_in, remember, said
+from lsm_app.session import Newest, Session, html_table, keep_in, said
 from lsm_core import figures
 from lsm_core.errors import LsmError
 from lsm_core.plot_style import line_style
-from lsm_core.rezoning import BINS, MapCount, count_map, rate_at, zones_at
+from lsm_core.rezoning import BINS, rate_at, zones_at
 from lsm_core.runs import Run
 from lsm_core.zoning import level_colours, level_names
 
 LEVELS = 100  # steps of a limit, and colours of the picture
-MOST_COUNTED = 64  # counted maps kept in memory, 16 kB each
 SIZE = (430, 430)
 HELD, ALL = "landslides held out (test)", "all landslides of the inventory"
 COUNTS = (ALL, HELD)
@@ -209,23 +209,6 @@ def limits_of(runs: Sequence[Run], session: Session) -> Any:
         return Limits(mapped, session).view()
     except LsmError as error:
         return said(error)
-
-
-def counted_map(run: Run, held_out: bool) -> MapCount:
-    """A run's map counted once for all visitors, with all landslides or those of the test."""
-    path = run.map_path
-    key = ("counted", str(path), path.stat().st_mtime_ns, held_out)
-    return remember(key, lambda: _count(run, held_out), "counted", MOST_COUNTED)
-
-
-def _count(run: Run, held_out: bool) -> MapCount:
-    if held_out:
-        test = run.scores[(run.scores["split"] == "test") & (run.scores["label"] == 1)]
-        each = test.drop_duplicates("landslide_id")  # a run may judge several cells of one
-        return count_map(run.map_path, each["row"], each["col"])
-    ground = ground_of(run.area_path)
-    rows, cols = ground.grid.rowcol(ground.x, ground.y)
-    return count_map(run.map_path, rows, cols)
 
 
 def _own(run: Run) -> list[float]:

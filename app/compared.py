@@ -41,7 +41,8 @@ RELIABLE = (
 )
 RATES = (
     "Prediction counts landslides held out; success counts those of training, which says how well "
-    "a map fits what it was made from and nothing of the future."
+    "a map fits what it was made from and nothing of the future. A circle is the threshold; a "
+    "diamond is how many of the landslides picked on another view lie above it."
 )
 GAP = (
     "Test places of the two protocols differ, so the runs share no table; 95% intervals of whole "
@@ -192,7 +193,7 @@ class Group:
                 ),
                 "Success and prediction rates": lambda: _noted(
                     RATES,
-                    *(figures.rates_of(self.runs, kind) for kind in ("prediction", "success")),
+                    *(self._rates(kind) for kind in ("prediction", "success")),
                 ),
             }
         )
@@ -202,6 +203,11 @@ class Group:
 
     def _reliability(self) -> hv.Overlay:
         return self._followed(figures.reliability_of(self.runs), "on_reliability")
+
+    def _rates(self, kind: str) -> hv.Overlay:
+        drawn = figures.rates_of(self.runs, kind)
+        mapped = all(run.has_map for run in self.runs)
+        return self._followed(drawn, "on_rates", kind) if mapped else drawn
 
     def _followed(self, drawn: hv.Overlay, hook: str, *first: Any) -> hv.Overlay:
         """The same, with what is picked, by a method of `Picked`, where places can be picked."""

@@ -26,6 +26,7 @@ from bokeh.plotting import figure
 
 from lsm_app.ground import ground_of
 from lsm_app.layout import note
+from lsm_app.rate_marks import PICKED, PICKED_MARK, THRESHOLD_MARK, RateMarks
 from lsm_app.session import Session, html_table
 from lsm_core import figures
 from lsm_core.errors import LsmError
@@ -34,7 +35,7 @@ from lsm_core.shared_places import counts_at, nearest_threshold, rates_at, share
 
 BARS = np.linspace(0, 1, 26)
 RATES = ("recall", "precision", "false positive rate")
-PICKED, SLIDE, OTHER = "#e6007e", "#D55E00", "#0072B2"
+SLIDE, OTHER = "#D55E00", "#0072B2"
 HINT = (
     "Pick test places by a box or a lasso on a map, or by a range on a histogram of scores (tools "
     "beside the plot); pick a threshold by a tap on a curve, or here. Maps, histograms, curves and "
@@ -58,6 +59,7 @@ class Picked:
         self.source.selected.on_change("indices", lambda attr, old, new: self.tell())
         self.marks = ColumnDataSource(self._marks())
         self.picked_marks = ColumnDataSource(self._marks([]))
+        self.rates = {kind: RateMarks(runs, kind) for kind in ("prediction", "success")}
         self.spans: list[Span] = []
         self.bars = [ColumnDataSource(self._bars(i)) for i in range(len(runs))]
         self.words = pmui.Typography("", variant="body2", sizing_mode="stretch_width")
@@ -92,6 +94,7 @@ class Picked:
         for i, bars in enumerate(self.bars):
             bars.data = self._bars(i)
         self.picked_marks.data = self._marks([] if isinstance(some, slice) else some)
+        self._mark_rates()
 
     def cut(self) -> None:
         """Move the threshold everywhere: to where the slider stands now, not where it was heard."""
@@ -140,10 +143,7 @@ class Picked:
         if any(one.name == "threshold" for one in fig.renderers):
             return
         x, y = ("recall", "precision") if kind == "pr" else ("false positive rate", "recall")
-        fig.scatter(
-            x, y, source=self.marks, name="threshold", size=11, marker="circle",
-            fill_color="colour", line_color="black", line_width=1.5, level="overlay",
-        )  # fmt: skip
+        fig.scatter(x, y, source=self.marks, **THRESHOLD_MARK)
         self._mark_picked(fig, x, y)
         fig.on_event(Tap, lambda tapped: self._tapped(kind, tapped))
 
@@ -152,11 +152,18 @@ class Picked:
         if not any(one.name == "of the picked" for one in plot.state.renderers):
             self._mark_picked(plot.state, "mean score", "share of landslides")
 
+    def on_rates(self, kind: str, plot: Any, _: Any) -> None:
+        """Hook of rate curves: the threshold is marked there, and the picked on prediction."""
+        self.rates[kind].draw(plot.state)
+        self._mark_rates()
+
+    def _mark_rates(self) -> None:
+        some = list(self.source.selected.indices)
+        for rates in self.rates.values():
+            rates.tell(self.session.threshold, self.label[some], self.scores[some])
+
     def _mark_picked(self, fig: Any, x: str, y: str) -> None:
-        fig.scatter(
-            x, y, source=self.picked_marks, name="of the picked", size=13, marker="diamond",
-            fill_color="colour", line_color=PICKED, line_width=2, level="overlay",
-        )  # fmt: skip
+        fig.scatter(x, y, source=self.picked_marks, **PICKED_MARK)
 
     def _tapped(self, kind: str, tapped: Any) -> None:
         if 0 <= tapped.x <= 1 and 0 <= tapped.y <= 1:
