@@ -29,9 +29,9 @@ from lsm_core.print_style import MM, Look, blank, in_lines, words_of
 from lsm_core.runs import Run
 from lsm_core.study_area import inventory, open_area
 from lsm_core.terrain import hillshade
-from lsm_core.zoning import level_colours, level_names
+from lsm_core.zoning import Limits, level_colours, level_names
 
-KINDS = {"susceptibility": "susceptibility.tif", "zones": "zones.tif"}
+KINDS = ("susceptibility", "zones")
 HEIGHTS = ("elevation", "altitude", "dem")  # names a study area may give its heights
 FLAT = 181.0  # light of flat ground, of 255: it keeps its colour
 PAGE = 235.0  # mm, the tallest figure that nobody asked for
@@ -58,7 +58,7 @@ def map_figure(runs: Sequence[Run], kind: str, look: Look) -> Figure:
 
     Parameters
     ----------
-    kind : "susceptibility" (0 to 1) or "zones" (the run's classes).
+    kind : "susceptibility" (0 to 1) or "zones" (the run's classes, or those of the look's breaks).
 
     Raises
     ------
@@ -180,9 +180,12 @@ def _draw_beside(
     words = words_of(look.language)
     sheet = furniture.sheet_of(figure, look)
     if kind == "zones":
-        k = run.limits.k
-        names = [_level(name, words) for name in level_names(k)]
-        entries = list(zip(names, level_colours(k), strict=True))[::-1]
+        limits = _limits(run, look)
+        names = [_level(name, words) for name in level_names(limits.k)]
+        if limits.method.startswith("equal"):  # the same in all maps
+            ends = zip(limits.breaks, limits.breaks[1:], strict=False)
+            names = [f"{name}, {a:g}–{b:g}" for name, (a, b) in zip(names, ends, strict=True)]
+        entries = list(zip(names, level_colours(limits.k), strict=True))[::-1]
         left = furniture.draw_swatches(
             sheet, plan.legend, words["susceptibility_class"], entries, look
         )
@@ -241,12 +244,8 @@ def _level(name: str, words: dict[str, str]) -> str:
 def _grid_of(run: Run, kind: str) -> tuple[CRS, Bounds]:
     if kind not in KINDS:
         raise RunError(f"maps are of {', '.join(KINDS)}, got {kind!r}")
-    with rasterio.open(_path(run, kind)) as source:
+    with rasterio.open(run.map_path) as source:
         return source.crs, tuple(source.bounds)
-
-
-def _path(run: Run, kind: str) -> Path:
-    return run.map_path if kind == "susceptibility" else run.zones_path
 
 
 def _cells(plan: Layout, look: Look) -> tuple[int, int]:
@@ -255,11 +254,17 @@ def _cells(plan: Layout, look: Look) -> tuple[int, int]:
     return math.ceil(box.height / MM * look.dpi), math.ceil(box.width / MM * look.dpi)
 
 
-def _read(path: Path, most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """A raster in no more cells (down, across) than `most`, NaN for nodata."""
+def _limits(run: Run, look: Look) -> Limits:
+    """Of the classes that a map shows: the run's own, unless the look names other breaks."""
+    return run.limits if look.breaks == Look().breaks else run.limits_by(look.breaks)
+
+
+def _read(
+    path: Path, most: tuple[int, int], *, classes: bool
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """A raster in no more cells (down, across) than `most`, NaN for nodata; for classes unmixed."""
     with rasterio.open(path) as source:
         shape = (min(most[0], source.height), min(most[1], source.width))
-        classes = source.dtypes[0] == "uint8"
         method = rasterio.enums.Resampling.nearest if classes else rasterio.enums.Resampling.average
         values = source.read(1, out_shape=shape, resampling=method, masked=True)
     return values.astype("float32").filled(np.nan), shape
@@ -269,11 +274,11 @@ def _coloured(
     run: Run, kind: str, most: tuple[int, int], look: Look, shade: NDArray | None
 ) -> NDArray[np.uint8]:
     """Colours (y, x, 4) of a map, darkened where the relief is in shadow; clear without a value."""
-    values, shape = _read(_path(run, kind), most)
+    values, shape = _read(run.map_path, most, classes=kind == "zones")
     if kind == "zones":
-        scale: Any = ListedColormap(level_colours(run.limits.k))
-        index = np.nan_to_num(values, nan=1).astype(int) - 1
-        rgba = scale(np.clip(index, 0, run.limits.k - 1))
+        limits = _limits(run, look)
+        scale: Any = ListedColormap(level_colours(limits.k))
+        rgba = scale(np.maximum(limits.zone(values), 1).astype(int) - 1)
     else:
         rgba = colormaps[look.colours](np.clip(np.nan_to_num(values), 0, 1))
     if shade is not None:

@@ -80,7 +80,7 @@ FIGURES: dict[str, Kind] = {
     "zones": Kind(
         "map of susceptibility classes",
         _map("zones"),
-        ("zones.tif", "zones.json"),
+        ("susceptibility.tif", "zones.json", "density_table.csv"),
         drawn_layers.of_the_map,
     ),
     "curves": Kind("PR and ROC curves", print_panels.curves_figure, ("metrics.json",)),
@@ -225,7 +225,7 @@ def _of_run(name: str, run: Run, look: Look) -> dict[str, Any]:
         "data": {f: sha256(run.path / f) for f in reads if (run.path / f).is_file()},
         "versions": _or_none(lambda: read_json(run.path / "versions.json")),
     }
-    if {"susceptibility.tif", "zones.tif"} & set(told["data"]):
+    if "susceptibility.tif" in told["data"]:
         told["grid"] = _grid(run)
     return told
 

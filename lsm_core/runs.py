@@ -41,7 +41,7 @@ from lsm_core.run_status import FORMAT as FORMAT
 from lsm_core.run_status import STATES as STATES
 from lsm_core.run_status import add_progress as add_progress
 from lsm_core.run_status import read_progress as read_progress
-from lsm_core.zoning import Limits
+from lsm_core.zoning import Limits, Side
 
 PACKAGES = (
     *("lsm-workbench", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch"),
@@ -140,9 +140,17 @@ class Run:
         """The limits of the run's zones, to be applied to other maps too."""
         if (self.path / "zones.json").exists():
             return Limits.from_json(read_json(self.path / "zones.json"))
-        table = self.density_table  # of an older run
-        own = table[(table["breaks"] == "natural") & (table["where"] == "whole map")]
-        return Limits("natural", (float(own["from"].iloc[0]), *own["to"].map(float)), "right")
+        return self.limits_by("natural")  # of an older run
+
+    def limits_by(self, breaks: str) -> Limits:
+        """Limits of the classes that the map is counted by, as "equal 0.2" (RunError: no such)."""
+        table = self.density_table[self.density_table["where"] == "whole map"]
+        own = table[table["breaks"] == breaks]
+        if own.empty:
+            kinds = ", ".join(sorted(set(table["breaks"])))
+            raise RunError(f"{self.id} has no classes by {breaks!r}; it has {kinds}")
+        closed: Side = "left" if breaks.startswith("equal") else "right"
+        return Limits(breaks, (float(own["from"].iloc[0]), *own["to"].map(float)), closed)
 
     @property
     def has_map(self) -> bool:

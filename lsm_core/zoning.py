@@ -31,6 +31,7 @@ __all__ = [
     "METHODS",
     "SAMPLE",
     "Limits",
+    "Side",
     "density_table",
     "equal_breaks",
     "find_limits",

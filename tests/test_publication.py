@@ -2,14 +2,17 @@
 
 import json
 import re
+import shutil
 import zlib
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import yaml
 from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from matplotlib.testing.compare import compare_images
 from PIL import Image
 from test_figures import GRID, make_area, make_run
@@ -29,6 +32,7 @@ from lsm_core.print_style import (
     words_of,
 )
 from lsm_core.runs import open_run
+from lsm_core.zoning import level_colours
 
 BASELINE = shipped("data_catalog.yaml").parent / "tests" / "baseline"
 BOUNDS = (339000.0, 3819000.0, 362600.0, 3847200.0)
@@ -175,8 +179,6 @@ def test_a_map_shows_its_numbers_in_their_place(runs):
     look = QUIET.model_copy(update={"dpi": 300})
     figure = drawn("susceptibility", runs[:1], look)
     image = figure.axes[0].images[0]
-    import rasterio
-
     with rasterio.open(runs[0].map_path) as source:
         values, bounds = source.read(1), source.bounds
     left, right, bottom, top = image.get_extent()
@@ -193,6 +195,33 @@ def test_a_raster_is_read_no_finer_than_the_paper_shows(runs):
     look = QUIET.model_copy(update={"width_mm": 30, "dpi": 50})
     image = drawn("zones", runs[:1], look).axes[0].images[0]
     assert max(np.asarray(image.get_array()).shape) < min(GRID.shape)
+
+
+UNEQUAL, FIFTHS = [0, 0.1, 0.35, 0.5, 0.6, 1], [0, 0.2, 0.4, 0.6, 0.8, 1]
+
+
+@pytest.mark.parametrize(("breaks", "limits"), [("natural", UNEQUAL), ("equal 0.2", FIFTHS)])
+def test_classes_of_a_map_are_those_of_the_breaks(runs, tmp_path, breaks, limits):
+    run = open_run(shutil.copytree(runs[0].path, tmp_path / "run"))
+    table = run.density_table
+    natural = (table["breaks"] == "natural") & (table["where"] == "whole map")
+    table.loc[natural, "from"], table.loc[natural, "to"] = UNEQUAL[:-1], UNEQUAL[1:]
+    table.to_csv(run.path / "density_table.csv", index=False)
+    figure = drawn("zones", [open_run(run.path)], QUIET.model_copy(update={"breaks": breaks}))
+    with rasterio.open(run.map_path) as source:
+        values = source.read(1)
+    here = np.isfinite(values)
+    expected = np.digitize(values[here], limits[1:-1])
+    colours = np.array([to_rgb(colour) for colour in level_colours(5)]) * 255
+    rgba = np.asarray(figure.axes[0].images[0].get_array())[here]
+    assert np.abs(rgba[:, :3] - colours[expected]).max() <= 1
+    words = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert ("Very high, 0.8–1" in words) == (breaks == "equal 0.2")
+
+
+def test_breaks_that_a_run_does_not_count_by_are_named(runs):
+    with pytest.raises(RunError, match=r"no classes by .tenths.; it has .*natural"):
+        drawn("zones", runs[:1], QUIET.model_copy(update={"breaks": "tenths"}))
 
 
 def test_landslides_lie_at_their_places(workspace, runs):

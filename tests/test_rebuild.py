@@ -27,7 +27,7 @@ def test_a_figure_is_made_again_byte_for_byte(runs, tmp_path):
     run = told["runs"][0]
     assert (run["protocol"], run["seed"], run["split_seed"]) == ("honest", 1, 1)
     assert run["grid"]["shape"] == [90, 70]
-    assert set(run["data"]) == {"zones.tif"}
+    assert set(run["data"]) == {"susceptibility.tif", "density_table.csv"}
     assert told["options"]["width_mm"] == 70
     assert {"matplotlib", "cartopy", "python"} <= set(told["versions"])
     assert told["files"]["zones.pdf"] == publication.sha256(tmp_path / "zones.pdf")
