@@ -15,7 +15,7 @@ from lsm_core import matching, models, runs
 from lsm_core.encoding import Encoder
 from lsm_core.errors import AreaError, RecipeError
 from lsm_core.recipe import Recipe, Transfer
-from lsm_core.study_area import area_path, is_units, open_area, save_area, units_of
+from lsm_core.study_area import IN_MEMORY, area_path, is_units, open_area, save_area, units_of
 from lsm_core.study_area import inventory as inventory_of
 
 
@@ -48,7 +48,7 @@ def arrive(recipe: Recipe) -> Arrival:
     if recipe.area is None:
         raise RecipeError("the recipe names no study area: give one with --area")
     path = area_path(recipe.area)
-    ds = open_area(path)
+    ds = open_area(path, up_to=IN_MEMORY)
     if settings.source is None:
         return Arrival(path, ds, recipe, None, {"how": settings.how})
     source = runs.open_run(settings.source)
@@ -147,7 +147,7 @@ def _mapped(
     except AreaError:  # units without a place
         shapes = None
     save_area(made, place, inventory=shapes)
-    return place, open_area(place)
+    return place, open_area(place, up_to=IN_MEMORY)
 
 
 def checked_by(recipe: Recipe) -> pd.DataFrame | None:

@@ -172,7 +172,8 @@ def _lack(error: BaseException) -> BaseException | None:
     """The error of memory, itself or what was being put right when it came."""
     names = {kind.__name__ for kind in type(error).__mro__}
     by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
-    by_words = ("RESOURCE_EXHAUSTED", "can't start new thread")  # as JAX and Python say it
+    # as JAX, Python and oneDNN say it
+    by_words = ("RESOURCE_EXHAUSTED", "can't start new thread", "could not create a primitive")
     if by_name or any(words in str(error) for words in by_words):
         return error
     return None if error.__context__ is None else _lack(error.__context__)

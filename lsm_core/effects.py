@@ -20,7 +20,7 @@ from lsm_core.encoding import DIRECTIONS, Encoder, FittedFactor, encode
 from lsm_core.errors import RecipeError, SampleError
 from lsm_core.imagery import with_bands
 from lsm_core.runs import Run
-from lsm_core.study_area import categories, cells_at, open_area
+from lsm_core.study_area import IN_MEMORY, categories, cells_at, open_area
 
 Score = Callable[[NDArray[np.float32]], NDArray[Any]]
 Put = Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]]
@@ -67,7 +67,8 @@ def open_subject(run: Run) -> Subject:
     """A run, ready to be asked (RunError: it has no model)."""
     model, encoder = prediction.model_of(run)
     bands = [band.name for band in encoder.bands]
-    return Subject(run, model, encoder, with_bands(open_area(run.area_path), bands))
+    ds = open_area(run.area_path, up_to=IN_MEMORY)
+    return Subject(run, model, encoder, with_bands(ds, bands))
 
 
 def evenly(table: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from lsm_core.errors import RunError
 from lsm_core.grid import grid_of
 from lsm_core.map_forecast import forecast
 from lsm_core.prediction import Ask, Layout, Progress
+from lsm_core.run_files import sweep_beside
 from lsm_core.runs import Run, alone, write_json, write_map
 from lsm_core.study_area import built_at, open_area
 
@@ -128,6 +129,7 @@ def _kept_blocks(to: Path, made_of: dict[str, Any], tell: Callable[[str], None])
         raise RunError(f"{to} cannot be written ({error}): is the folder there?") from error
     busy = f"another process is making {to}: wait for it, or choose another name"
     with alone(to.with_name(f".{to.name}.lock"), busy):
+        sweep_beside(to)
         known = folder / "made_of.json"
         if not known.exists() or json.loads(known.read_text()) != made_of:
             old = len(list(folder.glob("*.npy")))

@@ -22,7 +22,7 @@ from lsm_core.recipe import Recipe
 from lsm_core.recipe_check import check_recipe
 from lsm_core.selection import choose_factors, kept_input
 from lsm_core.splits import PARTS
-from lsm_core.study_area import area_path, built_at, open_area
+from lsm_core.study_area import IN_MEMORY, area_path, built_at, open_area
 from lsm_core.target_labels import asks_labels, keep_labels
 
 
@@ -56,7 +56,7 @@ def plan_run(recipe: Recipe) -> Plan:
     if recipe.inventory is not None:
         path = detected_area.detected_area(recipe)
     if recipe.transfer is None:
-        ds = open_area(path)
+        ds = open_area(path, up_to=IN_MEMORY)
     else:
         path, ds, recipe, given, _ = arrive(recipe)
     built = built_at(path)

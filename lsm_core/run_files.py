@@ -1,5 +1,6 @@
 """Files of a run folder: written beside their place and moved there, so that none is broken."""
 
+import glob
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsm_core.errors import RunError
+from lsm_core.geopackage import save_layer
 from lsm_core.locks import alone as alone
 
 # Whoever only asks how a run stands, or ends it, waits for none of these.
@@ -49,17 +51,11 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 def write_shapes(path: Path, shapes: "gpd.GeoDataFrame") -> None:
     """Points or polygons with their columns, as a GeoPackage. Errors: it cannot (OSError)."""
-    from pyogrio.errors import DataLayerError, DataSourceError
-
     # GDAL knows a format by its ending, and says so where it is another
     part = path.with_name(f"unfinished.{path.name}")
     try:
-        shapes.to_file(part, layer=path.stem, driver="GPKG")
+        save_layer(part, shapes, path.stem)
         os.replace(part, path)
-    except (DataLayerError, DataSourceError) as error:  # a full disk, which GDAL does not name
-        raise OSError(
-            f"{path.name} could not be written ({' '.join(str(error).split())[:200]})"
-        ) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -116,6 +112,12 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         write(part)
         os.replace(part, path)
     finally:
+        part.unlink(missing_ok=True)
+
+
+def sweep_beside(path: Path) -> None:
+    """The same of one file, in a folder where others may be writing theirs."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         part.unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """Blocks of a stored area that cannot be unpacked, in words.
 
-An area is opened lazily: a damaged block is met wherever its values are first needed. Zarr lets one
-put one's own unpacking in place of its own, so it is said there, once for all.
+A large area is opened lazily: a damaged block is met wherever its values are first needed. Zarr
+lets one put one's own unpacking in place of its own, so it is said there, once for all.
 """
 
 from collections.abc import Iterable

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from lsm_core.area_store import check_format, check_store, write_format
 from lsm_core.errors import AreaError, InventoryError, LsmError
 from lsm_core.file_kinds import check_first_bytes, check_layers
+from lsm_core.geopackage import save_layer
 from lsm_core.grid import Grid, check_projected, grid_of
 from lsm_core.replacing import bring_back, replacing
 from lsm_core.sound_blocks import sound_blocks
@@ -32,6 +33,7 @@ LAYERS = {"landslide": "uint8", "landslide_id": "int32", "valid": "bool"}
 UNIT_LAYERS = {"landslide": "uint8", "valid": "bool"}
 CHUNK = 512
 UNIT_CHUNK = 65536
+SMALL, IN_MEMORY = 16_000_000, 256_000_000  # bytes of an area: always read at once; by a run
 
 # A Zarr group does not keep the order of its arrays, but that of the factors is that of a network's
 # columns.
@@ -175,7 +177,7 @@ def save_area(
         (folder / ORDER).write_text(json.dumps([str(name) for name in ds.data_vars]))
         if inventory is not None:
             kind = "units" if is_units(ds) else "inventory"
-            inventory.to_file(folder / f"{kind}.gpkg", layer=kind, driver="GPKG")
+            save_layer(folder / f"{kind}.gpkg", inventory, kind)
     return Path(path)
 
 
@@ -190,7 +192,7 @@ def save_over(
         write_format(folder)
         layers.drop_encoding().to_zarr(folder / "area.zarr", mode="w", consolidated=False)
         (folder / OVER).write_text(json.dumps(str(Path(over).resolve())))
-        inventory.to_file(folder / "inventory.gpkg", layer="inventory", driver="GPKG")
+        save_layer(folder / "inventory.gpkg", inventory, "inventory")
     open_area(path)
     return Path(path)
 
@@ -200,13 +202,13 @@ def built_at(path: str | Path) -> int:
     return (Path(path) / "area.zarr" / "zarr.json").stat().st_mtime_ns
 
 
-def _open_over(path: Path) -> xr.Dataset:
+def _open_over(path: Path, up_to: int) -> xr.Dataset:
     below = Path(_stored(path / OVER, str))
     if not below.is_dir():
         raise AreaError(f"{path} stands on the study area {below}, which is gone: prepare it again")
     if (below / OVER).is_file():
         raise AreaError(f"{path} stands on {below}, which stands on another: prepare it again")
-    base = open_area(below)
+    base = open_area(below, up_to=up_to)
     mine = _opened(path)
     names = [str(n) for n in base.data_vars if "place" not in base[n].dims]
     ds = base[names].drop_vars("place", errors="ignore").assign(mine.data_vars)
@@ -215,21 +217,22 @@ def _open_over(path: Path) -> xr.Dataset:
     return ds
 
 
-def open_area(path: str | Path) -> xr.Dataset:
+def open_area(path: str | Path, *, up_to: int = SMALL) -> xr.Dataset:
     """Open the study area in a folder, check it, and keep its order of variables.
 
-    A grid is opened lazily; units are a table, and read at once.
+    A grid of more than `up_to` bytes is opened lazily; a smaller one is read at once, which is
+    sooner where it is asked often, and so are units, which are a table.
     """
     path = Path(path)
     bring_back(path)
     check_format(path)
     if (path / OVER).is_file():
-        return _open_over(path)
+        return _open_over(path, up_to)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
         raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
     order = _stored(path / ORDER, list)
     ds = _opened(path, decode_coords="all")
-    ds = _reading(path, ds.load) if is_units(ds) else ds
+    ds = _reading(path, ds.load) if is_units(ds) or ds.nbytes <= up_to else ds
     _reading(path, lambda: check_area(ds))
     return ds[order] if set(map(str, order)) == set(ds.data_vars) else ds
 

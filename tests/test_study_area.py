@@ -53,7 +53,9 @@ def test_saved_and_reopened_is_identical(tmp_path):
     assert list(again.data_vars) == list(ds.data_vars)
     assert again.rio.crs == UTM
     assert {n: again[n].dtype for n in again.variables} == {n: ds[n].dtype for n in ds.variables}
-    assert again.slope.chunks is not None
+    assert again.slope.chunks is None  # small: read at once
+    assert open_area(path, up_to=0).slope.chunks is not None
+    assert open_area(path, up_to=0).identical(ds)
     plain = xr.open_zarr(path / "area.zarr", decode_coords="all", consolidated=False)
     assert plain.identical(ds)
 
