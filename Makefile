@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup app test check format audit docs bench torture backends e2e lock clean
+.PHONY: help setup app test check format audit docs bench torture backends e2e walk lock clean
 
 help:
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
@@ -17,7 +17,8 @@ help:
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
 	@echo "make torture kills, faults, load, notebooks, every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
-	@echo "make e2e     the dashboard in a real browser (Debian's chromium)"
+	@echo "make e2e     whole stories in the dashboard, in a real browser (Debian's chromium)"
+	@echo "make walk    the short one: every page opened and used once"
 	@echo "make lock    renew requirements.lock"
 
 setup: $(READY)
@@ -88,9 +89,11 @@ backend-%: .backends/%/.ready
 	.backends/$*/bin/python -m pip install --quiet "$(PACKAGE)"
 	touch $@
 
-e2e: setup
+e2e: WALKS = $(wildcard tests/test_walk*.py)
+walk: WALKS = tests/test_walk.py
+e2e walk: setup
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
-	LSM_WALK=1 $(BIN)/python -m pytest $(wildcard tests/test_walk*.py)
+	LSM_WALK=1 $(BIN)/python -m pytest $(WALKS)
 
 # The lock holds names and versions only. TensorFlow is the processor's build.
 lock:

@@ -156,7 +156,8 @@ async def _slide(user: Visitor, rng: Any) -> float:
     value = known["start"] + known["step"] * int(rng.integers(0, steps))
     known["value"] = value = value + known["step"] * (value == known["value"])
     moved = (changed(slider, name, value) for name in ("value", "value_throttled"))
-    return await user.do(*moved)
+    words = f"Radius &lt;strong&gt;{value:,.1f} m"  # not what still comes of the radius before
+    return await user.do(*moved, seen=lambda event: words in str(event.get("new")))
 
 
 async def _zoom(user: Visitor, rng: Any) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import pytest
+import rasterio
 from bokeh.models import ColumnDataSource, Span
 from page_text import texts
 from test_figures import GRID, make_area, make_run
@@ -14,6 +15,7 @@ from test_figures import GRID, make_area, make_run
 from lsm_app import (
     class_limits,
     compared,
+    counted_maps,
     difference,
     map_view,
     picking,
@@ -265,6 +267,35 @@ def test_the_picked_are_marked_on_curves_and_on_the_reliability_diagram(workspac
         assert mark.data_source is together.picked.picked_marks
 
 
+def test_rate_curves_follow_the_threshold_and_the_picked(workspace, tmp_path):
+    made = make_run(workspace / "areas" / "valley", tmp_path, "judged")
+    runs.write_table(made.path / "scores.parquet", _scores(1, 1))
+    curve = {"area": [0.0, 0.5, 1.0], "landslides": [0.0, 0.8, 1.0], "under": 0.65}
+    rates = {"rates": {"prediction": curve, "success": curve}}
+    runs.write_json(made.path / "metrics.json", made.metrics | rates)
+    run = runs.Run(made.path)
+    together = compared.Group([run], session.Session())
+    figure = hv.render(together._rates("prediction"), backend="bokeh")
+    (threshold,), (mark,) = (figure.select({"name": n}) for n in ("threshold", "of the picked"))
+    with rasterio.open(run.map_path) as source:
+        values = source.read(1, masked=True).compressed()
+    for t in (0.5, 0.3):
+        together.picked.slider.value = t
+        above = np.mean(values >= np.float32(t))
+        on = np.interp(above, curve["area"], curve["landslides"])
+        assert threshold.data_source.data["x"] == pytest.approx([100 * above])
+        assert threshold.data_source.data["y"] == pytest.approx([100 * on])
+    assert len(mark.data_source.data["x"]) == 0
+    slides = np.flatnonzero(together.picked.label == 1)[:5].tolist()
+    together.picked.source.selected.indices = slides
+    found = 100 * np.mean(together.picked.scores[slides, 0] >= 0.3)
+    assert mark.data_source.data["y"] == pytest.approx([found])
+    assert mark.data_source.data["x"] == threshold.data_source.data["x"]
+    success = hv.render(together._rates("success"), backend="bokeh")
+    (mark,) = success.select({"name": "of the picked"})
+    assert len(mark.data_source.data["x"]) == 0  # test places say nothing of those of training
+
+
 def test_runs_that_stored_no_scores_say_so(workspace, tmp_path):
     run = make_run(workspace / "areas" / "valley", tmp_path, "old")
     with pytest.raises(picking.LsmError, match=r"scores\.parquet"):
@@ -310,7 +341,7 @@ def test_the_picture_has_the_colour_of_its_class():
 def test_landslides_held_out_are_those_of_the_test(workspace):
     run = named("cnn")[0]
     test = run.scores[(run.scores["label"] == 1) & (run.scores["split"] == "test")]
-    counted = class_limits.counted_map(run, held_out=True)
+    counted = counted_maps.counted_map(run, held_out=True)
     each = test["landslide_id"].nunique()
     assert counted.landslides.sum() + counted.left_out == each < len(test)
 

@@ -159,6 +159,7 @@ def test_a_finished_run_is_not_stopped(tmp_path):
     assert jobs.stop(path) == "done"
 
 
+@pytest.mark.torture
 def test_a_job_goes_on_with_a_run_that_was_cut_off(sample_workspace, tmp_path):
     """It was killed before it had drawn a place."""
     path = runs.create_run(make_recipe(FOREST), {"name": "sample", "path": "sample"}, tmp_path)

@@ -132,6 +132,14 @@ large_map.write_large_map(runs.open_run({str(run.path)!r}), {str(area_path("samp
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
+def test_what_was_begun_when_it_was_killed_is_removed(run, tmp_path, small):
+    left, others = tmp_path / ".a.tif.0a1b2c3d.part", tmp_path / ".b.tif.0a1b2c3d.part"
+    left.touch()
+    others.touch()
+    large_map.write_large_map(run, area_path("sample"), tmp_path / "a.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [others.name, "a.tif"]
+
+
 def test_one_process_makes_a_map(run, tmp_path, small):
     to, area = tmp_path / "a.tif", area_path("sample")
     refused = []

@@ -51,7 +51,7 @@ def test_landslides_at_random_are_scored_at_chance(protocol, sample_workspace, m
     aucs = []
     for seed in range(3):
         noise = shuffled(truth, seed)
-        monkeypatch.setattr(planning, "open_area", lambda path, noise=noise: noise)
+        monkeypatch.setattr(planning, "open_area", lambda path, noise=noise, **how: noise)
         plan = experiment.plan_run(recipe(f"protocol={protocol}", f"split.seed={seed}"))
         test = judged(plan).query("split == 'test'")
         spread = np.sqrt(1 / (3 * len(test)))  # of the AUC of noise, with as many of each class
@@ -107,7 +107,7 @@ def test_values_at_test_places_change_nothing_that_is_learnt(
     seen_by_test = near(test["row"], test["col"], ds["valid"].shape, reach)
     assert seen_by_test.sum() >= len(test[["row", "col"]].drop_duplicates())
     moved = disturbed(ds, seen_by_test)
-    monkeypatch.setattr(planning, "open_area", lambda path: moved)
+    monkeypatch.setattr(planning, "open_area", lambda path, **how: moved)
     again = experiment.plan_run(chosen)
     assert again.encoder.to_json() == plan.encoder.to_json()
     assert again.selection == plan.selection
@@ -132,7 +132,7 @@ def test_a_factor_made_from_the_inventory_and_trivial_negatives_are_named(
     there = np.zeros(ds["valid"].shape, "float32")
     there[slides["row"], slides["col"]] = 1
     deposit = xr.DataArray(there, dims=("y", "x"), attrs={"kind": "continuous", "units": "1"})
-    monkeypatch.setattr(planning, "open_area", lambda path: ds.assign(deposit=deposit))
+    monkeypatch.setattr(planning, "open_area", lambda path, **how: ds.assign(deposit=deposit))
     plan = experiment.plan_run(recipe())
     found = experiment._judge(judged(plan), plan)
     assert "deposit" in {flag["factor"] for flag in found["flags"]}
@@ -141,7 +141,7 @@ def test_a_factor_made_from_the_inventory_and_trivial_negatives_are_named(
     assert found["overlap"]["duplicates"] == 0
     steep = ds["slope"].where(there == 0, 89).astype("float32")
     slope = steep.assign_attrs(ds["slope"].attrs)
-    monkeypatch.setattr(planning, "open_area", lambda path: ds.assign(slope=slope))
+    monkeypatch.setattr(planning, "open_area", lambda path, **how: ds.assign(slope=slope))
     plan = experiment.plan_run(recipe("input.factors=[slope, twi]"))
     found = experiment._judge(judged(plan), plan)
     assert any(line.startswith("slope alone has AUC") for line in found["warnings"])

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from functools import partial
 from urllib.parse import quote
 
 import numpy as np
@@ -82,7 +83,8 @@ class Day:
             for step in range(STEPS):
                 value = (10 + at + step) / 100
                 said = [changed(slider, name, value) for name in ("value", "value_throttled")]
-                self.keep("a threshold dragged on", await visitor.do(*said))
+                there = partial(marked, value)
+                self.keep("a threshold dragged on", await visitor.do(*said, seen=there))
 
     async def train(self, number):
         """A small run every minute, on places of its own, followed meanwhile."""
@@ -113,6 +115,11 @@ class Day:
         finally:
             for visitor in self.visitors:
                 await visitor.leave()
+
+
+def marked(threshold, event):
+    """Whether the server says that the line of the threshold is there now, not where it was."""
+    return event.get("attr") == "location" and event["new"] == threshold
 
 
 def megabytes(process):

@@ -1,5 +1,6 @@
 """Paragraphs on how a run was made: each kind of run says what it took, and nothing else."""
 
+import pytest
 from small_runs import small_run
 
 from lsm_core.methods_text import methods_of
@@ -39,6 +40,7 @@ def test_a_network_says_heat_scales_and_epochs(sample_workspace, tmp_path):
     assert "Training places lie at least 10 cells from test places" in words
 
 
+@pytest.mark.torture
 def test_chips_say_how_they_lie(sample_workspace, tmp_path):
     unet = {
         "input": {"form": "chip", "size": 16, "factors": [], "bands": ["red", "nir"]},
@@ -57,6 +59,7 @@ def test_chips_say_how_they_lie(sample_workspace, tmp_path):
     assert "chips with landslides" in words
 
 
+@pytest.mark.torture
 def test_an_ssgan_says_its_places_without_a_label(sample_workspace, tmp_path):
     ssgan = {
         "samples": {"unlabelled": 2, "labelled": 40},

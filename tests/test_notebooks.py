@@ -19,7 +19,6 @@ nbclient = pytest.importorskip(
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST = 600  # seconds of a cell
-QUICK = ("01_quick_start",)  # the others take longer than the daily tests may
 SCORE = re.compile(r"<th[^>]*>(AP|AUC|ap|auc|F1|f1|precision|accuracy)</th>")
 MUST_HOLD = {
     "01_quick_start": """
@@ -82,12 +81,8 @@ def code_of(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def marked(path):
-    slow = [] if path.stem in QUICK else [pytest.mark.torture]
-    return pytest.param(path, id=path.stem, marks=slow)
-
-
-@pytest.mark.parametrize("path", [marked(path) for path in NOTEBOOKS])
+@pytest.mark.torture
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_a_notebook_runs_and_shows_what_it_says(path, sample_workspace, tmp_path, monkeypatch):
     for name in ("AREA", "TARGET", "IMAGE", "SIZE", "SEEDS", "DRAWS", "LABELS", "MODEL", "WORKERS"):
         monkeypatch.delenv(f"LSM_NOTEBOOK_{name}", raising=False)
@@ -132,7 +127,7 @@ def test_a_notebook_opens_with_what_one_learns_and_one_place_of_choices(path):
     text = "\n".join(cell.source for cell in notebook.cells)
     assert not re.search(r"/(work|root|home|tmp|Users|mnt)/|[A-Z]:\\\\", text)
     chosen = [i for i, cell in enumerate(notebook.cells) if "environ" in cell.source]
-    assert chosen == ([] if path.stem in QUICK else [1])
+    assert chosen == ([] if path.stem == "01_quick_start" else [1])
     names = set(re.findall(r"LSM_NOTEBOOK_[A-Z]+", notebook.cells[1].source))
     assert names <= set(re.findall(r"LSM_NOTEBOOK_[A-Z]+", opening.source))
 

@@ -27,6 +27,7 @@ def said(cell):
     return "".join(out.get("text", "") for out in cell.outputs)
 
 
+@pytest.mark.torture
 def test_a_run_that_ends_between_two_cells_is_seen_to_have_ended(tmp_path, monkeypatch):
     monkeypatch.setenv("LSM_WORKSPACE", str(tmp_path))
     run = make_run(make_area(tmp_path), tmp_path / "runs", "live", state="running")

@@ -128,6 +128,7 @@ def test_tiles_take_the_least_work_that_area_and_memory_allow(monkeypatch, shape
     assert tile_map.tile_of(shape, model) == tile
 
 
+@pytest.mark.torture
 def test_large_tiles_are_compiled_to_the_same_scores_every_time(monkeypatch):
     """Also where TensorFlow is told to repeat itself to the bit, as every command tells it."""
     if tile_map.backend_name() != "tensorflow" or tile_map.has_gpu():

@@ -197,8 +197,8 @@ def test_nothing_of_the_test_places_reaches_the_choice(forest, tmp_path, monkeyp
     draw, open_area = planning.draw_places, planning.open_area
     ground = draw(open_area(planning.area_path("sample")), forest).test_ground
 
-    def wild_area(path):
-        ds = open_area(path).load()
+    def wild_area(path, **how):
+        ds = open_area(path, **how).load()
         for name in ("slope", "elevation", "twi"):
             if name in ds:
                 values = ds[name].to_numpy().copy()

@@ -37,6 +37,7 @@ def run(space, objective, n, seed, **options):
     return search(space, objective, n, np.random.default_rng(seed), **options)
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("space", "objective", "right"), [(PLANE, branin, -0.397887), (MIXED, mixed, 0)]
 )

@@ -222,16 +222,22 @@ BEYOND = """() => {
 }"""
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
-@pytest.mark.parametrize("name", main.PAGES)
-def test_no_page_is_wider_than_the_screen(browser, address, name, width, height):
-    screen = {"viewport": {"width": width, "height": height}}
-    screen |= {"user_agent": TELEPHONE} if width < 600 else {}
+@contextmanager
+def settled(browser, address, name, **screen):
+    """A page with all that comes a little later; it is no wider than the screen."""
     with looking(browser, f"{address}?page={name}", **screen) as page:
         page.locator(".MuiTypography-body2").first.wait_for()
-        page.wait_for_timeout(4000)  # what comes later shall fit too
+        page.wait_for_timeout(4000)
         ((beyond, parts),) = page.evaluate(BEYOND)
         assert beyond <= 0, parts
+        yield page
+
+
+@pytest.mark.parametrize("name", main.PAGES)
+def test_a_page_fits_a_telephone(browser, address, name):
+    screen = {"viewport": {"width": 390, "height": 844}, "user_agent": TELEPHONE}
+    with settled(browser, address, name, **screen):
+        pass
 
 
 AXE = """() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations
@@ -240,12 +246,10 @@ AXE = """() => axe.run(document, {resultTypes: ['violations']}).then(found => fo
 
 
 @pytest.mark.parametrize("name", main.PAGES)
-def test_a_page_is_open_to_everybody(browser, address, name):
+def test_a_page_fits_the_screen_and_is_open_to_everybody(browser, address, name):
     """No serious breach of the rules for accessible pages, as axe-core knows them."""
     axe = pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
-    with looking(browser, f"{address}?page={name}") as page:
-        page.locator(".MuiTypography-body2").first.wait_for()
-        page.wait_for_timeout(4000)  # what comes later shall be judged too
+    with settled(browser, address, name) as page:
         page.add_script_tag(path=Path(axe.__file__).with_name("axe.min.js"))
         assert page.evaluate(AXE) == []
 
