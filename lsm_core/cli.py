@@ -110,13 +110,14 @@ def main() -> None:
         _complain("stopped", str(stopped), 130)
     except LsmError as error:
         _complain("error", str(error), 2)
-    except OSError as error:
-        _complain("error", f"{error}: is the folder there, writable, with room?", 2)
     except Exception as error:
         from lsm_core.device import full_in_words, ran_out
 
         if ran_out(error):
             _complain("error", full_in_words(error), 2)
+        if isinstance(error, OSError):
+            words = " ".join(str(error).split())
+            _complain("error", f"{words}: is the folder there, writable, with room?", 2)
         if logs.is_json():
             log.critical("an error of the program", exc_info=True)
         else:  # a job keeps it with its run

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -172,9 +173,9 @@ def _lack(error: BaseException) -> BaseException | None:
     """The error of memory, itself or what was being put right when it came."""
     names = {kind.__name__ for kind in type(error).__mro__}
     by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
-    # as JAX, Python and oneDNN say it
-    by_words = ("RESOURCE_EXHAUSTED", "can't start new thread", "could not create a primitive")
-    if by_name or any(words in str(error) for words in by_words):
+    # as JAX, Python, oneDNN and Arrow say it; Arrow's is an error of the system
+    by_words = "RESOURCE_EXHAUSTED|can't start new thread|could not create a primitive|bad_alloc"
+    if by_name or re.search(by_words, str(error)):
         return error
     return None if error.__context__ is None else _lack(error.__context__)
 

@@ -4,6 +4,7 @@ The raw files are made here: a hill in metres, landslides where it is steep.
 """
 
 import json
+from unittest import mock
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +15,8 @@ import shapely
 import yaml
 from affine import Affine
 from command import lsm
+
+from lsm_core import cli
 
 SIZE, CELL = 150, 30.0
 LEFT, TOP = 500000.0, 4000000.0
@@ -216,3 +219,19 @@ def test_other_mistakes_are_one_line_too(raw, monkeypatch, capsys, words, compla
     assert err.startswith("error: ")
     assert complaint in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("Couldn't serialize\nthrift: std::bad_alloc\n"), "memory ran out ("),
+        (OSError(28, "No space\nleft"), "[Errno 28] No space left: is the folder"),
+    ],
+)
+def test_errors_of_the_system_are_one_line_too(monkeypatch, capsys, error, told):
+    """Libraries in C say in their own words, of several lines, that a disk or memory is full."""
+    monkeypatch.setattr(cli, "app", mock.Mock(side_effect=error))
+    status, _, complained = lsm(monkeypatch=monkeypatch, capsys=capsys)
+    assert status == 2
+    assert complained.startswith(f"error: {told}")
+    assert complained.count("\n") == 1

@@ -151,6 +151,7 @@ class ResourceExhaustedError(Exception):
         (RuntimeError("can't start new thread"), True),
         (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (OSError("Couldn't serialize thrift: std::bad_alloc\n"), True),
         (RuntimeError("Graph execution error:\nmessage: could not create a primitive"), True),
         (ValueError("shapes do not fit"), False),
     ],
