@@ -27,6 +27,7 @@ from lsm_core import cartography, layer_figures
 from lsm_core.area_report import values_at
 from lsm_core.grid import Bounds
 from lsm_core.layer_figures import Look
+from lsm_core.legend import number
 from lsm_core.study_area import factors, inventory, open_area
 
 SIZE = (620, 560)  # pixels at most
@@ -280,7 +281,7 @@ def legend(look: Look | None) -> str:
         items += [_swatch(f"{code}: {name}", c) for code, (name, c) in look.codes.items()]
     elif look is not None:
         units = "" if look.units == "1" else f" {look.units}"
-        low, high = (f"{limit:.3g}{units}" for limit in look.limits)
+        low, high = (f"{number(limit)}{units}" for limit in look.limits)
         ends = "" if look.limits == (0.0, 360.0) else ", beyond them the same colour"
         ramp = f"linear-gradient(90deg,{','.join(look.colours[::15])})"
         items = [

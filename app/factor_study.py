@@ -19,6 +19,7 @@ from lsm_app.layout import beside, note, or_words, tabs
 from lsm_app.session import html_table, remember
 from lsm_core.errors import LsmError
 from lsm_core.factor_figures import correlation_of, divergence_of, importance_of
+from lsm_core.legend import number
 from lsm_core.study_area import area_path
 
 LONGEST = 600.0  # seconds
@@ -136,7 +137,7 @@ def _noted(words: str, *parts: Any) -> pn.Column:
 def _numbers(found: Mapping[str, Any]) -> pn.Column:
     table = numbers_of(found).rename(columns=COLUMNS).rename_axis("factor").reset_index()
     styled = table.style.hide(axis="index").format(
-        "{:.3g}", subset=list(table.columns[1:]), na_rep="–"
+        number, subset=list(table.columns[1:]), na_rep="–"
     )
     if "p" in table:
         styled.format(lambda p: "< 0.0001" if p < 1e-4 else f"{p:.3g}", subset=["p"], na_rep="–")

@@ -57,7 +57,7 @@ class PolygonMap:
         self.stretch = stretch_of(ds, colour_bands(ds))
         self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.all = ColumnDataSource(_columns([]))
-        self.edited = ColumnDataSource({"xs": [], "ys": []})
+        self.edited = ColumnDataSource(_outline([], []))
         self.figure = _frame(self.grid)
         self.chosen: list[int] = []
         self._columns = _columns([])
@@ -142,9 +142,8 @@ class PolygonMap:
 
     def edit(self, shape: BaseGeometry | None) -> None:
         """Put the outer ring of a shape where it can be changed; None: nothing is there."""
-        ring = [] if shape is None else [_ring(shape)]
-        data = {"xs": [r[0] for r in ring], "ys": [r[1] for r in ring]}
-        tool = self.change if ring else self.tap
+        data = _outline([], []) if shape is None else _outline(*_ring(shape))
+        tool = self.tap if shape is None else self.change
         self._put(lambda: self.edited.update(data=data))
         self._put(lambda: self.corners.data_source.update(data={"x": [], "y": []}))
         self._put(lambda: self.figure.toolbar.update(active_tap=tool))
@@ -152,7 +151,7 @@ class PolygonMap:
     def sketch(self, corners: Corners) -> None:
         """Show an outline that is being drawn, with its corners."""
         xs, ys = ([corner[i] for corner in corners] for i in (0, 1))
-        self._put(lambda: self.edited.update(data={"xs": [xs], "ys": [ys]}))
+        self._put(lambda: self.edited.update(data=_outline(xs, ys)))
         self._put(lambda: self.corners.data_source.update(data={"x": xs, "y": ys}))
 
     def look_at(self, shape: BaseGeometry) -> None:
@@ -221,6 +220,11 @@ def _columns(rows: Sequence[tuple[int, Piece]]) -> dict[str, list[Any]]:
         "colour": [COLOURS[piece.state] for _, piece in rows],
         "dash": [DASHES[piece.state] for _, piece in rows],
     }
+
+
+def _outline(xs: Sequence[float], ys: Sequence[float]) -> dict[str, list[Any]]:
+    """One polygon, without a corner where there is none: Bokeh's tool goes on asking for it."""
+    return {"xs": [list(xs)], "ys": [list(ys)]}
 
 
 def _ring(shape: BaseGeometry) -> tuple[list[float], list[float]]:

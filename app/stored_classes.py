@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from lsm_app.layout import beside, note
 from lsm_app.session import Session, html_table, keep_in
 from lsm_core import figures
+from lsm_core.legend import number
 from lsm_core.runs import Run
 
 CLASSES = (
@@ -65,7 +66,7 @@ def _zoning(table: pd.DataFrame) -> Any:
     return (
         shown.style.hide(axis="index")
         .format("{:.2f}", subset=["from", "to"], na_rep="none")
-        .format("{:.3g}", subset=[f"landslides per 1,000 {counted}"], na_rep="none")
+        .format(number, subset=[f"landslides per 1,000 {counted}"], na_rep="none")
         .format("{:.1f}", subset=[f"{counted} (%)", "landslides (%)"], na_rep="none")
         .format("{:,.0f}", subset=[counted, "landslides"])
         .format(escape="html", subset=["run"])

@@ -214,3 +214,12 @@ def _colour_table(path: Path) -> dict[int, str]:
 
 def _hex(red: float, green: float, blue: float) -> str:
     return "#" + "".join(f"{min(255, max(0, round(v))):02x}" for v in (red, green, blue))
+
+
+def number(value: float) -> str:
+    """A number of a legend: as short as it may be, large ones whole.
+
+    >>> [number(value) for value in (0.25, 1234.5, 0.0, -3.14159)]
+    ['0.25', '1,234', '0', '-3.14']
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

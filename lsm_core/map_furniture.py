@@ -22,6 +22,7 @@ from matplotlib.ticker import FixedLocator
 from rasterio.crs import CRS
 
 from lsm_core.lattice import Bounds
+from lsm_core.legend import number
 from lsm_core.print_style import EM, Look
 
 INK = "#222222"
@@ -330,15 +331,6 @@ def draw_ramp(
             color=INK,
         )
     return bottom - look.em
-
-
-def number(value: float) -> str:
-    """A number of a legend: as short as it may be, large ones whole.
-
-    >>> [number(value) for value in (0.25, 1234.5, 0.0, -3.14159)]
-    ['0.25', '1,234', '0', '-3.14']
-    """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def draw_swatches(

@@ -23,7 +23,8 @@ from lsm_core.grid import grid_of
 from lsm_core.lattice import Bounds
 from lsm_core.layer_colours import Look as Colours
 from lsm_core.layer_colours import look_of
-from lsm_core.map_furniture import INK, LINE, Box, number
+from lsm_core.legend import number
+from lsm_core.map_furniture import INK, LINE, Box
 from lsm_core.plot_style import RUN_COLOURS
 from lsm_core.print_maps import HEIGHTS, MANY, PAGE, Layout, draw_ground, frame, lit, plan_of
 from lsm_core.print_style import LETTER, MM, Look, blank, in_lines, name_of, words_of

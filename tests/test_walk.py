@@ -108,24 +108,24 @@ def browser():
 
 
 @contextmanager
-def looking(browser, address, **screen):
-    """A page that must not complain, nor ask anybody else."""
+def looking(browser, address, *, also=(), **screen):
+    """A page that must not complain, nor ask anybody else (`also`: other hosts it may ask)."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | screen)
     page = context.new_page()
     page.set_default_timeout(WAIT)
     wrong = []
     page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: wrong.extend(_elsewhere(asked.url)))
+    page.on("request", lambda asked: wrong.extend(_elsewhere(asked.url, HERE.union(also))))
     page.goto(address)
     yield page
     context.close()
     assert not wrong
 
 
-def _elsewhere(url):
+def _elsewhere(url, here=HERE):
     parts = urlsplit(url)
-    inside = parts.scheme in ("data", "blob", "about") or parts.hostname in HERE
+    inside = parts.scheme in ("data", "blob", "about") or parts.hostname in here
     return [] if inside else [f"asked {url}"]
 
 
