@@ -13,7 +13,6 @@ import rasterio
 import yaml
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
-from matplotlib.testing.compare import compare_images
 from PIL import Image
 from test_figures import GRID, make_area, make_run
 
@@ -34,7 +33,6 @@ from lsm_core.print_style import (
 from lsm_core.runs import open_run
 from lsm_core.zoning import level_colours
 
-BASELINE = shipped("data_catalog.yaml").parent / "tests" / "baseline"
 BOUNDS = (339000.0, 3819000.0, 362600.0, 3847200.0)
 QUIET = Look(landslides="none", relief=0, graticule=False, inset=False)
 
@@ -327,22 +325,6 @@ def test_of_different_grids_no_figure_is_made(runs, tmp_path, workspace):
     other = make_run(area, tmp_path / "runs", "aside", grid=aside)
     with pytest.raises(RunError, match="different areas or grids"):
         print_maps.map_figure([runs[0], other], "zones", Look())
-
-
-# ------------------------------------------------------------------------------------- pictures
-
-
-@pytest.mark.parametrize("name", ["zones", "density"])
-def test_figures_look_as_they_did(runs, tmp_path, name):
-    """Against a small stored picture; LSM_BASELINE=1 writes it anew."""
-    import os
-
-    look = make_look({"width_mm": 60, "dpi": 60, "relief": 0.3, "size": 6})
-    made = publication.write_figure(name, runs[:1], look, tmp_path)[0]
-    kept = BASELINE / f"{name}.png"
-    if os.environ.get("LSM_BASELINE"):
-        kept.write_bytes(made.read_bytes())
-    assert compare_images(str(kept), str(made), tol=8) is None
 
 
 def test_check_letters_sees_titles(runs):
