@@ -35,7 +35,7 @@ MOST_OUTLINES = 1500  # polygons in view, above which landslides are points
 MOST_POINTS = 20_000
 NOTHING = "no factor"
 GAP = np.full((1, 2), np.nan)
-TAP = "Tap the map: all values of the cell are shown here."
+TAP = "Tap the map, or write a place: all values of the cell are shown here."
 BOX = {"flex": "1 1 520px", "min-width": "300px", "max-width": "100%", "overflow-x": "auto"}
 WEB = (
     "Tiles by OpenStreetMap (© OpenStreetMap contributors) are fetched from its servers while this "
@@ -112,8 +112,13 @@ class FactorMap:
         self.box = pn.Column(styles=BOX)
         self.cell = html_table()
         self.told = note(TAP)
+        self.written = pmui.TextInput(
+            label=f"Place: x, y ({self.ground.unit})", placeholder="by hand", width=260
+        )
         self.stream = InView()
-        side = pn.Column(self.told, self.cell, styles={"flex": "1 1 280px", "max-width": "430px"})
+        side = pn.Column(
+            self.written, self.told, self.cell, styles={"flex": "1 1 280px", "max-width": "430px"}
+        )
         controls = pn.FlexBox(
             self.choice, self.opacity, self.slides, self.web, align_items="center", gap="16px"
         )
@@ -127,6 +132,7 @@ class FactorMap:
         self._watch = session.param.watch(self._follow, "factor")
         self.slides.param.watch(draw, "value")
         self.web.param.watch(draw, "value")
+        self.written.param.watch(lambda e: self.find(e.new), "value")
         self.draw()
         if place := self._mark():
             self.tell(*place)
@@ -175,6 +181,19 @@ class FactorMap:
 
     def _mark(self) -> tuple[float, float] | None:
         return _place(self.session.at)
+
+    def find(self, text: str) -> None:
+        """All values of the cell at "x, y", and its mark on the map."""
+        if not text.strip():
+            return
+        place = _place(f"[{text}]")
+        if place is None:
+            left, bottom, right, top = self.ground.grid.bounds
+            middle = f"{(left + right) / 2:.0f}, {(bottom + top) / 2:.0f}"
+            self.told.object = f"Write x and y with a comma between, as {middle}."
+            return
+        self.tell(*place)
+        self.draw()
 
     def tell(self, x: float, y: float) -> None:
         """All values of the cell there."""

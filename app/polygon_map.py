@@ -40,6 +40,10 @@ SIZE = (620, 560)  # pixels
 Corners = list[tuple[float, float]]
 
 
+def nobody(*_: Any) -> None:
+    """Hears it where the map is there to be looked at."""
+
+
 class PolygonMap:
     """The map; `on_choose(numbers)` hears which polygons were tapped, `on_tap(x, y)` where,
     `on_shape(corners)` the outline that was changed of the one put there by `edit`.
@@ -48,9 +52,9 @@ class PolygonMap:
     def __init__(
         self,
         ds: xr.Dataset,
-        on_choose: Callable[[list[int]], Any],
-        on_shape: Callable[[Corners], Any],
-        on_tap: Callable[[float, float], Any],
+        on_choose: Callable[[list[int]], Any] = nobody,
+        on_shape: Callable[[Corners], Any] = nobody,
+        on_tap: Callable[[float, float], Any] = nobody,
     ) -> None:
         self.ds, self.grid = ds, grid_of(ds)
         self.on_choose, self.on_shape, self.on_tap = on_choose, on_shape, on_tap

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import logging
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -162,32 +161,6 @@ def missing() -> str:
     if asked in ("", "-1") or _left or has_gpu():
         return ""
     return f"no GPU {asked} is found: networks compute on {find().name}, which is slower"
-
-
-def ran_out(error: BaseException) -> bool:
-    """Whether it is an error of memory that ran out, of the machine or of a GPU; or came of one."""
-    return _lack(error) is not None
-
-
-def _lack(error: BaseException) -> BaseException | None:
-    """The error of memory, itself or what was being put right when it came."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    by_name = names & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
-    # as JAX, Python, oneDNN and Arrow say it; Arrow's is an error of the system
-    by_words = "RESOURCE_EXHAUSTED|can't start new thread|could not create a primitive|bad_alloc"
-    if by_name or re.search(by_words, str(error)):
-        return error
-    return None if error.__context__ is None else _lack(error.__context__)
-
-
-def full_in_words(error: BaseException) -> str:
-    """What is wrong and what to do where `ran_out`, in a line."""
-    lack = _lack(error) or error
-    first = next(iter(str(lack).splitlines()), "")[:200] or type(lack).__name__
-    return (
-        f"memory ran out ({first}): end other programs, take a smaller training.batch or window, "
-        "or a machine with more"
-    )
 
 
 def leave_gpu() -> str:

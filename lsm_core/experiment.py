@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from lsm_core import detected_area, device, evaluation, metrics, prediction, runs, transfer
+from lsm_core import detected_area, evaluation, full_memory, metrics, prediction, runs, transfer
 from lsm_core.arrival import checked_by
 from lsm_core.calibration import Calibrator
 from lsm_core.checkpoint import NAME as CHECKPOINT
@@ -91,9 +91,9 @@ def carry_out(
         runs.set_status(path, "stopped", str(error))
         raise
     except BaseException as error:
-        full = device.ran_out(error)
+        full = full_memory.ran_out(error)
         words = str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
-        words = device.full_in_words(error) if full else words
+        words = full_memory.full_in_words(error) if full else words
         with suppress(OSError, MemoryError):  # no room for a word: it will say `lost`
             runs.set_status(path, "failed", words)
         if full:

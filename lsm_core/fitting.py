@@ -11,7 +11,7 @@ import psutil
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lsm_core import device, models, prediction, runs, training
+from lsm_core import device, full_memory, models, prediction, runs, training
 from lsm_core.bivariate import class_tables
 from lsm_core.checkpoint import Checkpoint
 from lsm_core.encoding import Encoder
@@ -54,7 +54,7 @@ def fit_model(
         with device.precision(recipe.training.precision) as mixed:
             model = fit(recipe, ds, encoder, samples, path, report, should_stop)
     except Exception as error:
-        if not (device.ran_out(error) and _on_gpu(recipe)):
+        if not (full_memory.ran_out(error) and _on_gpu(recipe)):
             raise
         note(report, device.leave_gpu())
         return fit_model(recipe, ds, encoder, samples, path, report, should_stop)

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
+from lsm_core.full_memory import ran_out
+
 VERBOSE, FORM = "LSM_VERBOSE", "LSM_LOG_FORMAT"
 FORMS = ("words", "json")
 OURS = ("lsm_core", "lsm_app")
@@ -170,6 +172,17 @@ class _Stderr(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
         self.setFormatter(formatter)
         self.addFilter(_is_said)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A line; for want of memory without the steps that led there, which say nothing of it."""
+        if record.exc_info and record.exc_info[1] and ran_out(record.exc_info[1]):
+            record.exc_info = record.exc_text = None
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """What could not be said: nothing more for want of memory."""
+        if not ((error := sys.exc_info()[1]) and ran_out(error)):
+            super().handleError(record)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile
 
-from lsm_core import device, models
+from lsm_core import full_memory, models
 from lsm_core.errors import LsmError, RunError
 from lsm_core.run_files import check_inside
 
@@ -125,8 +125,8 @@ def _built(
     except LsmError:
         raise
     except Exception as error:  # of Keras or scikit-learn, which check sizes in ways of their own
-        if device.ran_out(error):
-            raise RunError(device.full_in_words(error)) from error
+        if full_memory.ran_out(error):
+            raise RunError(full_memory.full_in_words(error)) from error
         reason = next(iter(str(error).splitlines()), "")[:200]
         raise RunError(f"{path} tells of no model that can be built: {reason}") from error
 

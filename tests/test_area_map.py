@@ -1,7 +1,10 @@
 """The map of a study area's factors without a browser: its window, its cells, its landslides."""
 
+import json
+
 import numpy as np
 import panel as pn
+import pytest
 from boxes import cells, frame
 from page_text import texts
 from test_figures import GRID, make_area
@@ -53,6 +56,20 @@ def test_the_address_says_layer_and_cell_and_a_tap_changes_it(valley):
     assert "elevation" not in page.map.legend.object
     broken = session.Session(page="Study area", area="valley", factor="nonsense", at="here")
     assert study_area.StudyArea(broken).map.session.factor == "elevation"
+
+
+def test_a_place_is_written_where_nobody_can_tap(valley):
+    ds = open_area(valley)
+    x, y = float(ds["place_x"][3]), float(ds["place_y"][3])
+    shown = factor_map.FactorMap(session.Session(area="valley"), valley)
+    shown.written.value = f"{x}, {y}"
+    told = shown.cell.object.data.set_index("layer")["value"]
+    assert told["landslide"] == "number 4"
+    assert json.loads(shown.session.at) == pytest.approx([x, y], abs=0.01)
+    for wrong in ("here", "1", "1, 2, 3", "NaN, 1"):
+        shown.written.value = wrong
+        assert shown.told.object.startswith("Write x and y with a comma between, as 30")
+    assert json.loads(shown.session.at) == pytest.approx([x, y], abs=0.01)
 
 
 def rings(path):

@@ -140,38 +140,6 @@ def test_tiles_are_as_large_as_the_device_allows(monkeypatch, kind, memory, valu
     device.values_at_once.cache_clear()
 
 
-class ResourceExhaustedError(Exception):
-    """As TensorFlow names it."""
-
-
-@pytest.mark.parametrize(
-    ("error", "is_memory"),
-    [
-        (MemoryError("Unable to allocate 9.00 TiB"), True),
-        (RuntimeError("can't start new thread"), True),
-        (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
-        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
-        (OSError("Couldn't serialize thrift: std::bad_alloc\n"), True),
-        (RuntimeError("Graph execution error:\nmessage: could not create a primitive"), True),
-        (ValueError("shapes do not fit"), False),
-    ],
-)
-def test_memory_that_ran_out_is_known(error, is_memory):
-    assert device.ran_out(error) == is_memory
-    if is_memory:
-        words = device.full_in_words(error)
-        assert words.startswith("memory ran out (")
-        assert "\n" not in words
-
-
-def test_what_went_wrong_for_want_of_memory_is_known_too():
-    """As a pool of threads that cannot begin is ended in a way that it does not know."""
-    error = AttributeError("no attribute 'terminate'")
-    error.__context__ = RuntimeError("can't start new thread")
-    assert device.ran_out(error)
-    assert device.full_in_words(error).startswith("memory ran out (can't start new thread)")
-
-
 def test_a_gpu_that_is_missing_is_told_only_who_asked_for_one(monkeypatch):
     monkeypatch.setattr(device, "has_gpu", lambda: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")

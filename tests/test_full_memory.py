@@ -3,10 +3,15 @@
 There is no GPU here: one is put in the place of the processor, and its memory runs out once.
 """
 
+import _thread
+import signal
+import sys
+import threading
+
 import pytest
 from small_runs import small_run
 
-from lsm_core import device, runs, training
+from lsm_core import device, full_memory, runs, training
 from lsm_core.errors import RunError
 
 NETWORK = {
@@ -79,3 +84,66 @@ def test_a_table_that_does_not_fit_into_memory_is_said(sample_workspace, tmp_pat
         small_run(tmp_path, model={"name": "random_forest"}, input={"form": "table"})
     (run,) = runs.list_runs(tmp_path)
     assert run.state == "failed"
+
+
+# ------------------------------------------------------------------------------ of the machine
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError("Unable to allocate 9.00 TiB"), True),
+        (RuntimeError("can't start new thread"), True),
+        (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (OSError("Couldn't serialize thrift: std::bad_alloc\n"), True),
+        (RuntimeError("Graph execution error:\nmessage: could not create a primitive"), True),
+        (ValueError("shapes do not fit"), False),
+    ],
+)
+def test_memory_that_ran_out_is_known(error, is_memory):
+    assert full_memory.ran_out(error) == is_memory
+    if is_memory:
+        words = full_memory.full_in_words(error)
+        assert words.startswith("memory ran out (")
+        assert "\n" not in words
+
+
+def test_what_went_wrong_for_want_of_memory_is_known_too():
+    """As a pool of threads that cannot begin is ended in a way that it does not know."""
+    error = AttributeError("no attribute 'terminate'")
+    error.__context__ = RuntimeError("can't start new thread")
+    assert full_memory.ran_out(error)
+    assert full_memory.full_in_words(error).startswith("memory ran out (can't start new thread)")
+
+
+def test_a_thread_without_memory_ends_who_waits_for_it(monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    before = signal.getsignal(signal.SIGUSR2)
+    full_memory.end_with_threads()
+    full_memory.end_with_threads()  # once is enough
+    try:
+        with pytest.raises(MemoryError, match="a thread found none"):
+            wait_for_one_that(MemoryError("malloc of size 64 failed"))
+        wait_for_one_that(ValueError("something else"))
+        with pytest.raises(MemoryError, match="a thread found none"):
+            wait_for_one_that(MemoryError("before it began"), _thread.start_new_thread)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert [told.exc_type for told in seen] == [ValueError]
+
+
+def usual_start(work, _):
+    threading.Thread(target=work).start()
+
+
+def wait_for_one_that(fails, start=usual_start):
+    """Longer than it takes: it does not say that it has ended."""
+
+    def end():
+        raise fails
+
+    start(end, ())
+    threading.Event().wait(2)

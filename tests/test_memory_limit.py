@@ -5,12 +5,15 @@ What is written in C may end a process at once where it finds no memory: that re
 """
 
 import resource
+import shutil
 import time
 
 import numpy as np
 import psutil
 import pytest
-from killing import LONG, Killer, check_whole
+from killing import LONG, Killer, check_whole, fingerprint
+from test_full_disk import COMMANDS, clear, words_of
+from test_full_disk import made as made
 from test_kills import same_map, whole_run
 from test_kills import warm as warm
 from test_kills import workspace as workspace
@@ -20,10 +23,10 @@ from lsm_core.runs import list_runs
 pytestmark = pytest.mark.torture
 
 
-def limited(process, into, margin):
-    """Let it have `margin` megabytes more than it has when its run folder is there."""
+def limited(process, margin, into=None):
+    """Let it have `margin` megabytes more than it has (when its run folder is there)."""
     until = time.monotonic() + LONG
-    while not list_runs(into):
+    while into is not None and not list_runs(into):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -38,7 +41,7 @@ def test_a_run(workspace, warm, tmp_path, tally, name):
     for margin in (1, 20, 100, 400):
         into = tmp_path / f"{margin}"
         process = killer.start(["run", f"{name}.yaml", "--into", str(into)])
-        limited(process, into, margin)
+        limited(process, margin, into)
         _, complained = process.communicate(timeout=LONG)
         tally.count("runs short of memory")
         (run,) = list_runs(into)
@@ -55,3 +58,28 @@ def test_a_run(workspace, warm, tmp_path, tally, name):
         assert run.metrics["scores"] == whole.metrics["scores"]
         if run.has_map:
             same_map(run.map_path, whole.map_path)
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"forest", "network"}))
+def test_another_command(made, warm, tmp_path, tally, name):
+    """Limited as it begins: what was there stays, and with the limit gone it is done."""
+    place = tmp_path / "ws"
+    shutil.copytree(made, place)
+    killer, words = Killer(place, np.random.default_rng(0), warm), words_of(name, place)
+    before = fingerprint(place)
+    for margin in (1, 20, 100, 400):
+        clear(place, before)
+        process = killer.start(words)
+        limited(process, margin)
+        _, complained = process.communicate(timeout=LONG)
+        tally.count("other commands short of memory")
+        assert process.returncode in (0, 2) or process.returncode < 0, complained[-3000:]
+        if process.returncode == 2:
+            assert complained.splitlines()[-1].startswith("error: "), complained
+        assert "Traceback" not in complained.split("Exception in thread")[0], complained[-3000:]
+        print("SEEN", name, margin, process.returncode, complained[-200:].replace("\n", " | "))
+        check_whole(place)
+        now = fingerprint(place)
+        assert {file: now.get(file) for file in before} == before
+        if process.returncode:
+            killer.finish(words)

@@ -40,6 +40,13 @@ beside_paper = published.scores_beside("lsgh_net", scores)
 assert {"published: Jiuzhaigou", *terms.values()} == set(beside_paper.index.get_level_values(1))
 assert beside_paper.loc[("cnn", "published: Jiuzhaigou"), "AP"] == 0.9801
 assert image.sum() == len(factors)
+by_zone = published.zones_beside("lsgh_net", zones).drop("density", level="measure")
+assert set(by_zone.index.unique("protocol")) == {"published: Jiuzhaigou", *terms.values()}
+assert np.allclose(by_zone.sum(axis=1), 100, atol=0.11)  # as the paper rounds
+shown_shares = pd.concat(spread.values())[shares[:3]]
+assert len(shown_shares) >= 4 and ((shown_shares >= 0) & (shown_shares <= 1)).all(axis=None)
+wide = heat_view.warmth_of(ground, 2 * radius, heat)
+assert wide.warm > heat_view.warmth_of(ground, radius, heat).warm > len(ground.x)
 """,
     "04_inventory_and_multiscale": """
 assert len(detected.landslides) > 0 and len(chips) > 0

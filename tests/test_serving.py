@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 
 import pytest
@@ -197,22 +197,38 @@ def port(tmp_path_factory, request):
     zips = folder / "ws" / "exports" / ("0" * 32)
     zips.mkdir(parents=True)
     (zips / "mine.zip").write_bytes(b"PK\5\6" + bytes(18))
-    (folder / "app.py").write_text("import panel as pn\npn.panel('hello').servable()\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
-    environment = os.environ | {"LSM_WORKSPACE": str(folder / "ws"), "OMP_NUM_THREADS": "1"}
+    environment = {"LSM_WORKSPACE": str(folder / "ws")}
     command = ["lsm_core.cli", "serve", "--login", str(people), "--visitors", "1"]
     if request.param == "small":
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LSM_WORKSPACE", str(folder / "ws"))
-            options, told = panel_options(login=people, visitors=1)
-        plugins = ["--plugins", "lsm_app.exports_route", "--plugins", "lsm_app.guard"]
-        command = ["panel", "serve", str(folder / "app.py"), *plugins, *options]
+            command, told = small_page(folder, panel_options(login=people, visitors=1))
         environment |= told
+    with listening(command, environment, free_port()) as number:
+        yield number
+
+
+def small_page(folder, how):
+    """The command that serves a page of one word as `lsm serve` would, and its environment."""
+    (folder / "app.py").write_text("import panel as pn\npn.panel('hello').servable()\n")
+    plugins = ["--plugins", "lsm_app.exports_route", "--plugins", "lsm_app.guard"]
+    options, told = how
+    return ["panel", "serve", str(folder / "app.py"), *plugins, *options], told
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def listening(command, environment, number):
+    """The port of a server that answers; it ends with the block."""
     server = subprocess.Popen(
         [sys.executable, "-m", *command, "--port", str(number)],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         for _ in range(600):
