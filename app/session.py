@@ -22,7 +22,6 @@ import param
 from panel.io.callbacks import PeriodicCallback
 
 from lsm_core.errors import LsmError
-from lsm_core.full_memory import told
 
 MOST_KEPT = 6  # shared readers kept in memory
 # The buttons of number fields have no name that a reader of the page aloud could tell: they go.
@@ -212,7 +211,7 @@ class Newest:
 def said(error: LsmError) -> pmui.Alert:
     """An error of the core, as its sentence."""
     return pmui.Alert(
-        object=escape(told(error)), severity="warning", margin=(5, 10), sizing_mode="stretch_width"
+        object=escape(str(error)), severity="warning", margin=(5, 10), sizing_mode="stretch_width"
     )
 
 

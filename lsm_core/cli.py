@@ -28,7 +28,7 @@ from lsm_core.foreground import (
     tell,
     work,
 )
-from lsm_core.full_memory import end_with_threads, ran_out, told
+from lsm_core.full_memory import end_with_threads, full_in_words, ran_out
 from lsm_core.progress_bars import bars
 from lsm_core.run_commands import reproduce, runs_app
 from lsm_core.sample_commands import sample
@@ -110,9 +110,11 @@ def main() -> None:
         app()
     except (Stopped, KeyboardInterrupt) as stopped:
         _complain("stopped", str(stopped), 130)
+    except LsmError as error:
+        _complain("error", str(error), 2)
     except Exception as error:
-        if isinstance(error, LsmError) or ran_out(error):
-            _complain("error", told(error), 2)
+        if ran_out(error):
+            _complain("error", full_in_words(error), 2)
         if isinstance(error, OSError):
             words = " ".join(str(error).split())
             _complain("error", f"{words}: is the folder there, writable, with room?", 2)

@@ -9,9 +9,12 @@ from typing import Any
 
 SAID = re.compile(  # as JAX, Python, oneDNN, Arrow and the readers of files say it
     "RESOURCE_EXHAUSTED|can't start new thread|could not create a primitive|bad_alloc"
-    "|launch worker thread|malloc of size|cannot allocate memory|out of memory",
+    "|launch worker thread|malloc of size|cannot allocate memory|out of memory"
+    "|failed to map segment",
     re.IGNORECASE,
 )
+RESERVE = 2**24  # bytes
+_kept: list[bytearray] = []
 
 
 def ran_out(error: BaseException) -> bool:
@@ -39,19 +42,13 @@ def full_in_words(error: BaseException) -> str:
     )
 
 
-def told(error: BaseException) -> str:
-    """The error in words; where it came of memory that ran out, that is what is said.
-
-    What reads a file says that it cannot be read, whatever it was that hindered it.
-    """
-    return full_in_words(error) if ran_out(error) else str(error)
-
-
 def end_with_threads() -> None:
     """From now on a thread that ends for want of memory ends the command, with a MemoryError.
 
     Zarr reads in a thread of its own: who asks one that has ended, or never began, waits for ever.
+    So that there is room for that, some is kept from the start.
     """
+    _kept[:] = [bytearray(RESERVE)]
     here = threading.current_thread() is threading.main_thread()
     if here and hasattr(signal, "pthread_kill"):  # not on Windows
         signal.signal(signal.SIGUSR2, _raise)
@@ -65,6 +62,8 @@ def _heard(usual: Any) -> Any:
 
     def hook(told: Any) -> None:
         error = told.exc_value
+        if issubclass(told.exc_type, MemoryError):
+            _kept.clear()
         if main in (None, threading.get_ident()) or error is None or not ran_out(error):
             usual(told)
         else:

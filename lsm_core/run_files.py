@@ -171,6 +171,7 @@ def read_table(path: Path) -> "pd.DataFrame":
         raise RunError(f"run {path.parent.name} has no {path.name}: it did not finish")
     check_inside(path)
     try:
-        return pd.read_parquet(path)
+        # Threads gain nothing here, and where no memory is left to begin one Arrow waits for ever.
+        return pd.read_parquet(path, use_threads=False, pre_buffer=False)
     except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's are of these
         raise strange(path, " ".join(str(error).split())) from error

@@ -12,6 +12,7 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import register_pipeline
 
 from lsm_core.errors import AreaError
+from lsm_core.full_memory import ran_out
 
 
 class SoundBlocks(BatchedCodecPipeline):
@@ -24,6 +25,8 @@ class SoundBlocks(BatchedCodecPipeline):
         except OSError:  # a disk, not what lies on it
             raise
         except Exception as error:  # packers raise whatever they like
+            if ran_out(error):
+                raise
             words = " ".join(str(error).split())[:200]
             raise AreaError(
                 f"a block of a study area cannot be read ({words}): build the area again with "

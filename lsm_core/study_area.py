@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from lsm_core.area_store import check_format, check_store, write_format
 from lsm_core.errors import AreaError, InventoryError, LsmError
 from lsm_core.file_kinds import check_first_bytes, check_layers
+from lsm_core.full_memory import ran_out
 from lsm_core.geopackage import save_layer
 from lsm_core.grid import Grid, check_projected, grid_of
 from lsm_core.replacing import bring_back, replacing
@@ -253,6 +254,8 @@ def _reading(path: Path, read: Callable[[], Any]) -> Any:
     except LsmError:
         raise
     except Exception as error:  # they raise whatever they like
+        if ran_out(error):
+            raise
         words = " ".join(str(error).split())[:200]
         raise AreaError(
             f"the study area in {path} cannot be read ({words}): build it again with `lsm prepare`"

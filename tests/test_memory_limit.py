@@ -4,15 +4,18 @@ The limit is set on the process from outside, so many megabytes above what it ha
 What is written in C may end a process at once where it finds no memory: that reads as `lost`.
 """
 
+import os
 import resource
 import shutil
+import signal
+import subprocess
 import time
 
 import numpy as np
 import psutil
 import pytest
 from killing import LONG, Killer, check_whole, fingerprint
-from test_full_disk import COMMANDS, clear, words_of
+from test_full_disk import COMMANDS, clear, last_line, words_of
 from test_full_disk import made as made
 from test_kills import same_map, whole_run
 from test_kills import warm as warm
@@ -21,6 +24,8 @@ from test_kills import workspace as workspace
 from lsm_core.runs import list_runs
 
 pytestmark = pytest.mark.torture
+
+PATIENCE = 60.0  # seconds; with memory none of these commands takes ten
 
 
 def limited(process, margin, into=None):
@@ -71,15 +76,26 @@ def test_another_command(made, warm, tmp_path, tally, name):
         clear(place, before)
         process = killer.start(words)
         limited(process, margin)
-        _, complained = process.communicate(timeout=LONG)
+        complained = until_killed(process, tally)
         tally.count("other commands short of memory")
-        assert process.returncode in (0, 2) or process.returncode < 0, complained[-3000:]
+        by_c = process.returncode < 0 or process.returncode == 127  # as the system's loader says
+        assert by_c or process.returncode in (0, 2), complained[-3000:]
         if process.returncode == 2:
-            assert complained.splitlines()[-1].startswith("error: "), complained
-        assert "Traceback" not in complained.split("Exception in thread")[0], complained[-3000:]
-        print("SEEN", name, margin, process.returncode, complained[-200:].replace("\n", " | "))
+            assert last_line(complained).startswith("error: "), complained
+            assert "build it again" not in complained  # nothing is broken
+        assert "Traceback" not in complained.split("Exception ")[0], complained[-3000:]
         check_whole(place)
         now = fingerprint(place)
         assert {file: now.get(file) for file in before} == before
         if process.returncode:
             killer.finish(words)
+
+
+def until_killed(process, tally):
+    """What it complained. Where not even a thread finds memory to begin, Python waits for ever."""
+    try:
+        return process.communicate(timeout=PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        tally.count("of them that waited for memory for ever, and were killed")
+        return process.communicate()[1]
