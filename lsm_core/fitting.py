@@ -50,12 +50,14 @@ def fit_model(
     """
     recipe = _possible(recipe, report)
     fit = models.trainer_of(recipe.model.name) or _fit_places
+    model = None
     try:
         with device.precision(recipe.training.precision) as mixed:
             model = fit(recipe, ds, encoder, samples, path, report, should_stop)
     except Exception as error:
         if not (full_memory.ran_out(error) and _on_gpu(recipe)):
             raise
+    if model is None:  # here the error is gone, and what it held
         note(report, device.leave_gpu())
         return fit_model(recipe, ds, encoder, samples, path, report, should_stop)
     # A stored model scores in float32, whatever it was trained in; so does the run itself.

@@ -65,6 +65,22 @@ def test_it_goes_on_on_the_processor(sample_workspace, tmp_path, gpu, full):
 
 
 @pytest.mark.torture
+def test_what_goes_wrong_after_that_is_not_called_memory(
+    sample_workspace, tmp_path, gpu, monkeypatch
+):
+    fails = [ResourceExhaustedError("OOM when allocating tensor"), ValueError("something else")]
+
+    def fail(*_):
+        raise fails.pop(0)
+
+    monkeypatch.setattr(training, "fit", fail)
+    with pytest.raises(ValueError, match="something else"):
+        small_run(tmp_path, **NETWORK)
+    (run,) = runs.list_runs(tmp_path)
+    assert run.status["message"] == "ValueError: something else"
+
+
+@pytest.mark.torture
 def test_without_a_gpu_it_is_said(sample_workspace, tmp_path, full):
     with pytest.raises(RunError, match=r"memory ran out .OOM when allocating"):
         small_run(tmp_path, **NETWORK)
@@ -97,6 +113,8 @@ def test_a_table_that_does_not_fit_into_memory_is_said(sample_workspace, tmp_pat
         (ResourceExhaustedError("OOM when allocating tensor\nmore"), True),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
         (OSError("Couldn't serialize thrift: std::bad_alloc\n"), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (ImportError("a.so: failed to map segment from shared object"), True),
         (RuntimeError("Graph execution error:\nmessage: could not create a primitive"), True),
         (ValueError("shapes do not fit"), False),
     ],
