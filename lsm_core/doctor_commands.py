@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,12 +46,18 @@ def doctor(
 
 def _facts() -> dict[str, Any]:
     from lsm_core import jobs, runs
+    from lsm_core.catalog import data_root, read_entries, shipped
     from lsm_core.study_area import workspace
+
+    listed = shipped("data_catalog.yaml")
+    root = data_root(listed, read_entries(listed).get("meta") or {})
+    there = "://" in root or Path(root).is_dir()
+    said = "" if os.environ.get("LSM_DATA") else " (LSM_DATA is not set)"
 
     return runs.versions() | {
         "device": jobs.device(),
         "processors": str(os.cpu_count()),
-        "LSM_DATA": os.environ.get("LSM_DATA", "not set: sources start at the catalogue's root"),
+        "data": f"{root}{said}" if there else f"{root}{said}: no such folder",
         "LSM_WORKSPACE": str(workspace().resolve()),
     }
 

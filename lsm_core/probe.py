@@ -63,7 +63,7 @@ def expected(recipe: Recipe) -> dict[str, Any]:
         found["words"] = f"{card.title} is fitted in one go, in seconds or minutes"
     held = psutil.Process().memory_info().rss / 1e9
     found["gigabytes"] = 1.5 * held
-    found["words"] = f"{'; '.join(told)}; {found['words']}; about {1.5 * held:.1f} GB of memory."
+    found["words"] = "\n".join([*told, f"{found['words']}; about {1.5 * held:.1f} GB of memory."])
     return found
 
 

@@ -318,13 +318,19 @@ def _changed(name: str, run: Run, entry: Mapping[str, Any], look: Look) -> Itera
 def _read(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
-        if told["format"] != FORMAT or told["figure"] not in figures():
+        if told["format"] != FORMAT:
             raise KeyError("format")
-        return dict(told)
+        name = str(told["figure"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path} is not the JSON that `lsm figures` writes beside a figure: {error}"
         ) from error
+    if name not in figures():
+        raise RunError(
+            f"{path} is of a figure {name!r}, which is none of the program's: if it is your own, "
+            "name the file that holds it in LSM_OWN"
+        )
+    return dict(told)
 
 
 def _found(entry: Mapping[str, Any]) -> Run:

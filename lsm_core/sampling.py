@@ -141,6 +141,12 @@ def negatives(
         drawn = draw_matched(ds, options["factor"], known, cells, n, rng)
     else:
         drawn = rng.choice(cells, min(n, len(cells)), replace=False)
+    if n and not len(drawn) and points is not None:
+        raise SampleError(
+            f"negatives {name} ({_in_words(options)}): none of its {len(points)} points is in a "
+            "cell that is valid, outside landslides and in the ground of this part: training, "
+            "validation and each fold take theirs from their own ground; give more points"
+        )
     if n and not len(drawn):
         raise SampleError(
             f"negatives {name} ({_in_words(options)}): none of {int(free.sum())} cells that are "

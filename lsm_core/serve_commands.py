@@ -106,5 +106,9 @@ def _serve_command(port: int, more: list[str]) -> list[str]:
     command += ["--num-threads", "4", "--log-level", "info" if logs.is_verbose() else "warning"]
     command += ["--plugins", "lsm_app.exports_route"]  # the way to large files
     command += ["--plugins", "lsm_app.guard", *(more or ["--address", "127.0.0.1"])]
-    typer.echo(f"the page: http://localhost:{port}/{folder.name}")
+    scheme = "https" if any(word.startswith("--ssl-certfile") for word in more) else "http"
+    names = [more[i + 1] for i, word in enumerate(more) if word == "--allow-websocket-origin"]
+    typer.echo(f"the page, in some seconds: {scheme}://localhost:{port}/{folder.name}")
+    if names:
+        typer.echo(f"to others, as {' or '.join(names)}")
     return command

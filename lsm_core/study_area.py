@@ -230,7 +230,8 @@ def open_area(path: str | Path, *, up_to: int = SMALL) -> xr.Dataset:
     if (path / OVER).is_file():
         return _open_over(path, up_to)
     if not ((path / "area.zarr").is_dir() and (path / ORDER).is_file()):
-        raise AreaError(f"no study area in {path}: build it with `lsm prepare {path.name}`")
+        how = "lsm sample" if path.name == "sample" else f"lsm prepare {path.name}"
+        raise AreaError(f"no study area in {path}: build it with `{how}`")
     order = _stored(path / ORDER, list)
     ds = _opened(path, decode_coords="all")
     ds = _reading(path, ds.load) if is_units(ds) or ds.nbytes <= up_to else ds

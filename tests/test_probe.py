@@ -107,6 +107,8 @@ def test_the_doctor_says_the_device_and_how_long(monkeypatch):
     assert told["problem"] is None
     assert told["expected"][0]["learn"] == 2e-3
     assert told["LSM_WORKSPACE"]
+    monkeypatch.setenv("LSM_DATA", "gone")
+    assert json.loads(doctor("--json", "--no-probe"))["data"].endswith("gone: no such folder")
     words = doctor()
     assert device.find().in_words() in words
     assert "lsgh_net: about 2 s an epoch of 1,000 places" in words

@@ -125,3 +125,11 @@ def test_the_command_draws_tells_what_is_left_out_and_rebuilds(runs, tmp_path):
     assert (tmp_path / "roc.svg").read_bytes() == before
     call = CliRunner().invoke(cli.app, ["figures", *names])
     assert isinstance(call.exception, RecipeError)
+
+
+def test_a_figure_of_ones_own_is_not_called_a_broken_file(runs, tmp_path):
+    publication.write_figure("roc", runs, Look(dpi=60), tmp_path)
+    told = (tmp_path / "roc.json").read_text().replace('"figure": "roc"', '"figure": "mine"')
+    (tmp_path / "roc.json").write_text(told)
+    with pytest.raises(RunError, match=r"figure 'mine', .* in LSM_OWN"):
+        publication.rebuild(tmp_path / "roc.json")

@@ -194,6 +194,8 @@ def test_own_points_are_taken_where_they_may_be():
     assert frame.attrs == {"not_drawn": 8, "left_out": 3}
     with pytest.raises(SampleError, match="need points"):
         negatives(ds, chosen, 10, rng())
+    with pytest.raises(SampleError, match=r"points.csv.: none of its 2 points is in a cell"):
+        negatives(ds, chosen, 10, rng(), points=points[2:3].iloc[[0, 0]])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from command import lsm
 from panel.io.server import get_server
 
 from lsm_app import exports_route
-from lsm_core import serving
+from lsm_core import serve_commands, serving
 from lsm_core.errors import ServeError
 from lsm_core.serving import panel_options
 
@@ -133,6 +133,16 @@ def test_the_command_refuses_in_one_line(monkeypatch, capsys):
     assert status == 2
     assert complaint.startswith("error: whoever reaches 0.0.0.0 could train, upload and delete")
     assert complaint.count("\n") == 1
+
+
+def test_it_says_how_the_page_is_called(monkeypatch, capsys):
+    serve_commands._serve_command(free_port(), [])
+    assert re.fullmatch(r"the page, .*: http://localhost:\d+/app\n", capsys.readouterr().out)
+    more = ["--ssl-certfile=a.pem", "--allow-websocket-origin", NAME]
+    serve_commands._serve_command(free_port(), more)
+    page, others = capsys.readouterr().out.splitlines()
+    assert " https://localhost:" in page
+    assert others == f"to others, as {NAME}"
 
 
 def test_no_route_of_the_server_is_left_out_of_those_that_are_asked_below():

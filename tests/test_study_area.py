@@ -103,6 +103,8 @@ def test_inventory_comes_back(tmp_path):
 def test_missing_area_names_the_cure(tmp_path):
     with pytest.raises(AreaError, match=r"no study area in .*nowhere: build it with"):
         open_area(tmp_path / "nowhere")
+    with pytest.raises(AreaError, match="build it with `lsm sample`"):
+        open_area(tmp_path / "sample")
     with pytest.raises(AreaError, match="no inventory in"):
         study_area.inventory(tmp_path / "nowhere")
 
