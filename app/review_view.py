@@ -54,7 +54,7 @@ class ReviewView:
         )
         self.table = pn.widgets.Tabulator(
             show_index=False, selectable=True, disabled=True, pagination="local",
-            page_size=ROWS, layout="fit_columns", formatters=FORMATS, **wide,
+            page_size=ROWS, layout="fit_columns", formatters=FORMATS, titles=TITLES, **wide,
         )  # fmt: skip
         self.buttons = {
             "Accept": self._button("Accept", lambda: self.decide("accepted"), "contained"),
@@ -257,6 +257,7 @@ class ReviewView:
         return path, save_inventory(self.review, path)
 
 
+TITLES = {"mean_score": "score", "area_m2": "m2"}
 FORMATS = {
     "mean_score": {"type": "money", "precision": 2, "thousand": ""},
     "area_m2": {"type": "money", "precision": 0},
