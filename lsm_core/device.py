@@ -70,11 +70,16 @@ def prepare() -> None:
     ------
     RunError : the backend is unknown or not installed.
     """
-    for name, value in USUAL.items():
-        os.environ.setdefault(name, value)
+    set_environment()
     check_backend(backend_name())
     if backend_name() == "tensorflow":
         _grow_memory()
+
+
+def set_environment() -> None:
+    """What a backend is told before it is loaded, by whomever."""
+    for name, value in USUAL.items():
+        os.environ.setdefault(name, value)
 
 
 def check_backend(name: str) -> None:

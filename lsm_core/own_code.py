@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from lsm_core import device
 from lsm_core.errors import LsmError, RecipeError
 
 VARIABLE = "LSM_OWN"
@@ -164,6 +165,7 @@ def _functions_of(path: Path, changed: int) -> dict[str, Callable[..., Any]]:
     if spec is None or spec.loader is None:
         raise RecipeError(f"{VARIABLE} names {path}: it must be a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
+    device.set_environment()  # it may load Keras
     try:
         spec.loader.exec_module(module)
     except OSError:

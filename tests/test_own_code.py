@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lsm_core import model_store, models, own_code, runs
+from lsm_core import device, model_store, models, own_code, runs
 from lsm_core.errors import RecipeError, RunError
 from lsm_core.experiment import run_experiment
 from lsm_core.recipe import load_recipe
@@ -119,6 +119,14 @@ def test_an_unknown_option_block_or_loss_names_what_there_is(own, sample_workspa
         models.build("lsgh_net", (13, 13, 2), block="spatial")
     with pytest.raises(RecipeError, match=r"no loss 'absolut': .* or focal or two_layers"):
         short(sample_workspace, CNN, "training.loss=absolut")
+
+
+def test_what_ones_file_loads_finds_the_settings_of_sums_that_come_out_the_same(own, monkeypatch):
+    """TensorFlow reads them once, when it is loaded; a file may begin with `import keras`."""
+    for name in device.USUAL:
+        monkeypatch.delenv(name, raising=False)
+    own("import os\n\nFOUND = dict(os.environ)\n\n\ndef found():\n    return FOUND\n")
+    assert own_code.functions()["found"]().items() >= device.USUAL.items()
 
 
 def test_a_missing_file_is_said(own, monkeypatch, tmp_path):
