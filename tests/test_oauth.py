@@ -7,7 +7,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from test_serving import ROUTES, Browser, free_port, listening, small_page
+from test_serving import Browser, free_port, listening, refused_everywhere, small_page
 
 from lsm_core.serving import panel_options
 
@@ -79,15 +79,7 @@ def follow(browser, provider):
 
 
 def test_nothing_is_answered_before_the_provider_has_said_who_it_is(served):
-    stranger = Browser(served)
-    told = {path: stranger.ask(path) for path in ROUTES}
-    for path in ("/", "/app", f"/exports/{'0' * 32}/mine.zip"):
-        status, where = told.pop(path)
-        assert status == 302, path
-        assert "/login?next=" in where
-    assert {path: status for path, (status, _) in told.items()} == dict.fromkeys(told, 403) | {
-        "/nothing": 404
-    }
+    assert refused_everywhere(Browser(served))
 
 
 def test_who_comes_back_from_the_provider_is_let_in(served, provider):

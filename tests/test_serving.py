@@ -254,16 +254,19 @@ def listening(command, environment, number):
         server.wait(20)
 
 
-def test_no_route_answers_who_has_not_logged_in(port):
-    stranger = Browser(port)
+def refused_everywhere(stranger):
+    """No route answers: pages lead to the login, and all else is forbidden."""
     told = {path: stranger.ask(path) for path in ROUTES}
     for path in ("/", "/app", f"/exports/{'0' * 32}/mine.zip"):
         status, where = told.pop(path)
         assert status == 302, path
         assert "/login?next=" in where
-    assert {path: status for path, (status, _) in told.items()} == dict.fromkeys(told, 403) | {
-        "/nothing": 404
-    }
+    found = {path: status for path, (status, _) in told.items()}
+    return found == dict.fromkeys(told, 403) | {"/nothing": 404}
+
+
+def test_no_route_answers_who_has_not_logged_in(port):
+    assert refused_everywhere(Browser(port))
 
 
 def test_who_has_logged_in_gets_all_and_asks_no_other_host(port):
