@@ -15,7 +15,7 @@ help:
 	@echo "make docs    the documentation, strictly, into site/ (open site/index.html; with search: python3 -m http.server -d site)"
 	@echo "make audit   bandit over the sources, pip-audit over the lock where its database answers"
 	@echo "make bench   times beside those of peers, in one table kept in benchmarks/RESULTS.md"
-	@echo "make torture kills, faults, load, notebooks, every kind of run done twice: slower tests"
+	@echo "make torture kills, faults, load, longer notebooks, every kind of run done twice: slower tests"
 	@echo "make backends  the tests of networks on JAX and PyTorch, each in an environment of its own"
 	@echo "make e2e     whole stories in the dashboard, in a real browser (Debian's chromium)"
 	@echo "make walk    the short one: every page opened and used once"

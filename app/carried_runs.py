@@ -166,7 +166,7 @@ class CarriedRuns:
         )
         mapped = [run for run in newest if run.metrics.get("zoning") is not None]
         if mapped:
-            parts += [heading("Landslides and area by class"), or_words(partial(_zones, mapped))]
+            parts += [heading("Landslides and area by class"), or_words(partial(zones_of, mapped))]
         return parts
 
 
@@ -228,7 +228,8 @@ def _interval(low: float, high: float) -> str:
     return "–" if pd.isna(low) else f"{low:.3f} to {high:.3f}"
 
 
-def _zones(mapped: list[Run]) -> Any:
+def zones_of(mapped: list[Run]) -> Any:
+    """Landslides and share of the area by class, a row a way, as in the paper's Table 5."""
     table = zone_table(mapped)
     table["way"] = table["run"].map({run.id: how_of(run) for run in mapped})
     counts = table.pivot(index="way", columns="zone", values="landslides")

@@ -16,6 +16,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, CustomJS, LinearColorMapper, Range1d, Span
 from bokeh.plotting import figure
 
+from lsm_app.class_table import class_table
 from lsm_app.counted_maps import counted_map
 from lsm_app.ground import Ground, ground_of
 from lsm_app.layout import SCROLLS, note, weakly
@@ -117,7 +118,7 @@ class Limits:
             area, held = rate_at(counts)
             at = [BINS - round(limit * BINS) for limit in inner]
             _give(dots, {"x": 100 * area[at], "y": 100 * held[at], "limit": inner})
-        self.table.object = _styled(pd.concat(rows))
+        self.table.object = class_table(pd.concat(rows))
 
     def look(self) -> None:
         """The picture and the histogram of the run that is shown now."""
@@ -240,26 +241,3 @@ def _figure(title: str, x: str, y: str, x_range: tuple[float, float]) -> figure:
 def _give(source: ColumnDataSource, data: dict[str, Any]) -> None:
     """By the server, which alone may change what Bokeh draws: a visitor is heard in a thread."""
     pn.state.execute(partial(setattr, source, "data", data))
-
-
-def _styled(table: pd.DataFrame) -> Any:
-    shown = pd.DataFrame(
-        {
-            "class": table["class"],
-            "run": table["run"],
-            "from": table["from"],
-            "to": table["to"],
-            "cells": table["cells"],
-            "cells (%)": 100 * table["share_of_cells"],
-            "landslides": table["landslides"],
-            "landslides (%)": 100 * table["share_of_landslides"],
-            "landslides per 1,000 cells": 1000 * table["density"],
-        }
-    ).sort_values("from", kind="stable")
-    return (
-        shown.style.hide(axis="index")
-        .format("{:.2f}", subset=["from", "to", "landslides per 1,000 cells"], na_rep="none")
-        .format("{:.1f}", subset=["cells (%)", "landslides (%)"], na_rep="none")
-        .format("{:,.0f}", subset=["cells", "landslides"])
-        .format(escape="html", subset=["run"])
-    )

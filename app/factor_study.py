@@ -17,6 +17,7 @@ import panel as pn
 from lsm_app import aside
 from lsm_app.layout import beside, note, or_words, tabs
 from lsm_app.session import html_table, remember
+from lsm_core.comparison import p_in_words
 from lsm_core.errors import LsmError
 from lsm_core.factor_figures import correlation_of, divergence_of, importance_of
 from lsm_core.legend import number
@@ -140,7 +141,7 @@ def _numbers(found: Mapping[str, Any]) -> pn.Column:
         number, subset=list(table.columns[1:]), na_rep="–"
     )
     if "p" in table:
-        styled.format(lambda p: "< 0.0001" if p < 1e-4 else f"{p:.3g}", subset=["p"], na_rep="–")
+        styled.format(p_in_words, subset=["p"], na_rep="–")
     grown = "importance" in found["tables"]
     first = "Most important first. " if grown else "Importance and information come later. "
     return _noted(

@@ -27,6 +27,7 @@ from shapely.geometry.base import BaseGeometry
 
 from lsm_app.ground import unit_of
 from lsm_app.session import Newest, served
+from lsm_core.cartography import map_frame
 from lsm_core.grid import Grid, grid_of
 from lsm_core.review import Piece, Review
 from lsm_core.true_colour import colour_bands, picture, stretch_of
@@ -35,7 +36,8 @@ MOST_CELLS = 600  # a side of the picture sent
 COLOURS = {"undecided": "#E69F00", "accepted": "#56B4E9", "rejected": "#999999"}
 DASHES = {"undecided": "solid", "accepted": "solid", "rejected": "dotted"}
 EDITED = "#FF2DA0"
-SIZE = (620, 560)  # pixels
+SIZE = (620, 560)  # pixels at most
+BOX = {"max-width": "100%", "overflow-x": "auto"}
 
 Corners = list[tuple[float, float]]
 
@@ -72,7 +74,7 @@ class PolygonMap:
         self._layers()
         self._tools()
         self.view_window(*_ends(self.grid))
-        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=SIZE[1])
+        self.pane = pn.Column(pn.pane.Bokeh(self.figure), styles=BOX)
 
     def _layers(self) -> None:
         plot = self.figure
@@ -159,17 +161,19 @@ class PolygonMap:
         self._put(lambda: self.corners.data_source.update(data={"x": xs, "y": ys}))
 
     def look_at(self, shape: BaseGeometry) -> None:
-        """Move the view to a shape, with ground around it."""
+        """Move the view to a shape, with ground around it, at equal scales."""
         left, bottom, right, top = shape.bounds
-        wide = max(right - left, top - bottom, 20 * min(self.grid.step)) * 1.6
+        ratio = self.figure.frame_width / self.figure.frame_height
+        wide = max(right - left, (top - bottom) * ratio, 20 * min(self.grid.step)) * 1.6
+        high = wide / ratio
         x, y = (left + right) / 2, (bottom + top) / 2
 
         def move() -> None:
             self.figure.x_range.update(start=x - wide / 2, end=x + wide / 2)
-            self.figure.y_range.update(start=y - wide / 2, end=y + wide / 2)
+            self.figure.y_range.update(start=y - high / 2, end=y + high / 2)
 
         self._put(move)
-        self.view_window(x - wide / 2, x + wide / 2, y - wide / 2, y + wide / 2)
+        self.view_window(x - wide / 2, x + wide / 2, y - high / 2, y + high / 2)
 
     def view_window(self, x0: Any, x1: Any, y0: Any, y1: Any) -> None:
         """Read the picture of what is in view."""
@@ -245,9 +249,11 @@ def _ends(grid: Grid) -> tuple[float, float, float, float]:
 
 def _frame(grid: Grid) -> figure:
     left, right, bottom, top = _ends(grid)
+    frame = map_frame(grid.bounds, *SIZE)
     plot = figure(
-        x_range=Range1d(left, right), y_range=Range1d(bottom, top), tools="", match_aspect=True,
-        sizing_mode="stretch_width", height=SIZE[1], background_fill_color="#f2f2f2",
+        x_range=Range1d(left, right), y_range=Range1d(bottom, top), tools="",
+        frame_width=frame["frame_width"], frame_height=frame["frame_height"],
+        background_fill_color="#f2f2f2",
         x_axis_label=f"easting ({unit_of(grid)})", y_axis_label=f"northing ({unit_of(grid)})",
     )  # fmt: skip
     for axis in (*plot.xaxis, *plot.yaxis):

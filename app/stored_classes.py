@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
+from lsm_app.class_table import class_table
 from lsm_app.layout import beside, note
 from lsm_app.session import Session, html_table, keep_in
 from lsm_core import figures
-from lsm_core.legend import number
 from lsm_core.runs import Run
 
 CLASSES = (
@@ -37,7 +36,8 @@ def stored_classes(runs: Sequence[Run], session: Session) -> pn.Column:
     def draw(*_: Any) -> None:
         bars = figures.density_of(runs, breaks=breaks.value, where=where.value)
         kept = (table["breaks"] == breaks.value) & (table["where"] == where.value)
-        pair[:] = [beside(figures.histogram_of(runs), bars), html_table(_zoning(table[kept]))]
+        shown = html_table(class_table(table[kept], table["counted"].iloc[0]))
+        pair[:] = [beside(figures.histogram_of(runs), bars), shown]
 
     for select in (breaks, where):
         select.param.watch(draw, "value")
@@ -45,29 +45,3 @@ def stored_classes(runs: Sequence[Run], session: Session) -> pn.Column:
     draw()
     choices = pn.FlexBox(breaks, where, gap="16px")
     return pn.Column(choices, pair, note(CLASSES), sizing_mode="stretch_width")
-
-
-def _zoning(table: pd.DataFrame) -> Any:
-    """One row a class and run, the classes' limits and shares as the papers print them."""
-    counted = table["counted"].iloc[0]
-    shown = pd.DataFrame(
-        {
-            "class": table["class"],
-            "run": table["run"],
-            "from": table["from"],
-            "to": table["to"],
-            counted: table["cells"],
-            f"{counted} (%)": 100 * table["share_of_cells"],
-            "landslides": table["landslides"],
-            "landslides (%)": 100 * table["share_of_landslides"],
-            f"landslides per 1,000 {counted}": 1000 * table["density"],
-        }
-    ).sort_values("from", kind="stable", key=lambda _: table["zone"])
-    return (
-        shown.style.hide(axis="index")
-        .format("{:.2f}", subset=["from", "to"], na_rep="none")
-        .format(number, subset=[f"landslides per 1,000 {counted}"], na_rep="none")
-        .format("{:.1f}", subset=[f"{counted} (%)", "landslides (%)"], na_rep="none")
-        .format("{:,.0f}", subset=[counted, "landslides"])
-        .format(escape="html", subset=["run"])
-    )

@@ -98,7 +98,12 @@ def _range(da: xr.DataArray, values: np.ndarray) -> str:
         return "nothing"
     if da.attrs["kind"] == "categorical":
         return f"{len(np.unique(values))} of {len(categories(da))} classes"
-    return f"{values.min():.4g} to {values.max():.4g}"
+    low, high = float(values.min()), float(values.max())
+    wide = high - low
+    if not 1e-3 <= wide < np.inf:
+        return f"{low:.3g} to {high:.3g}"
+    digits = max(0, 3 - int(np.ceil(np.log10(wide))))
+    return f"{low:,.{digits}f} to {high:,.{digits}f}"
 
 
 def prepared(ds: xr.Dataset) -> dict[str, Any]:

@@ -43,6 +43,7 @@ __all__ = [
     "holm",
     "limits",
     "mcnemar",
+    "p_in_words",
     "paired_block_bootstrap",
     "rank_groups",
     "wilcoxon",
@@ -293,3 +294,14 @@ def _differences(a: ArrayLike, b: ArrayLike, least: int) -> Floats:
     if not np.isfinite(gap).all():
         raise SampleError("a score is missing or not finite: leave that fold out of both")
     return gap
+
+
+def p_in_words(p: float | None) -> str:
+    """A p-value as a table shows it; nothing where it is not defined.
+
+    >>> [p_in_words(p) for p in (0.0312, 2e-9, float("nan"))]
+    ['0.031', '< 0.001', '']
+    """
+    if p is None or np.isnan(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lsm_core.calibration import half_warning
+from lsm_core.comparison import p_in_words
 from lsm_core.runs import SCORE_COLUMNS, Run, write_table, write_text
 from lsm_core.zoning import level_names, reasonableness
 
@@ -152,7 +153,7 @@ def differences_in_words(pairs: pd.DataFrame, level: float = 0.05) -> pd.DataFra
             limits = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
             row[f"{name.upper()} difference"] = f"{pair[f'{name} difference']:+.3f}{limits}"
         tests = TESTS | {f"{n.upper()}, block bootstrap p": f"{n} p holm" for n in ("ap", "auc")}
-        row |= {words: _p_in_words(pair[column]) for words, column in sorted(tests.items())}
+        row |= {words: p_in_words(pair[column]) for words, column in sorted(tests.items())}
         rows.append(row | {"in words": _verdict(pair, level)})
     shown = pd.DataFrame(rows)
     return shown.drop(columns=[name for name in shown if (shown[name] == "").all()])
@@ -164,10 +165,6 @@ TESTS = {
     "Wilcoxon p (AP)": "wilcoxon p holm",
     "corrected t p (AP)": "corrected t p holm",
 }
-
-
-def _p_in_words(p: float) -> str:
-    return "" if pd.isna(p) else ("< 0.001" if p < 0.001 else f"{p:.3f}")
 
 
 def _verdict(pair: dict[Any, Any], level: float) -> str:

@@ -121,7 +121,9 @@ def streams(
     if not area > 0:
         raise AreaError(f"area={area} makes no stream: give the least upslope area in m2, e.g. 1e6")
     upslope = _accumulation(dem, accumulation)
-    return _labelled(dem, upslope >= area, "streams", "1", f"upslope area of {area:g} m2 and more")
+    return _labelled(
+        dem, upslope >= area, "streams", "1", f"upslope area of {area:,.0f} m2 and more"
+    )
 
 
 def _directions(z: NDArray, grid: Grid) -> pyflwdir.FlwdirRaster:

@@ -188,7 +188,7 @@ def _made(spec: FactorPart, site: _Site) -> tuple[xr.DataArray, str]:
     if spec.stream_area and site.dem is not None and area.dem is not None:
         upslope = site.plain["flow_accumulation"]
         streams = hydrology.streams(site.dem, spec.stream_area, accumulation=upslope)
-        origin = f"streams of {area.dem.source} that drain at least {spec.stream_area:g} m2"
+        origin = f"streams of {area.dem.source} that drain at least {spec.stream_area:,.0f} m2"
         return distance.distance_to(streams, grid), origin
     if spec.interpolate is not None:
         return _from_stations(spec, site)

@@ -320,7 +320,7 @@ class _Judge:
         }
         for name, loss in made["permutation"].items():
             if not loss > limit and name not in self.rules.always:
-                lost = f"shuffling it costs a forest {loss:.4f} of its accuracy"
+                lost = f"shuffling it costs a forest of the factors left {loss:.4f} of its accuracy"
                 self.drop(str(name), f"{lost}, not more than {limit:g}")
 
     def unlike(self, target: pd.DataFrame | None, where: str) -> None:

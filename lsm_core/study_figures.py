@@ -42,6 +42,7 @@ def scores_of(table: pd.DataFrame, score: str = "ap", title: str = "") -> hv.Ove
         title=title or f"{score.upper()} of the test places, 95 % of block bootstrap",
         invert_axes=True,
         xlabel="",
+        ylabel=score.upper() if score in ("ap", "auc", "mse") else score,
         **look,
         backend="bokeh",
     )

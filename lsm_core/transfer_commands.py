@@ -216,7 +216,7 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Learning curves: source scale by target labels, over draws; finished runs are used again."""
-    from lsm_core import learning_curves
+    from lsm_core import learning_curves, transfer_study
     from lsm_core.foreground import quiet_networks, recipe_of
     from lsm_core.runs import runs_folder
 
@@ -234,57 +234,21 @@ def study(
         {key: value for key, value in given.items() if value is not None},
     )
     say = (lambda line: None) if as_json else typer.echo
-    about: dict[str, Any] = {
-        "source": source,
-        "target": area,
-        "recipe": asked.recipe.title or asked.recipe.name,
-    }
-    about |= {"protocol": asked.recipe.protocol, "draws": draws}
 
     def keep(rows: Any) -> None:
         if to:
-            write_tables(to, rows, learning_curves.summary(rows), about)
+            transfer_study.save_tables(to, rows, asked)
 
     rows = learning_curves.carry_out(asked, into or runs_folder(), say, keep=keep)
     table = learning_curves.summary(rows)
     if to:
-        write_study(to, rows, table, f"{source} to {area}", about)
+        transfer_study.save_study(to, rows, asked)
     if as_json:
         typer.echo(table.to_json(orient="records", indent=1))
         return
     typer.echo(learning_curves.in_words(table))
     for than in [name for name in ("scratch", "direct", "pooled") if name in set(rows["how"])]:
         typer.echo(learning_curves.gains_in_words(rows, than))
-
-
-def write_tables(to: Path, rows: Any, table: Any, about: dict[str, Any] | None = None) -> None:
-    """What is known so far, as CSV, and `study.json`: what it is about."""
-    from lsm_core.run_files import write_json, write_table
-
-    to.mkdir(parents=True, exist_ok=True)
-    write_table(to / "runs.csv", rows)
-    write_table(to / "learning_curves.csv", table)
-    write_json(to / "study.json", dict(about or {}))
-
-
-def write_study(
-    to: Path, rows: Any, table: Any, title: str, about: dict[str, Any] | None = None
-) -> None:
-    """Tables as CSV, a figure a metric as a page and as a small picture."""
-    from lsm_core import figures, learning_curves, transfer_figures
-    from lsm_core.run_files import write_table, write_text
-
-    write_tables(to, rows, table, about)
-    for than in ("scratch", "direct", "pooled"):
-        gained = learning_curves.gains(rows, than)
-        if len(gained):
-            write_table(to / f"gains_over_{than}.csv", gained)
-    if table["labels"].notna().any():
-        for metric in learning_curves.METRICS:
-            named = f"{title}: {transfer_figures.NAMES[metric]} by target labels"
-            drawn = transfer_figures.learning_curves_of(table, metric, named)
-            write_text(to / f"{metric}.html", figures.page_of(drawn, named))
-            transfer_figures.save_png(drawn, to / f"{metric}.png")
 
 
 @transfer_app.command()

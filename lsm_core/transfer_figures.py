@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import holoviews as hv
 import holoviews.plotting.bokeh
@@ -49,8 +50,11 @@ def learning_curves_of(table: pd.DataFrame, metric: str = "roc_auc", title: str 
             layers += _line(own[same], how, scale, scales, labels, metric)
     ends = (float(labels[0]) * 0.9, float(labels[-1]) * 1.1)
     overlay = hv.Overlay(layers)
-    words = {"title": title or f"{NAMES[metric]} by target labels, mean and 95 % over draws"}
+    words: dict[str, Any] = {
+        "title": title or f"{NAMES[metric]} by target labels, mean and 95 % over draws"
+    }
     words |= {"xlabel": "target labels", "ylabel": NAMES[metric]}
+    words["xticks"] = [(float(n), f"{n:,.0f}") for n in labels]
     return overlay.opts(
         logx=True, xlim=ends, legend_position="right", **words, **frame(), backend="bokeh"
     ).opts(logx=True, xlim=ends, **words, **SMALL, backend="matplotlib")

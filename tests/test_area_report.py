@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from test_figures import GRID, make_area
 
 from lsm_core import area_report
@@ -55,8 +56,23 @@ def test_missing_cells_are_counted_among_valid_ones(ds):
     rows = area_report.factor_rows(ds).set_index("factor")
     assert rows["missing"].to_dict() == {"elevation": 0, "rock": 5, "aspect": 70}
     assert rows.loc["rock", "holds"] == "2 of 3 classes"
-    heights = ds["elevation"].values[ds["valid"].values]
-    assert rows.loc["elevation", "holds"] == f"{heights.min():.4g} to {heights.max():.4g}"
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((1268.4, 2157.2), "1,268 to 2,157"),
+        ((1.751e-5, 33.82), "0.0 to 33.8"),
+        ((-0.7719, 0.7051), "-0.77 to 0.71"),
+        ((2e-7, 4.25e-6), "2e-07 to 4.25e-06"),
+        ((7.0, 7.0), "7 to 7"),
+    ],
+)
+def test_the_range_of_a_factor_has_three_digits_of_its_width(ds, ends, words):
+    heights = ds["elevation"].copy(data=np.linspace(*ends, ds["elevation"].size).reshape(90, 70))
+    wide = ds.assign(elevation=heights, valid=xr.ones_like(ds["valid"]))
+    rows = area_report.factor_rows(wide).set_index("factor")
+    assert rows.loc["elevation", "holds"] == words
 
 
 def test_what_was_left_out_is_said_with_the_reason(ds):

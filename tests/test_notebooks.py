@@ -19,6 +19,7 @@ nbclient = pytest.importorskip(
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST = 600  # seconds of a cell
+QUICK = ("01", "02", "07", "08")  # half a minute each
 SCORE = re.compile(r"<th[^>]*>(AP|AUC|ap|auc|F1|f1|precision|accuracy)</th>")
 MUST_HOLD = {
     "01_quick_start": """
@@ -43,7 +44,7 @@ assert image.sum() == len(factors)
 by_zone = published.zones_beside("lsgh_net", zones).drop("density", level="measure")
 assert set(by_zone.index.unique("protocol")) == {"published: Jiuzhaigou", *terms.values()}
 assert np.allclose(by_zone.sum(axis=1), 100, atol=0.11)  # as the paper rounds
-shown_shares = pd.concat(spread.values())[shares[:3]]
+shown_shares = pd.concat(spread)[shares[:3]]
 assert len(shown_shares) >= 4 and ((shown_shares >= 0) & (shown_shares <= 1)).all(axis=None)
 wide = heat_view.warmth_of(ground, 2 * radius, heat)
 assert wide.warm > heat_view.warmth_of(ground, radius, heat).warm > len(ground.x)
@@ -67,6 +68,8 @@ assert len({run.metrics["test_places"] for run in ways.values()}) == 1
 assert list(ways) == ["direct", "self", "inductive", "scratch"]
 assert ways["direct"].metrics["roc_auc"] > 0.6  # one truth in both parts
 assert match.whole and set(table["how"]) == {"direct", "inductive", "scratch"}
+from lsm_app.learning_view import drawn, studies
+assert len(drawn(studies() / folder.name, "roc_auc")) > 1  # the page shows the notebook's study
 """,
     "07_honest_evaluation": """
 by = table.set_index("split")
@@ -88,8 +91,13 @@ def code_of(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.torture
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def marked(path):
+    """Those that train networks for minutes are in `make torture`."""
+    slow = not path.stem.startswith(QUICK)
+    return pytest.param(path, id=path.stem, marks=[pytest.mark.torture] if slow else [])
+
+
+@pytest.mark.parametrize("path", [marked(path) for path in NOTEBOOKS])
 def test_a_notebook_runs_and_shows_what_it_says(path, sample_workspace, tmp_path, monkeypatch):
     for name in ("AREA", "TARGET", "IMAGE", "SIZE", "SEEDS", "DRAWS", "LABELS", "MODEL", "WORKERS"):
         monkeypatch.delenv(f"LSM_NOTEBOOK_{name}", raising=False)

@@ -48,6 +48,12 @@ def place(page, x, y):
     return page.evaluate(PLACE, [LEFT + x, TOP - y])
 
 
+def tap(page, x, y):
+    """Once the page rests: two taps at once are a double tap, and one taken late is a press."""
+    page.wait_for_timeout(600)
+    page.mouse.click(*place(page, x, y))
+
+
 def press(page, name):
     page.get_by_role("button", name=name, exact=True).click()
 
@@ -59,12 +65,12 @@ def test_polygons_are_accepted_reshaped_and_drawn_by_hand(browser, address, work
         page.get_by_text("4 undecided").wait_for()
         page.locator("canvas").first.scroll_into_view_if_needed()
         page.wait_for_timeout(1000)  # it scrolls there
-        page.mouse.click(*place(page, 105, 345))
+        tap(page, 105, 345)
         page.get_by_text("1: undecided, 8,100 m2", exact=False).wait_for()
         press(page, "Accept")
         page.get_by_text("1 accepted", exact=True).first.wait_for()
 
-        page.mouse.click(*place(page, 405, 345))
+        tap(page, 405, 345)
         page.get_by_text("2: undecided", exact=False).wait_for()
         press(page, "Change outline")
         page.get_by_text("The outline of 2 can be changed now.").wait_for()
@@ -81,8 +87,7 @@ def test_polygons_are_accepted_reshaped_and_drawn_by_hand(browser, address, work
 
         press(page, "Draw a polygon")
         for x, y in ((200, 1200), (600, 1200), (600, 1500)):
-            page.mouse.click(*place(page, x, y))
-            page.wait_for_timeout(600)  # two taps at once are a double tap
+            tap(page, x, y)
         page.get_by_text("3 corners", exact=False).wait_for()
         press(page, "Finish the polygon")
         page.get_by_text("1 changed, 1 drawn").wait_for()
