@@ -234,9 +234,9 @@ def zones_of(mapped: list[Run]) -> Any:
     table["way"] = table["run"].map({run.id: how_of(run) for run in mapped})
     counts = table.pivot(index="way", columns="zone", values="landslides")
     shares = table.pivot(index="way", columns="zone", values="share_of_cells") * 100
-    order = list(dict.fromkeys(table["zone"]))
+    ways, order = pd.unique(table["way"]), pd.unique(table["zone"])
     joined = counts[order].add_suffix(", landslides").join(shares[order].add_suffix(", area (%)"))
-    return html_table(joined.reset_index().style.hide(axis="index").format(precision=1))
+    return html_table(joined.loc[ways].reset_index().style.hide(axis="index").format(precision=1))
 
 
 def _order(run: Run) -> tuple[int, float, int]:

@@ -204,6 +204,18 @@ def test_runs_of_the_pair_stand_side_by_side(pair):
     assert len(pair.runs) == 3
 
 
+def test_the_classes_of_the_ways_stand_in_the_order_of_the_runs(pair):
+    found = {run.recipe.name: run for run in runs.list_runs()}
+    for run in found.values():
+        run.metrics["zoning"] = "natural"
+    for names in (["scratch", "direct", "inductive"], ["direct", "inductive", "scratch"]):
+        table = carried_runs.zones_of([found[name] for name in names]).object.data
+        assert [way.split(",")[0] for way in table["way"]] == names
+        shares = table.filter(like="area (%)")
+        assert shares.shape == (3, 5)
+        assert shares.sum(axis=1).tolist() == pytest.approx([100] * 3)
+
+
 def test_another_source_has_runs_of_its_own(pair):
     assert len(carried_runs.carried_of(pair.source, "there")) == 3
     assert carried_runs.carried_of("another", "there") == []
