@@ -1,10 +1,15 @@
-"""Every notebook runs from its first cell to its last, on the sample area, and shows what it says.
+"""Every notebook runs from its first cell to its last and shows what it says: on the sample area,
+and on real areas where their data are there.
 
-Each is executed in a kernel of its own; then a few lines of `MUST_HOLD` look at what it has made.
+Each is executed in a kernel of its own; on the sample area a few lines of `MUST_HOLD` look at what
+it has made.
 """
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +26,15 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST = 600  # seconds of a cell
 QUICK = ("01", "02", "07", "08")  # half a minute each
 SCORE = re.compile(r"<th[^>]*>(AP|AUC|ap|auc|F1|f1|precision|accuracy)</th>")
+REAL = {
+    "02": {"AREA": "balakot"},
+    "03": {"AREA": "balakot"},
+    "04": {"AREA": "balakot", "IMAGE": "emilia"},
+    "05": {"AREA": "emilia"},
+    "06": {"AREA": "hongkong_rest", "TARGET": "hongkong_lantau"},
+    "07": {"AREA": "balakot"},
+    "08": {"AREA": "balakot"},
+}
 MUST_HOLD = {
     "01_quick_start": """
 assert forest.metrics["test_places"] == network.metrics["test_places"]
@@ -97,17 +111,48 @@ def marked(path):
     return pytest.param(path, id=path.stem, marks=[pytest.mark.torture] if slow else [])
 
 
-@pytest.mark.parametrize("path", [marked(path) for path in NOTEBOOKS])
-def test_a_notebook_runs_and_shows_what_it_says(path, sample_workspace, tmp_path, monkeypatch):
+@pytest.fixture
+def no_choices(monkeypatch):
+    """What somebody chose outside for a notebook."""
     for name in ("AREA", "TARGET", "IMAGE", "SIZE", "SEEDS", "DRAWS", "LABELS", "MODEL", "WORKERS"):
         monkeypatch.delenv(f"LSM_NOTEBOOK_{name}", raising=False)
+
+
+@pytest.fixture(scope="module")
+def real_workspace(shared_data, tmp_path_factory):
+    """A workspace with the real areas of the notebooks."""
+    folder = tmp_path_factory.mktemp("real")
+    for name in sorted({name for chosen in REAL.values() for name in chosen.values()}):
+        made = ["-m", "lsm_core.cli", "prepare", name]
+        env = os.environ | {"LSM_WORKSPACE": str(folder), "LSM_DATA": str(shared_data)}
+        subprocess.run([sys.executable, *made], env=env, check=True, capture_output=True)
+    return folder
+
+
+def executed(path, where, more=""):
+    """The outputs of a notebook, from its first cell to its last, and of more code."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(MUST_HOLD[path.stem]))
-    client = nbclient.NotebookClient(
-        notebook, timeout=LONGEST, resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()
-    shown = [out for cell in code_of(notebook) for out in cell.outputs]
+    notebook.cells.append(nbformat.v4.new_code_cell(more))
+    resources = {"metadata": {"path": str(where)}}
+    nbclient.NotebookClient(notebook, timeout=LONGEST, resources=resources).execute()
+    return [out for cell in code_of(notebook) for out in cell.outputs]
+
+
+@pytest.mark.parametrize("path", [marked(path) for path in NOTEBOOKS])
+def test_a_notebook_runs_and_shows_what_it_says(path, no_choices, sample_workspace, tmp_path):
+    shows(executed(path, tmp_path, MUST_HOLD[path.stem]))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=[path.stem for path in NOTEBOOKS[1:]])
+def test_a_notebook_runs_on_real_data(path, no_choices, real_workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WORKSPACE", str(real_workspace))
+    for name, area in REAL[path.stem[:2]].items():
+        monkeypatch.setenv(f"LSM_NOTEBOOK_{name}", area)
+    shows(executed(path, tmp_path))
+
+
+def shows(shown):
     kinds = {kind for out in shown for kind in out.get("data", {})}
     assert "text/html" in kinds
     assert not [out for out in shown if out.output_type == "error"]
