@@ -23,7 +23,7 @@ nbclient = pytest.importorskip(
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-LONGEST = 600  # seconds of a cell
+LONGEST = 1500  # seconds of a cell
 QUICK = ("01", "02", "07", "08")  # half a minute each
 SCORE = re.compile(r"<th[^>]*>(AP|AUC|ap|auc|F1|f1|precision|accuracy)</th>")
 REAL = {
