@@ -1,6 +1,5 @@
 """An area file in form fields: drafted in one click from a DEM and an inventory, changed, built."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from html import escape
@@ -147,18 +146,20 @@ class AreaForm:
                 for name in (self.dem.value, self.inventory.value, *self.more.value)
             ]
             taken = set(area_draft.area_files())
+            further = [(entry.name, found_in(entry), entry.path) for entry in more]
             draft = area_draft.draft_area(
                 free_name(f"{_plain(dem.file)}_area", taken),
-                (dem.name, _with_crs(dem)),
-                (slides.name, _with_crs(slides)),
-                more=[(entry.name, _with_crs(entry), entry.path) for entry in more],
+                (dem.name, found_in(dem)),
+                (slides.name, found_in(slides)),
+                more=further,
             )
         except LsmError as error:
             self.words[:] = [said(error)]
             return
         draft["title"] = ""
+        left = area_draft.not_drafted(draft, further)
         self.load(draft)
-        self.words[:] = [note(DRAFTED)]
+        self.words[:] = [note(DRAFTED), *[said(AreaError(line)) for line in left]]
 
     def load(self, content: dict[str, Any]) -> None:
         """Fill the fields from the content of an area file; what they do not know stays."""
@@ -261,7 +262,7 @@ class AreaForm:
         crs = self.crs.value.strip()
         crs = intake.crs_name(intake.crs_of(crs)) if crs else ""
         like = self.base.get("grid", {}).get("like") == dem.name and not crs and not self.cell.value
-        grid = area_draft.grid_part(dem.name, _with_crs(dem), crs, self.cell.value or None)
+        grid = area_draft.grid_part(dem.name, found_in(dem), crs, self.cell.value or None)
         own = {key: self.base.get("grid", {}).get(key) for key in ("extent", "mask")}
         made = {
             "name": self.name.value.strip(),
@@ -330,15 +331,6 @@ class AreaForm:
             return
         self.on_build(path.stem)
         self.answer[:] = [note(SENT)]
-
-
-def _with_crs(entry: Entry) -> Found:
-    """What its file holds, with the CRS the catalogue states where the file states none."""
-    found = found_in(entry)
-    if found.crs or not entry.crs:
-        return found
-    crs = intake.crs_of(entry.crs)
-    return dataclasses.replace(found, crs=entry.crs, projected=bool(crs.is_projected))
 
 
 def _label(entry: Entry) -> str:

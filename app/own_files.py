@@ -283,17 +283,16 @@ def _table(own: list[Entry]) -> Any:
 def words_of(entry: Entry) -> str:
     """What a source holds, in a line, or why nobody knows."""
     try:
-        found = found_in(entry)
+        return found_in(entry).words
     except LsmError as error:
         return str(error)
-    return found.words if found.crs else found.words.replace("no CRS stated", entry.crs)
 
 
 def found_in(entry: Entry) -> Found:
     """`entry.look()`, done once for as long as the file stays as it is."""
     if entry.path is None or not entry.path.exists():
         return entry.look()
-    return _found(str(entry.path), entry.path.stat().st_mtime_ns)
+    return entry.in_crs(_found(str(entry.path), entry.path.stat().st_mtime_ns))
 
 
 def found_if_there(entry: Entry | None) -> Found | None:

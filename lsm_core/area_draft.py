@@ -72,6 +72,31 @@ def draft_area(
     }
 
 
+def not_drafted(
+    draft: Mapping[str, Any], more: Sequence[tuple[str, Found, Path | None]]
+) -> list[str]:
+    """Of the further sources those that no factor is made of, each with what to do."""
+    used = {str(value) for factor in draft["factors"] for value in factor.values()}
+    used |= {draft["dem"], draft["inventory"]["source"]}
+    return [_why_not(source, found) for source, found, _ in more if source not in used]
+
+
+def _why_not(source: str, found: Found) -> str:
+    fields = ", ".join(found.fields)
+    if found.geometry == "Polygon":
+        row = f"{{name: {source}, source: {source}, kind: categorical, field: ...}}"
+        return (
+            f"{source} is no factor yet: polygons need the field of their classes. Add {row} to "
+            f"the factors; fields: {fields}"
+        )
+    if found.kind != "raster":
+        return (
+            f"{source} is no factor yet: points give a distance (distance_to: {source}), or values "
+            f"interpolated from a field (docs/data.md); fields: {fields}"
+        )
+    return f"{source} is no factor: there is one of its name already; add it under another name"
+
+
 def grid_part(
     dem: str, found: Found, crs: str = "", resolution: float | None = None
 ) -> dict[str, Any]:

@@ -291,11 +291,11 @@ def _table(path: Path) -> Found:
 
 
 def columns_xy(fields: tuple[str, ...]) -> tuple[str, str]:
-    """The columns of a table that look like its coordinates; the first two where none does.
+    """The columns of a table that look like its coordinates, "" where none does.
 
-    >>> columns_xy(("id", "Lon", "Lat"))
-    ('Lon', 'Lat')
+    >>> columns_xy(("id", "Lon", "Lat")), columns_xy(("Breite", "Laenge"))
+    (('Lon', 'Lat'), ('', ''))
     """
     small = {name.strip().lower(): name for name in reversed(fields)}
-    found = [next((small[n] for n in names if n in small), "") for names in (X_COLUMNS, Y_COLUMNS)]
-    return (found[0], found[1]) if all(found) else (fields[0], fields[1])
+    x, y = (next((small[n] for n in names if n in small), "") for names in (X_COLUMNS, Y_COLUMNS))
+    return x, y

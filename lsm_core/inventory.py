@@ -133,7 +133,7 @@ def _inside(kept: gpd.GeoDataFrame, grid: Grid, counts: dict[str, int]) -> gpd.G
         raise InventoryError(
             "no landslide lies in the study area: the inventory covers "
             f"{_box(kept.total_bounds)}, the area {_box(grid.bounds)} (both in the area's CRS); "
-            "check the CRS of the inventory"
+            "check the CRS of the inventory, and in a table which column is x and which is y"
         )
     edge = shapely.box(left - rounding, bottom - rounding, right + rounding, top + rounding)
     over = inside & ~shapely.covered_by(geometry, edge)

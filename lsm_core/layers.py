@@ -113,7 +113,8 @@ def _dem(
     if low < LOWEST or high > HIGHEST:
         raise SourceError(
             f"{name} holds elevations from {low:g} to {high:g} m: state its nodata value in "
-            "the catalogue (`metadata: {nodata: -9999}`), or `unit_mult` of a DEM in feet"
+            "the catalogue that names it, the workspace's data_catalog.yaml for your own files "
+            "(`metadata: {nodata: -9999}`); of a DEM in feet its `unit_mult`"
         )
     report(f"DEM {name}{_date(stored)}: {fit_of(stored, grid, 'bilinear')}")
     _doubt_feet(name, catalog, have, report)

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lsm_core import intake
 from lsm_core.catalog import data_root, fingerprint, read_entries, shipped
 from lsm_core.errors import CatalogError, CrsError, SourceError
 from lsm_core.intake import Found
+from lsm_core.lattice import crs_name
 from lsm_core.workspace import own_catalog, uploads_folder, workspace
 
 MOST_LISTED = 500  # files of the data folder
@@ -50,10 +51,17 @@ class Entry:
         return self.path is not None and self.path.exists()
 
     def look(self) -> Found:
-        """What its file holds; see `intake.look_at`."""
+        """What its file holds (`intake.look_at`), in the catalogue's CRS where it states none."""
         if self.path is None or not self.path.exists():
             raise SourceError(f"{self.name}: no file at {self.path}; set LSM_DATA to its folder")
-        return intake.look_at(self.path)
+        return self.in_crs(intake.look_at(self.path))
+
+    def in_crs(self, found: Found) -> Found:
+        """What was found, in the CRS that the catalogue states where the file states none."""
+        if found.crs or not self.crs:
+            return found
+        crs = intake.crs_of(self.crs)
+        return replace(found, crs=crs_name(crs), projected=crs.is_projected)
 
 
 def entries() -> dict[str, Entry]:
@@ -145,7 +153,7 @@ def _row(
     if not found.crs and not crs.strip():
         raise CrsError(
             f"{called} does not state the coordinate reference system (CRS) of its coordinates: "
-            "give its EPSG number, such as 32643"
+            "give its EPSG number, such as 32643 (to `lsm draft` as --crs 32643)"
         )
     about: dict[str, Any] = {}
     if number := re.fullmatch(r"EPSG:(\d+)", found.crs):
@@ -162,6 +170,11 @@ def _row(
         return row | {"data_type": "GeoDataFrame", "driver": driver}
     first, second = intake.columns_xy(found.fields)
     about |= {"x": x or first, "y": y or second}
+    if not (about["x"] and about["y"]):
+        raise SourceError(
+            f"{called}: which columns are x and y? There are {', '.join(found.fields)}. Call them "
+            f"x and y, or lon and lat, or say so (to `lsm draft` as --x {found.fields[0]} --y ...)"
+        )
     missing = {about["x"], about["y"]} - set(found.fields)
     if missing:
         raise SourceError(f"{called} has no column {', '.join(missing)}: {', '.join(found.fields)}")

@@ -129,3 +129,51 @@ def test_balakot_is_drafted_from_its_raw_files(shared_data):
     assert area_draft.guess_inventory(found) == "landslides"
     assert found["geology"].classes
     assert area_draft.metres(found["aw3d30"]) == pytest.approx(28.555, abs=0.001)
+
+
+def drafted(files, monkeypatch, capsys, name, *more, inventory="slides.gpkg", dem="dem.tif"):
+    words = ["draft", name, "--dem", str(files / dem), "--inventory", str(files / inventory)]
+    return lsm(*words, *map(str, more), monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_a_dem_without_a_crs_takes_the_one_given(files, monkeypatch, capsys):
+    rows, _ = np.indices((60, 80))
+    write_raster(files / "plain.tif", (900.0 + rows).astype("float32"), crs=None)
+    status, _, complaint = drafted(files, monkeypatch, capsys, "plain", dem="plain.tif")
+    assert (status, "--crs 32643" in complaint) == (2, True)
+    status, said, _ = drafted(files, monkeypatch, capsys, "plain", "--crs", 32643, dem="plain.tif")
+    assert status == 0
+    assert "like: plain" in said
+    assert preparation.prepare("plain", load_catalog()).rio.crs.to_epsg() == 32643
+
+
+def test_an_area_file_that_is_there_is_kept_unless_told(files, monkeypatch, capsys):
+    assert drafted(files, monkeypatch, capsys, "kept")[0] == 0
+    path = area_draft.own_area_file("kept")
+    path.write_text(path.read_text() + "# mine\n")
+    status, _, complaint = drafted(files, monkeypatch, capsys, "kept")
+    assert (status, "--replace" in complaint) == (2, True)
+    assert path.read_text().endswith("# mine\n")
+    assert drafted(files, monkeypatch, capsys, "kept", "--replace")[0] == 0
+    assert not path.read_text().endswith("# mine\n")
+
+
+def test_what_no_factor_is_made_of_is_told_with_its_fields(files, monkeypatch, capsys):
+    rock = frame(cells(5, 5, 9, 9), cells(20, 5, 9, 9)).assign(unit=["a", "b"])
+    rock.to_file(files / "rock.gpkg")
+    more = ("--more", files / "rock.gpkg", "--more", files / "faults.gpkg")
+    _, said, _ = drafted(files, monkeypatch, capsys, "rocky", *more)
+    assert "rock is no factor yet: polygons need the field of their classes" in said
+    assert "fields: unit" in said
+    assert "faults is no factor" not in said
+
+
+def test_columns_of_a_table_are_asked_for_where_none_looks_like_x_and_y(files, monkeypatch, capsys):
+    x, y = frame(cells(12, 12, 1, 1)).geometry.iloc[0].centroid.coords[0]
+    (files / "points.csv").write_text(f"hoch,rechts\n{y},{x}\n")
+    asked = ("--crs", 32643)
+    _, _, complaint = drafted(files, monkeypatch, capsys, "p", *asked, inventory="points.csv")
+    assert "which columns are x and y? There are hoch, rechts" in complaint
+    named = (*asked, "--x", "rechts", "--y", "hoch")
+    assert drafted(files, monkeypatch, capsys, "p", *named, inventory="points.csv")[0] == 0
+    assert preparation.prepare("p", load_catalog()).sizes["place"] == 1
