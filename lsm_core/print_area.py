@@ -36,13 +36,13 @@ PALE = LinearSegmentedColormap.from_list(  # heights that dots stand out from
     "pale", ["#cfe3c0", "#eee9c5", "#e2cba4", "#cdb6a0", "#f7f5f2"]
 )
 PARTS = {  # in the order they are drawn: those under test on top
-    "left_out": "#8c8c8c",
+    "left_out": RUN_COLOURS[3],  # greys drown in the relief
     "training": "#000000",
     "validation": RUN_COLOURS[0],
     "test": RUN_COLOURS[1],
 }
 NAMES = {"train": "training", "validation": "validation", "test": "test"}  # of the samples' split
-MOST_CLASSES = 10  # of a legend; further ones are counted
+MOST_CLASSES = 10  # of a legend; two and more further ones are counted
 UNITS = {"degrees": "°", "1": ""}
 
 
@@ -99,7 +99,10 @@ def factors_figure(runs: Sequence[Run], look: Look) -> Figure:
     ds, crs, bounds = _ground(runs)
     words = words_of(look.language)
     names = _used(runs[0], ds)
-    titles = [f"({chr(ord('a') + i)}) {name_of(name, words)}" for i, name in enumerate(names)]
+    titles = [
+        f"({chr(ord('a') + i)}) {name_of(name, words)}{_unit(ds[name])}"
+        for i, name in enumerate(names)
+    ]
     plan, strips = _factor_plan([ds[name] for name in names], bounds, look, lines=1)
     titles = [in_lines(title, plan.maps[0].width, look, 0.9) for title in titles]
     if lines := max(title.count("\n") for title in titles):
@@ -192,6 +195,14 @@ def _used(run: Run, ds: xr.Dataset) -> list[str]:
     told = [factor["name"] for factor in run.encoder.get("factors", [])]
     used = [name for name in told if name in known] or known
     return sorted(used, key=lambda name: ds[name].attrs["kind"] == "categorical")
+
+
+def _unit(layer: xr.DataArray) -> str:
+    """What follows the name of a factor that is measured; directions have letters below."""
+    measured = layer.attrs["kind"] == "continuous"
+    unit = UNITS.get(layer.attrs["units"], layer.attrs["units"]) if measured else ""
+    whole = unit.replace(" ", "\u00a0")  # no line ends inside it
+    return f" ({whole})" if unit else ""
 
 
 def _heights(
@@ -323,39 +334,60 @@ def _draw_key(
     )  # fmt: skip
     outline = Rectangle((box.left, top - high), box.width, high, fill=False, ec=INK, lw=LINE)
     sheet.add_patch(outline)
-    for share, text, side in _ends(colours, words):
+    for share, text, side in _ends(colours, values, words):
         x = box.left + share * box.width
         y, size = top - high - 0.25 * em, look.size * 0.75
         sheet.text(x, y, text, ha=side, va="top", size=size, color=INK)
 
 
-def _ends(colours: Colours, words: Mapping[str, str]) -> list[tuple[float, str, str]]:
-    """What stands below a key: where along it, the words, and how they are laid."""
+def _ends(
+    colours: Colours, values: NDArray, words: Mapping[str, str]
+) -> list[tuple[float, str, str]]:
+    """What stands below a key: where along it, the words, and how they are laid.
+
+    An end beyond which values have the same colour says so (≤, ≥).
+    """
     if colours.limits == (0.0, 360.0):
         letters = [words[key] for key in ("north", "east", "south", "west", "north")]
         sides = ["left", "center", "center", "center", "right"]
         return [(i / 4, *one) for i, one in enumerate(zip(letters, sides, strict=True))]
     low, high = colours.limits
-    units = UNITS.get(colours.units, colours.units)
-    return [(0.0, number(low), "left"), (0.5, units, "center"), (1.0, number(high), "right")]
+    least = "≤ " if np.nanmin(values) < low else ""
+    most = "≥ " if np.nanmax(values) > high else ""
+    return [(0.0, least + number(low), "left"), (1.0, most + number(high), "right")]
 
 
 def _draw_classes(sheet: Axes, box: Box, colours: Colours, values: NDArray, look: Look) -> None:
     """Swatches and names, those of most cells where there are too many."""
     em, top = look.em, box.bottom + box.height
     cells = {code: int((values == code).sum()) for code in colours.codes}
-    kept = sorted(sorted(cells, key=lambda code: -cells[code])[:MOST_CLASSES])
+    most = MOST_CLASSES + (len(cells) == MOST_CLASSES + 1)
+    kept = sorted(sorted(cells, key=lambda code: -cells[code])[:most])
     letters = max(6, int((box.width - 1.6 * em) / (0.75 * em) / LETTER))
     entries = [(colours.codes[code][0], colours.codes[code][1]) for code in kept]
     if more := len(cells) - len(kept):
         entries.append((f"+ {more}", "none"))
-    for i, (name, colour) in enumerate(entries):
+    shown = _shortened([name for name, _ in entries], letters)
+    for i, (name, (_, colour)) in enumerate(zip(shown, entries, strict=True)):
         y = top - (i + 1) * 1.15 * em
         if colour != "none":
             patch = Rectangle((box.left, y), 1.2 * em, 0.8 * em, fc=colour, ec=INK, lw=0.3)
             sheet.add_patch(patch)
-        short = name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
         sheet.text(
-            box.left + 1.6 * em, y + 0.4 * em, short,
+            box.left + 1.6 * em, y + 0.4 * em, name,
             va="center", size=look.size * 0.75, color=INK,
         )  # fmt: skip
+
+
+def _shortened(names: Sequence[str], letters: int) -> list[str]:
+    """Names of no more than so many letters; of those that begin alike, both ends are kept.
+
+    >>> _shortened(["Bare ground (river)", "Bare ground (rock)", "Forest"], 12)
+    ['Bare…(river)', 'Bare …(rock)', 'Forest']
+    """
+    short = [n if len(n) <= letters else f"{n[: letters - 1].rstrip()}…" for n in names]
+    tails = [n.split()[-1][: letters // 2] for n in names]
+    return [
+        f"{name[: letters - 1 - len(tail)]}…{tail}" if short.count(one) > 1 else one
+        for name, one, tail in zip(names, short, tails, strict=True)
+    ]

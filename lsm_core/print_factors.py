@@ -1,7 +1,7 @@
 """Printed figures of what a run's factors say: their importance and their correlation."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from lsm_core import selection
 from lsm_core.errors import RunError
 from lsm_core.factor_tables import cyclic_of, factor_table
 from lsm_core.plot_style import RUN_COLOURS
-from lsm_core.print_style import Look, blank, name_of, words_of
+from lsm_core.print_style import Look, blank, in_lines, name_of, words_of
 from lsm_core.run_files import read_json
 from lsm_core.runs import Run
 from lsm_core.study_area import factors, open_area
@@ -21,25 +21,25 @@ TREES = 300  # of the forest asked where the run was not explained
 
 
 def importance_figure(runs: Sequence[Run], look: Look) -> Figure:
-    """Bars of importance, one panel a run.
+    """Bars of importance with 95 % intervals, a panel a run that `lsm explain` explained.
 
-    Of a run that `lsm explain` explained: the fall of average precision at test places when a
-    factor is shuffled. Else the accuracy that a random forest loses out of bag on the run's own
-    training places: what the factors say, not what its model leans on.
+    There it is the fall of average precision at test places when a factor is shuffled. Of other
+    runs it is the accuracy that a random forest loses out of bag on their training places: what the
+    factors say, not what a model leans on. Runs that learnt from the same places share its panel.
     """
     if not runs:
         raise RunError("no importance to draw: name at least one run")
     words = words_of(look.language)
-    tables = [_importance(run) for run in runs]
-    rows = max(len(table) for table, _ in tables)
-    columns = min(len(runs), 1 if look.width_mm < 120 else 2)
-    lines = -(-len(runs) // columns)
+    panels = _panels(runs, words)
+    rows = max(len(panel.table) for panel in panels)
+    columns = min(len(panels), 1 if look.width_mm < 120 else 2)
+    lines = -(-len(panels) // columns)
     figure = blank(look, lines * (1.7 * look.em * rows + 7 * look.em))
     figure.set_layout_engine("constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat[len(runs) :]:
+    for axes in grid.flat[len(panels) :]:
         axes.axis("off")
-    for i, (run, (table, term)) in enumerate(zip(runs, tables, strict=True)):
+    for i, (title, table, term) in enumerate(panels):
         axes = grid.flat[i]
         names = [name_of(name, words) for name in table.index]
         axes.barh(
@@ -49,9 +49,10 @@ def importance_figure(runs: Sequence[Run], look: Look) -> Figure:
         )  # fmt: skip
         axes.axvline(0, color="#333333", lw=0.5)
         axes.grid(False, axis="y")
-        letter = f"({chr(ord('a') + i)}) " if len(runs) > 1 else ""
-        axes.set_title(f"{letter}{run.title}, {words[run.recipe.protocol]}", loc="left")
-        axes.set_xlabel(words[term])
+        letter = f"({chr(ord('a') + i)}) " if len(panels) > 1 else ""
+        room = 0.7 * look.width_mm / columns  # names of factors stand beside it
+        axes.set_title(in_lines(letter + title, room, look), loc="left")
+        axes.set_xlabel(f"{words[term]} (95 %)")
     return figure
 
 
@@ -72,7 +73,7 @@ def correlation_figure(runs: Sequence[Run], look: Look) -> Figure:
     small = min(look.size * 0.8, look.width_mm / n / 0.3528 * 0.22)
     for row, col in zip(*np.nonzero(np.isfinite(values)), strict=True):
         colour = "white" if abs(values[row, col]) > 0.7 else "black"
-        number = f"{values[row, col]:.2f}"
+        number = f"{values[row, col]:.2f}".replace("-", "−")
         axes.text(col, row - 1, number, ha="center", va="center", size=small, color=colour)
     axes.set_xticks(range(n - 1), names[:-1], rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(n - 1), names[1:])
@@ -96,23 +97,51 @@ def correlation_table(run: Run) -> pd.DataFrame:
     return matrix
 
 
-def _importance(run: Run) -> tuple[pd.DataFrame, str]:
-    """Value, and how far below and above it reaches, by factor, least first; and its term."""
-    path = run.path / "explanation.json"
-    if path.is_file():
-        told = pd.DataFrame(read_json(path)["importance"]).set_index("factor")
-        made = pd.DataFrame({"value": told["ap_drop"]})
-        made["below"], made["above"] = (
-            made["value"] - told["ap_low"],
-            told["ap_high"] - made["value"],
-        )
-        return made.sort_values("value"), "fall_of_ap"
+class Panel(NamedTuple):
+    """`table`: value by factor, least first, and how far below and above it reaches; its term."""
+
+    title: str
+    table: pd.DataFrame
+    term: str
+
+
+def _panels(runs: Sequence[Run], words: Mapping[str, str]) -> list[Panel]:
+    made: list[Panel] = []
+    shared: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if (run.path / "explanation.json").is_file():
+            title = f"{run.title}, {words[run.recipe.protocol]}"
+            made.append(Panel(title, _explained(run), "fall_of_ap"))
+        else:
+            shared.setdefault(_learnt_from(run), []).append(run)
+    for same in shared.values():
+        title = words["forest_on_training"].format(runs=", ".join(run.title for run in same))
+        title += f", {words[same[0].recipe.protocol]}"
+        made.append(Panel(title, _of_a_forest(same[0]), "accuracy_lost"))
+    return made
+
+
+def _explained(run: Run) -> pd.DataFrame:
+    told = pd.DataFrame(read_json(run.path / "explanation.json")["importance"]).set_index("factor")
+    made = pd.DataFrame({"value": told["ap_drop"]})
+    made["below"], made["above"] = made["value"] - told["ap_low"], told["ap_high"] - made["value"]
+    return made.sort_values("value")
+
+
+def _of_a_forest(run: Run) -> pd.DataFrame:
     table, cyclic, label = _training_table(run)
     rng = np.random.default_rng(run.recipe.seed)
     forest = selection.forest_importance(table, label, rng, trees=TREES, cyclic=cyclic).table
     made = pd.DataFrame({"value": forest["permutation"]})
     made["below"] = made["above"] = 2 * forest["std_error"]
-    return made.sort_values("value"), "accuracy_lost"
+    return made.sort_values("value")
+
+
+def _learnt_from(run: Run) -> tuple[Any, ...]:
+    """Tells runs apart that a forest would be fitted differently for."""
+    table, _, label = _training_table(run)
+    rows = pd.util.hash_pandas_object(table.assign(label=label), index=False)
+    return (run.recipe.protocol, *table.columns, *rows.sort_values())
 
 
 def _training_table(run: Run) -> tuple[pd.DataFrame, list[str], Any]:

@@ -4,6 +4,7 @@ Every number is one that a run folder holds. Runs differ in colour and in dash, 
 the screen.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -62,7 +63,7 @@ def histogram_figure(runs: Sequence[Run], look: Look) -> Figure:
     """One histogram a run, all on one scale: share of the map's cells by susceptibility."""
     titles = enumerate(labels_in(runs, look))
     draws: list[Draw] = [partial(_histogram, i, runs[i], title, look) for i, title in titles]
-    figure = _panels(draws, runs, look, high=0.62)
+    figure = _panels(draws, runs, look, high=0.62, where="whole map")
     shown = figure.axes[: len(draws)]  # heights are compared across panels
     for axes in shown:
         axes.set_ylim(0, max(other.get_ylim()[1] for other in shown))
@@ -74,7 +75,7 @@ def density_figure(runs: Sequence[Run], look: Look) -> Figure:
     columns = (("share_of_landslides", "landslides_share", 100.0), ("density", "density", 1.0))
     one = partial(_bars, runs=runs, look=look)
     draws = [partial(one, column=c, term=term, times=times) for c, term, times in columns]
-    return _panels(draws, runs, look, high=0.7)
+    return _panels(draws, runs, look, high=0.7, where=look.where)
 
 
 def history_figure(runs: Sequence[Run], look: Look) -> Figure:
@@ -110,7 +111,7 @@ def density_table_figure(runs: Sequence[Run], look: Look) -> Figure:
     heads += [words["landslides"], words["landslides_share"], words["density"]]
     cells: list[list[str]] = []
     for run, label in zip(runs, dict.fromkeys(table["run"]), strict=True):
-        of_run = f"{label}, {run.area['name']}, {words[run.recipe.protocol]}"
+        of_run = f"{label}, {_areas([run])}, {words[run.recipe.protocol]}"
         cells.append([of_run] + [""] * (len(heads) - 1))
         for row in table[table["run"] == label].to_dict("records"):
             limits = [f"{row['from']:.3f}", f"{row['to']:.3f}"]
@@ -168,8 +169,12 @@ def _panels(
     *,
     high: float = 0.85,
     titled: bool = True,
+    where: str = "",
 ) -> Figure:
-    """Panels with letters, beside each other where the figure is wide, with what they are of."""
+    """Panels with letters, beside each other where the figure is wide, with what they are of.
+
+    `where` : the part of the map they show, of panels that are not of the test places.
+    """
     _some(runs)
     columns = min(len(draws), 1 if look.width_mm < NARROW else 2 if len(draws) != 3 else 3)
     rows = -(-len(draws) // columns)
@@ -187,17 +192,24 @@ def _panels(
             room = look.width_mm / columns - 5 * look.em  # beside it stand the numbers of its axis
             axes.set_title(in_lines(title, room, look), loc="left")
     if look.titles and titled:
-        figure.suptitle(_caption(runs, look), size=look.size * 0.875, x=0.01, ha="left", color=GREY)
+        figure.suptitle(
+            _caption(runs, look, where), size=look.size * 0.875, x=0.01, ha="left", color=GREY
+        )
     return figure
 
 
-def _caption(runs: Sequence[Run], look: Look) -> str:
-    """Area, protocol and test places: what no number may be read without."""
+def _caption(runs: Sequence[Run], look: Look, where: str) -> str:
+    """Area, protocol and the test places, or what part of the map is counted."""
     words = words_of(look.language)
-    areas = listed(run.area["name"] for run in runs)
-    protocols = listed(words[run.recipe.protocol] for run in runs)
+    of_map = f"{_areas(runs)}, {listed(words[run.recipe.protocol] for run in runs)}"
+    if where:
+        return f"{of_map}, {words.get(where, where)}"
     places = listed(f"{run.metrics['n']:,}" for run in runs)
-    return f"{areas}, {protocols}, {words['test_places'].format(n=places)}"
+    return f"{of_map}, {words['test_places'].format(n=places)}"
+
+
+def _areas(runs: Sequence[Run]) -> str:
+    return listed(run.area["name"].replace("_", " ").capitalize() for run in runs)
 
 
 def _line(i: int) -> dict[str, Any]:
@@ -299,8 +311,7 @@ def _bars(
     ticks = _ticks(table, names)
     axes.set_xticks(range(len(names)), ticks)
     axes.grid(False, axis="x")
-    cut = words.get(CUTS.get(look.breaks, ""), look.breaks)
-    axes.set_title(f"{cut}, {words.get(look.where, look.where)}", loc="left")
+    axes.set_title(words.get(CUTS.get(look.breaks, ""), look.breaks), loc="left")
     unit = f"\n({words['landslides']} / {words['units' if runs[0].on_units else 'cells']})"
     unit = unit if term == "density" else ""
     axes.set(xlabel=words["susceptibility_class"], ylabel=words[term] + unit, ylim=(0, None))
@@ -336,28 +347,41 @@ def _learning(
 
 
 def _ruled(heads: list[str], cells: list[list[str]], look: Look) -> Figure:
-    """A table with rules above, below its head and at its foot, as journals set them."""
-    inner = [heads] + [row for row in cells if row[1]]
-    longest = np.array([max(len(row[j]) for row in inner) + 1 for j in range(len(heads))])
-    shares = np.cumsum([0, *longest]) / longest.sum()
+    """A table with rules above, below its head and at its foot, as journals set them.
+
+    Where the sheet is too narrow for letters of nine tenths of the look's size, heads stand in
+    several lines; where that is not enough, letters are smaller.
+    """
     em, room = look.em, look.width_mm - 2 * look.em
+    inner = [row for row in cells if row[1]]
+    body = np.array([max(len(row[j]) for row in inner) + 1 for j in range(len(heads))])
+    words = np.array([max(map(len, head.split())) + 1 for head in heads])
+    whole = np.maximum(body, [len(head) + 1 for head in heads])
+    fits = room / (whole.sum() * 0.6) / EM >= 0.9 * look.size
+    longest = whole if fits else np.maximum(body, words)
+    heads = [
+        textwrap.fill(h, n - 1, break_long_words=False) for h, n in zip(heads, longest, strict=True)
+    ]
+    lines = 1 + max(head.count("\n") for head in heads)
+    shares = np.cumsum([0, *longest]) / longest.sum()
     size = min(look.size * 0.9, room / (longest.sum() * 0.6) / EM)
     step = 1.7 * size * EM
-    figure = blank(look, (len(cells) + 2.2) * step)
+    head = step + (lines - 1) * 1.2 * size * EM
+    figure = blank(look, (len(cells) + 1.2) * step + head)
     sheet = figure.add_axes((0, 0, 1, 1))
     high = figure.get_size_inches()[1] * MM
     sheet.set(xlim=(0, look.width_mm), ylim=(0, high))
     sheet.axis("off")
-    y = high - step
+    y = high - 0.5 * (step + head)
     for row in [heads, *cells]:
         for j, text in enumerate(row):
             side = "left" if j == 0 else "right"
             x = em + room * (shares[j] if j == 0 else shares[j + 1])
             bold = "bold" if row is heads or (j == 0 and not row[1]) else "normal"
-            sheet.text(x, y, text, ha=side, va="center", size=size, weight=bold)
-        y -= step
-    for at, wide in ((high - 0.4 * step, 0.9), (high - 1.5 * step, 0.5), (y + 0.5 * step, 0.9)):
-        sheet.plot([em, em + room], [at, at], color="black", lw=wide)
+            sheet.text(x, y, text, ha=side, va="center", size=size, weight=bold, linespacing=1.05)
+        y -= 0.5 * (step + head) if row is heads else step
+    for down, wide in ((0.4 * step, 0.9), (0.5 * step + head, 0.5), (high - y - 0.5 * step, 0.9)):
+        sheet.plot([em, em + room], [high - down, high - down], color="black", lw=wide)
     return figure
 
 

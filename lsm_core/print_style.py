@@ -47,7 +47,7 @@ class Look(BaseModel):
     language: str = "en"
     colours: Literal["viridis", "cividis", "inferno", "magma", "plasma"] = "viridis"
     landslides: Literal["points", "polygons", "none"] = "points"
-    relief: float = Field(0.5, ge=0, le=1, description="how dark the hillshade is")
+    relief: float = Field(0.3, ge=0, le=1, description="how dark the hillshade is")
     graticule: bool = True
     inset: bool = True
     titles: bool = True

@@ -134,22 +134,41 @@ def test_a_cell_has_the_colour_of_its_value():
 def test_a_key_says_between_which_values(runs):
     words = words_of("en")
     numbers = Colours("h", "m", [], (56.6, 9256.0), {})
-    assert [text for _, text, _ in print_area._ends(numbers, words)] == ["56.6", "m", "9,256"]
+    for values, said in (
+        ([56.6, 9256.0], ["56.6", "9,256"]),
+        ([0.0, 9256.0], ["≤ 56.6", "9,256"]),
+        ([56.6, np.nan, 9300.0], ["56.6", "≥ 9,256"]),
+    ):
+        assert [t for _, t, _ in print_area._ends(numbers, np.array(values), words)] == said
     wheel = Colours("a", "degrees", [], (0.0, 360.0), {})
-    assert [text for _, text, _ in print_area._ends(wheel, words)] == ["N", "E", "S", "W", "N"]
+    ends = print_area._ends(wheel, np.array([0.0, 400.0]), words)
+    assert [text for _, text, _ in ends] == ["N", "E", "S", "W", "N"]
+
+
+def test_the_unit_stands_with_the_name_and_is_not_parted():
+    slope = xr.DataArray(0.0).assign_attrs(kind="continuous", units="1/100 m")
+    assert print_area._unit(slope) == " (1/100\u00a0m)"
+    assert print_area._unit(slope.assign_attrs(units="1")) == ""
+    assert print_area._unit(slope.assign_attrs(units="degrees")) == " (°)"
+    assert print_area._unit(slope.assign_attrs(kind="cyclic")) == ""
 
 
 def test_classes_beyond_ten_are_counted(runs):
-    codes = {i: (f"class {i}", "#ffffff") for i in range(13)}
-    values = np.repeat(np.arange(13), np.arange(1, 14)).astype("float32")[None]
+    many = [f"class {i}" for i in range(3, 13)]
+    assert _told(runs, 13) == [*many, "+ 3"]
+    assert _told(runs, 11) == [f"class {i}" for i in range(11)]  # a line for it, not for "+ 1"
+
+
+def _told(runs, n):
+    codes = {i: (f"class {i}", "#ffffff") for i in range(n)}
+    values = np.repeat(np.arange(n), np.arange(1, n + 1)).astype("float32")[None]
     with styled(BARE):
         figure = drawn("factors", runs[:1])
         (sheet,) = [axes for axes in figure.axes if axes.get_label() == "sheet"]
         before = len(sheet.texts)
-        rocks = Colours("r", "", ["#ffffff"] * 13, (-0.5, 12.5), codes)
+        rocks = Colours("r", "", ["#ffffff"] * n, (-0.5, n - 0.5), codes)
         print_area._draw_classes(sheet, Box(0, 0, 60, 60), rocks, values, BARE)
-    said = [text.get_text() for text in sheet.texts[before:]]
-    assert said == [f"class {i}" for i in range(3, 13)] + ["+ 3"]
+    return [text.get_text() for text in sheet.texts[before:]]
 
 
 def test_what_has_no_map_is_refused(runs, monkeypatch):

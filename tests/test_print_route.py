@@ -52,7 +52,7 @@ def test_the_boxes_hold_the_numbers_of_the_run(run):
     assert "Honest protocol | Blocks of 6,000 m | 30 % test, 15 % of the rest" in said["Split"]
     assert "At least 1 cells apart" in said["Split"]
     train = samples[samples["split"] == "train"]["label"]
-    assert f"Training: {len(train):,}, {train.sum():,} with landslides" in said["Samples"]
+    assert f"Training: {len(train):,} places, {train.sum():,} with landslides" in said["Samples"]
     out = [*run.selection["dropped"], "aspect"]
     assert f"{len(run.factors)} kept: " in said["Factors"]
     assert f"{len(out)} dropped: " in said["Factors"]

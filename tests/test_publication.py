@@ -309,7 +309,21 @@ def test_importance_is_what_the_run_was_explained_by(workspace, runs, tmp_path):
         path.unlink()
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.05, 0.2])
     assert [t.get_text() for t in axes.get_yticklabels()] == ["TWI", "Pendenza"]
-    assert axes.get_xlabel() == "Calo della precisione media"
+    assert axes.get_xlabel() == "Calo della precisione media (95 %)"
+
+
+def test_runs_that_learnt_from_the_same_places_share_the_panel_of_a_forest(runs, monkeypatch):
+    heights = np.random.default_rng(1).normal(size=40)
+    label = (heights + np.tile([0.2, -0.2], 20) > 0).astype(int)
+    ground = pd.DataFrame({"elevation": heights, "slope": heights[::-1]})
+    monkeypatch.setattr(print_factors, "_training_table", lambda run: (ground, [], label))
+    (panel,) = drawn("importance", runs, Look()).axes
+    title = " ".join(panel.get_title("left").split())
+    assert title == "Random forest on the training places of CNN, LSGH, honest protocol"
+    assert panel.get_xlabel() == "Accuracy lost when shuffled (95 %)"
+    tables = iter([ground, ground[["elevation"]]] * 2)
+    monkeypatch.setattr(print_factors, "_training_table", lambda run: (next(tables), [], label))
+    assert len(drawn("importance", runs, Look()).axes) == 2
 
 
 def test_correlation_asks_for_training_places(runs):
