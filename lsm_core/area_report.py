@@ -84,7 +84,7 @@ def factor_rows(ds: xr.Dataset) -> pd.DataFrame:
             {
                 "factor": name,
                 "kind": da.attrs["kind"],
-                "units": da.attrs["units"],
+                "units": "" if da.attrs["units"] == "1" else da.attrs["units"],
                 "holds": _range(da, values[there]),
                 "missing": int((~there).sum()),
                 "from": str(da.attrs.get("source", "")),

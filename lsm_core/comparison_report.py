@@ -169,16 +169,17 @@ TESTS = {
 
 def _verdict(pair: dict[Any, Any], level: float) -> str:
     """What may be said of a pair; the block bootstrap decides."""
-    better, unsure = {}, []
+    better: dict[Any, list[str]] = {}
+    unsure = []
     for name in ("ap", "auc"):
         gap, p = pair[f"{name} difference"], pair[f"{name} p holm"]
         if pd.isna(p):
             return "no interval can be had: test places of several blocks are needed"
         if p < level:
-            better[name.upper()] = pair["a" if gap > 0 else "b"]
+            better.setdefault(pair["a" if gap > 0 else "b"], []).append(name.upper())
         else:
             unsure.append(name.upper())
-    said = [f"{model} has the higher {name}" for name, model in better.items()]
+    said = [f"{model} has the higher {' and '.join(names)}" for model, names in better.items()]
     said += [f"no difference in {' or '.join(unsure)} can be told from chance"] if unsure else []
     naive = [pair.get(column) for column in ("delong p holm", "mcnemar p holm")]
     if unsure and any(p < level for p in naive if not pd.isna(p)):

@@ -50,7 +50,7 @@ HIGHER = (
     *("ap", "auc"),
 )
 MOST_KEPT = 20  # exports in the workspace
-DRAWS = 300  # bootstrap samples of the intervals in the tables
+DRAWS = 1000  # bootstrap samples of the intervals in the tables, as `lsm compare` takes
 WORDY = 60  # letters from which a column of words is left out of LaTeX
 
 Tell = Callable[[str], object]
@@ -297,12 +297,17 @@ def _judged_alike(runs: Sequence[Run], leave_out: Tell) -> list[list[Run]]:
     try:
         compare(list(runs))
     except LsmError as error:
-        leave_out(f"one table of scores: {error}")
+        why = str(error)
     else:
         return [list(runs)]
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(run.metrics["test_places"], []).append(run)
+    if len(alike) > 1:
+        why = (
+            f"runs were judged on {len(alike)} sets of test places, and each has tables of its own"
+        )
+    leave_out(f"one table of all scores: {why}")
     return list(alike.values())
 
 

@@ -110,9 +110,15 @@ def _samples(run: Run) -> Iterator[str]:
     samples = run.samples
     for split, use in USES.items():
         drawn = samples[samples["split"] == split]["origin"].value_counts()
+        drawn = drawn.sort_index(key=lambda names: names.map(_rank), kind="stable")
         if len(drawn):
             yield f"{use}: {', '.join(f'{n:,} {_drawn(str(o))}' for o, n in drawn.items())}."
     yield from _chips(run) if run.recipe.by_chips else _places(run)
+
+
+def _rank(origin: str) -> int:
+    """Landslides first, in the order of `DRAWN`; what is not named there last."""
+    return [*DRAWN, origin].index(origin)
 
 
 def _drawn(origin: str) -> str:
@@ -152,7 +158,8 @@ def _protocol(run: Run) -> Iterator[str]:
         yield f"Under the honest protocol {tested} tested, split before all else."
         yield _gap(run)
     else:
-        yield f"Under the paper protocol places were split as published ({recipe.method})."
+        tested = tested_words(recipe.method)
+        yield f"Under the paper protocol {tested} tested, as in the method's publication."
     yield from _shares(run)
     overlap = run.metrics["overlap"]
     window = overlap["window"]
@@ -227,8 +234,9 @@ def _taken_over(run: Run) -> Iterator[str]:
 
 def _model(run: Run) -> Iterator[str]:
     recipe, options = run.recipe, run.recipe.model.options
-    told = ", ".join(f"{name} {value}" for name, value in options.items())
-    yield f"The model is {recipe.model.name}{f' ({told})' if told else ''}, seed {recipe.seed}."
+    told = ", ".join(f"{name} = {value}" for name, value in options.items())
+    settings = f"{told}; otherwise the program's defaults" if told else "the program's defaults"
+    yield f"The model is {recipe.model.name} ({settings}), seed {recipe.seed}."
     epochs = [event for event in _events(run) if event["event"] == "epoch"]
     if epochs:
         t = recipe.training

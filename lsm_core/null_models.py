@@ -117,7 +117,7 @@ def null_warnings(auc: float, nulls: dict[str, dict[str, Any]]) -> list[str]:
     """
     meaning = {
         "slope": "the places without a landslide are trivial (flat), or the model adds little",
-        "distance": "the split rewards knowing where landslides were, not why: test a spatial one",
+        "distance": "who knows where landslides were does as well: test on blocks farther away",
     }
     name_of = {"slope": "slope alone", "distance": "nearness to training landslides alone"}
     return [

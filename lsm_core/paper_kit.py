@@ -8,21 +8,22 @@
 Nothing is computed here that is not in the runs, but for intervals and tests between them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
+import xarray as xr
 from markupsafe import Markup
 
 from lsm_core import area_report, own_sources, publication
 from lsm_core.catalog import shipped
-from lsm_core.comparison_report import differences_in_words
 from lsm_core.errors import LsmError
-from lsm_core.export_bundle import DRAWS, tables_of
+from lsm_core.export_bundle import tables_of
 from lsm_core.methods_text import limits_of, methods_of, repeats_of
-from lsm_core.plot_style import listed, told_apart
+from lsm_core.paper_tables import Part, names_of, results_of, tables_shown
+from lsm_core.plot_style import listed
 from lsm_core.print_style import Look, first_up
 from lsm_core.report import choices_of
 from lsm_core.run_files import write_text
@@ -34,29 +35,18 @@ from lsm_core.study_area import open_area
 Tell = Callable[[str], None]
 TWICE = ("pr", "roc", "density_table")  # figures that a report has in another one, or as a table
 FORMATS = ("png", "pdf")  # of figures: for the page, and for LaTeX
-LIMITS = {
-    "ap": "AP", "ap low": "AP from", "ap high": "AP to",
-    "auc": "AUC", "auc low": "AUC from", "auc high": "AUC to",
-}  # fmt: skip
-SHOWN = {  # columns of the score table: the rest is in the CSV
-    "run": "run", "test places": "places", **LIMITS,
-    "f1": "F1", "precision": "precision", "sensitivity": "recall", "accuracy": "accuracy",
-    "overlap share": "overlap",
-}  # fmt: skip
-MEANS = {"model": "model", "runs": "runs", **LIMITS, "ap sd": "AP sd", "auc sd": "AUC sd"}
-NULLS = {"null model": "score", "ap": "AP", "auc": "AUC"}
-ZONES = {
-    "run": "run", "zone": "class", "from": "from", "to": "to", "cells": "cells",
-    "share_of_cells": "share of cells", "landslides": "landslides",
-    "share_of_landslides": "share of landslides", "density": "density",
-}  # fmt: skip
-
-
-class Part(NamedTuple):
-    """A table with what stands above it."""
-
-    caption: str
-    table: pd.DataFrame
+CAPTIONS = {  # what a reader has to know of a figure beside its title
+    "area": ": those that train, check and test, and those left out by a gap or a rule",
+    "factors": "; ≤ and ≥ stand where values beyond the end have its colour",
+    "rates": ": landslides held out (a) and learnt from (b) in the most susceptible area",
+    "histogram": " (whole map)",
+    "density": "; on the whole map landslides learnt from count too",
+    "reliability": " at test places; ECE: expected calibration error",
+    "importance": ": fall of average precision at test places where a run was explained, else "
+    "accuracy that a random forest on its training places loses out of bag; whiskers are 95 % "
+    "intervals",
+    "correlation": " (Pearson's r, training places; of aspect the multiple correlation, unsigned)",
+}
 
 
 class Picture(NamedTuple):
@@ -90,7 +80,8 @@ def write_report(runs: Sequence[Run], into: Path, look: Look, tell: Tell = lambd
         "areas": areas,
         "methods": _methods(runs),
         "choices": _choices(runs),
-        "tables": _tables(runs, tables),
+        "results": results_of(tables, runs),
+        "tables": tables_shown(runs, tables),
         "figures": _figures(runs, into / "figures", look, tell),
         "limits": limits_of(runs),
         "made_with": ", ".join(f"{name} {number}" for name, number in versions().items()),
@@ -115,14 +106,27 @@ def _areas(runs: Sequence[Run], tell: Tell) -> list[dict[str, Any]]:
             continue
         sources = area_report.source_rows(ds, known)
         parts = [
-            Part("The study area", area_report.checks(ds)),
-            Part("Factors", area_report.factor_rows(ds).drop(columns="from")),
+            Part("The study area", _what_it_is(ds)),
+            Part("Factors", _named(ds)),
             Part("Data and licences", sources[["source", "file", "CRS", "licence"]]),
-            Part("Left out or put right", area_report.left_out(ds)),
+            Part("Left out or put right", area_report.left_out(ds).rename(columns={"n": "number"})),
         ]
         title = str(ds.attrs.get("title") or path.name)
         found.append({"title": title, "parts": [part for part in parts if len(part.table)]})
     return found
+
+
+def _what_it_is(ds: xr.Dataset) -> pd.DataFrame:
+    rows = area_report.checks(ds).set_index("what").drop(index="contract")
+    return rows.reset_index().rename(columns={"what": "property", "words": "value"})
+
+
+def _named(ds: xr.Dataset) -> pd.DataFrame:
+    """Factors with what they are in full, such as the radius of a position index."""
+    rows = area_report.factor_rows(ds).drop(columns="from")
+    names = [str(ds[name].attrs.get("long_name", "")) for name in rows["factor"]]
+    rows.insert(1, "what it is", names)
+    return rows
 
 
 def _models(runs: Sequence[Run]) -> list[list[Run]]:
@@ -158,55 +162,6 @@ def _choices(runs: Sequence[Run]) -> list[Part]:
     ]
 
 
-def _tables(runs: Sequence[Run], tables: Mapping[str, pd.DataFrame]) -> list[Part]:
-    parts: list[Part] = []
-    for name, table in tables.items():
-        if name.startswith("scores"):
-            number, judged = name.removeprefix("scores"), set(table["run"])
-            named = names_of([run for run in runs if run.id in judged])
-            parts += _judged(table, {k: tables.get(f"{k}{number}") for k in JUDGED}, named)
-    if "zones" in tables:
-        zones = tables["zones"]
-        here = (zones["breaks"] == zones["breaks"].iloc[0]) & (zones["where"] == "whole map")
-        caption = f"Susceptibility classes on the whole map, {zones['breaks'].iloc[0]}"
-        parts.append(Part(caption, _some(zones[here], ZONES)))
-    return parts
-
-
-JUDGED = ("models", "nulls", "pairs")
-
-
-def _judged(
-    scores: pd.DataFrame, more: Mapping[str, pd.DataFrame | None], named: Mapping[str, str]
-) -> Iterator[Part]:
-    """Tables of runs that were judged on the same test places."""
-    terms = f"{listed(scores['protocol'])} protocol"
-    shown = scores.assign(run=scores["run"].map(named))
-    limits = f"with limits of 95 % from {DRAWS} draws of whole blocks"
-    yield Part(f"Scores on test places ({terms}), {limits}", _some(shown, SHOWN))
-    models, nulls, pairs = (more[name] for name in JUDGED)
-    if models is not None and (models["runs"] > 1).any():
-        table = _some(models.assign(model=models["model"].map(named)), MEANS)
-        yield Part(f"Means over repeated runs ({terms}), {limits}; sd: over runs", table)
-    if nulls is not None:
-        yield Part(f"Scores that know almost nothing, same places ({terms})", _some(nulls, NULLS))
-    if pairs is not None:
-        called = pairs.assign(a=pairs["a"].map(named), b=pairs["b"].map(named))
-        words = differences_in_words(called)
-        yield Part(f"Differences between models ({terms}); p-values after Holm", words)
-
-
-def names_of(runs: Sequence[Run]) -> dict[str, str]:
-    """What tables call runs (known by their folder) and models (known by their recipe's name)."""
-    titles = told_apart([run.title for run in runs], runs)
-    models = {run.recipe.name: run.title for run in reversed(runs)}
-    return models | {run.id: title for run, title in zip(runs, titles, strict=True)}
-
-
-def _some(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    return table[[name for name in names if name in table]].rename(columns=dict(names))
-
-
 def _figures(runs: Sequence[Run], into: Path, look: Look, tell: Tell) -> list[Picture]:
     """Every figure these runs can give, of one run a model; what needs a map of those with one."""
     made = []
@@ -221,7 +176,7 @@ def _figures(runs: Sequence[Run], into: Path, look: Look, tell: Tell) -> list[Pi
             except LsmError as error:
                 tell(f"{name} of {len(some)} runs: {error}")
                 continue
-            made.append(Picture(kind.title, name))
+            made.append(Picture(kind.title + CAPTIONS.get(name, ""), name))
             break
     return made
 

@@ -73,16 +73,17 @@ def reproduce(
 ) -> None:
     """Run a run again, and say of each of its numbers whether it came back.
 
-    Ends with 1 where one did not.
+    The new run lies in `reproductions` of the workspace. Ends with 1 where a number did not.
     """
     from lsm_core import experiment, reproduction, runs
     from lsm_core.foreground import settle, work
+    from lsm_core.workspace import workspace
 
     was = runs.open_run(name)
     if was.state != "done":
         raise RunError(f"{was.id} is {was.state}, not done: there are no numbers to come back to")
-    folder = into or runs.runs_folder()
-    plan = experiment.plan_run(settle(runs.clone_run(was), folder, as_json))
+    plan = experiment.plan_run(settle(runs.clone_run(was), into or runs.runs_folder(), as_json))
+    folder = into or workspace() / "reproductions"  # no table counts it as a repeat
     now = work(plan, runs.create_run(plan.recipe, plan.area, folder, "again"), as_json)
     table = reproduction.comparison(was, now)
     changed = reproduction.circumstances(was, now)

@@ -276,7 +276,7 @@ class _Judge:
                 self.drop(loser, why + "is always kept")
             else:
                 words = f"({share[winner]:.2f} against {share[loser]:.2f})"
-                self.drop(loser, f"{why}has the higher importance {words}")
+                self.drop(loser, f"{why}has the higher share of impurity {words}")
 
     def inflated(self) -> None:
         """The most inflated goes until none is above the limit."""

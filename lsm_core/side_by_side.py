@@ -155,6 +155,10 @@ def _done(runs: Sequence[Finished]) -> None:
         raise RunError(f"not done, so nothing to compare: {', '.join(unfinished)}")
 
 
+def _protocols_differ(runs: Sequence[Finished]) -> bool:
+    return len({run.recipe.protocol for run in runs}) > 1
+
+
 def _same_test_places(runs: Sequence[Finished]) -> None:
     """Runs of one fold share test places, and every model was run on the same folds."""
     first: dict[int, Finished] = {}
@@ -168,6 +172,8 @@ def _same_test_places(runs: Sequence[Finished]) -> None:
             raise RunError(
                 f"{run.id} ({_split_of(run)}) and {other.id} ({_split_of(other)}) were "
                 "tested on different places: rerun one with the other's area, protocol and split"
+                + "; protocols beside each other: lsm compare --protocols"
+                * _protocols_differ(runs)
             )
     for key, own in folds.items():
         missing = set(first) - own

@@ -80,7 +80,7 @@ def _pair(ap=0.1, ap_p=0.01, auc=-0.02, auc_p=0.3, delong=0.5):
     ("changes", "words"),
     [
         ({}, "cnn has the higher AP; no difference in AUC can be told from chance"),
-        ({"ap": -0.1, "auc_p": 0.02}, "forest has the higher AP; forest has the higher AUC"),
+        ({"ap": -0.1, "auc_p": 0.02}, "forest has the higher AP and AUC"),
         ({"ap_p": 0.2}, "no difference in AP or AUC can be told from chance"),
         ({"ap_p": 0.2, "delong": 0.001}, "do not rely on it"),
         ({"ap_p": float("nan")}, "no interval can be had"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_runs import small_run
 
-from lsm_core import export_bundle, paper_kit
+from lsm_core import export_bundle, paper_kit, paper_tables
 from lsm_core.methods_text import _stopped, limits_of, methods_of
 from lsm_core.print_style import Look
 from lsm_core.report import choice_in_words
@@ -114,7 +114,7 @@ def test_methods_say_what_the_run_did(runs):
     m, counts = runs[0].metrics, runs[0].samples.groupby("split").size()
     assert f"tested on {m['n']:,} places, {m['landslides']:,} of them landslides" in forest
     assert "whole blocks are tested" in forest
-    assert "random_forest (n_estimators 5), seed 1" in forest
+    assert "random_forest (n_estimators = 5; otherwise the program's defaults), seed 1" in forest
     assert re.search(r"Tested on: [\d,]+ landslides, [\d,]+ places drawn at random", forest)
     assert "The map has 5 classes by natural breaks" in forest
     assert "No map was made" in logistic
@@ -139,14 +139,39 @@ def test_runs_of_both_protocols_have_a_table_each(runs, paper):
     tables = export_bundle.tables_of([*runs, paper], told.append)
     assert [len(tables[name]) for name in ("scores_1", "scores_2")] == [2, 1]
     assert len(tables["pairs_1"]) == 1
-    assert any("one table of scores" in words for words in told)
-    parts = paper_kit._tables([*runs, paper], tables)
+    words = next(words for words in told if words.startswith("one table"))
+    assert "2 sets of test places, and each has tables of its own" in words
+    parts = paper_tables.tables_shown([*runs, paper], tables)
     scores = [part for part in parts if part.caption.startswith("Scores on test places")]
     assert [("honest" in part.caption, len(part.table)) for part in scores] == [
         (True, 2),
         (False, 1),
     ]
     assert scores[0].table["run"].tolist() == [EVIL, "Logistic"]
+    first, second = paper_tables.results_of(tables, [*runs, paper])
+    for run, words in zip([*runs, paper], (first, first, second), strict=True):
+        assert re.search(
+            rf"{re.escape(run.title)} has AP {run.metrics['average_precision']:.3f} \(", words
+        )
+    assert f"On {paper.metrics['n']:,} test places (paper protocol) Published has AP" in second
+    assert "slope alone 0." in first
+    assert f"{EVIL} − Logistic: " in first
+
+
+def test_classes_are_those_of_the_map_here_and_where_it_was_tested(runs):
+    tables = export_bundle.tables_of(runs)
+    whole, tested = (
+        part
+        for part in paper_tables.tables_shown(runs, tables)
+        if part.caption.startswith("Susceptibility classes")
+    )
+    assert (
+        "natural breaks of each map, whole map (landslides learnt from count too)" in whole.caption
+    )
+    assert "test blocks (ground nobody trained on)" in tested.caption
+    dense = whole.table["landslides per 1,000 cells"]
+    per_cell = whole.table["landslides"] / whole.table["cells"]
+    assert dense.tolist() == pytest.approx((1000 * per_cell).tolist())
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +225,9 @@ def test_repeats_are_one_section_and_one_mean(runs, tmp_path):
     ((name, _, _, paragraphs),) = paper_kit._methods(both)
     assert name == "Logistic"
     assert "run 2 times (seeds 1, 2)" in paragraphs[-1]
-    parts = {p.caption: p.table for p in paper_kit._tables(both, export_bundle.tables_of(both))}
+    parts = {
+        p.caption: p.table for p in paper_tables.tables_shown(both, export_bundle.tables_of(both))
+    }
     (mean,) = [table for caption, table in parts.items() if caption.startswith("Means over")]
     values = [run.metrics["roc_auc"] for run in both]
     assert mean["AUC"].tolist() == [pytest.approx(sum(values) / 2)]

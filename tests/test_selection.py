@@ -61,7 +61,9 @@ def test_of_two_alike_the_less_important_goes_and_the_words_say_so(places):
     choice = keep(places, pearson=0.7)
     r = abs(places[0][["relief", "slope"]].corr().iloc[0, 1])
     words = choice.dropped["relief"]
-    assert words.startswith(f"dropped: |r| = {r:.2f} with slope, which has the higher importance (")
+    assert words.startswith(
+        f"dropped: |r| = {r:.2f} with slope, which has the higher share of impurity ("
+    )
     more, less = (float(w) for w in words.rstrip(")").split("(")[1].split(" against "))
     assert more > less
     assert "slope" in choice.kept
