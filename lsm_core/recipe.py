@@ -51,7 +51,7 @@ class Recipe(Section):
         "honest", description="honest: blocks held out, kept apart; paper: at random, as published"
     )
     size: str = Field(
-        "bench", description="of the sizes the recipe has: bench is quick, paper full"
+        "bench", description="of the sizes the recipe has: demo is quick, bench usual, paper full"
     )
     seed: int = Field(
         1,
