@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup app test check format audit docs bench torture backends e2e walk lock clean
 
 help:
+	@echo "make setup   the environment, into .venv; every other one calls it"
 	@echo "make app     build the sample area, train three models on it, serve the dashboard"
 	@echo "make test    the daily tests; slow ones are in make torture and make e2e"
 	@echo "make check   format, lint, types, import floors"

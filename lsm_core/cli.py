@@ -76,25 +76,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(runs_app, name="runs", invoke_without_command=True)
-app.add_typer(transfer_app, name="transfer")
-app.command()(factors)
-app.command()(study)
-app.command()(figures)
-app.command()(export)
-app.command()(report)
-app.command()(sample)
-app.command()(draft)
-app.command()(tune)
-app.command()(explain)
-app.command()(detect)
-app.command()(adopt)
-app.command()(uncertainty)
-app.command()(doctor)
-app.command()(applicability)
-app.command()(reproduce)
-app.command()(demo)
-app.command()(serve)
+DATA, RUNS, ASK = "Data", "Runs", "Ask a run, or several"
+TAKE_OUT, SERVE = "Take results out", "Dashboard and machine"
+for command, room in (
+    *((one, DATA) for one in (sample, draft, factors, adopt)),
+    *((one, RUNS) for one in (study, tune, reproduce)),
+    *((one, ASK) for one in (explain, uncertainty, applicability, detect)),
+    *((one, TAKE_OUT) for one in (figures, report, export)),
+    *((one, SERVE) for one in (serve, demo, doctor)),
+):
+    app.command(rich_help_panel=room)(command)
+app.add_typer(runs_app, name="runs", invoke_without_command=True, rich_help_panel=RUNS)
+app.add_typer(transfer_app, name="transfer", rich_help_panel=RUNS)
 
 log = logging.getLogger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
@@ -149,7 +142,7 @@ def settings(
     logs.begin(verbose, log_format)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def prepare(
     area: Annotated[str, typer.Argument(help="A name from areas/, or an area file.")],
     catalog: Annotated[Path | None, typer.Option(help="Another data catalogue.")] = None,
@@ -174,7 +167,7 @@ def prepare(
     typer.echo(prepared.ds.attrs["prepared"] if as_json else f"study area: {path}")
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS)
 def run(
     recipes: Annotated[
         list[str] | None,
@@ -249,7 +242,7 @@ def resume(path: Path) -> None:
     tell(done, True, "")
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS)
 def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     """End a run within two seconds; its folder stays readable."""
     from lsm_core.run_status import end_run, find_run
@@ -258,7 +251,7 @@ def stop(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     typer.echo(f"{path.name}: {end_run(path)}")
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def compare(
     names: RunNames,
     to: Annotated[
@@ -300,7 +293,7 @@ def compare(
     typer.echo(json.dumps(text, indent=1) if as_json else words)
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def predict(
     name: Annotated[str, typer.Argument(help="A finished run.")],
     to: Annotated[

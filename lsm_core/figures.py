@@ -120,7 +120,7 @@ def _legend_of(lines: int, side: str) -> dict[str, Any]:
     """In a lower corner of the plot; of many lines above it, to cover none."""
     if lines <= MOST_IN_A_CORNER:
         return {"legend_position": f"bottom_{side}"}
-    return OVER_IT | {"legend_cols": 1, "height": 340 + 16 * lines}
+    return OVER_IT | {"legend_cols": 1, "height": 360 + 27 * lines}
 
 
 def _precision_recall(run: Run, label: str) -> hv.Curve:

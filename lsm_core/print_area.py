@@ -354,7 +354,11 @@ def _ends(
     low, high = colours.limits
     least = "≤ " if np.nanmin(values) < low else ""
     most = "≥ " if np.nanmax(values) > high else ""
-    return [(0.0, least + number(low), "left"), (1.0, most + number(high), "right")]
+    ends = (f"{least}{number(low)}", f"{most}{number(high)}")
+    return [
+        (at, text.replace("-", "−"), side)
+        for at, text, side in zip((0.0, 1.0), ends, ("left", "right"), strict=True)
+    ]
 
 
 def _draw_classes(sheet: Axes, box: Box, colours: Colours, values: NDArray, look: Look) -> None:
