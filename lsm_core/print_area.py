@@ -387,7 +387,7 @@ def _shortened(names: Sequence[str], letters: int) -> list[str]:
     """Names of no more than so many letters; of those that begin alike, both ends are kept.
 
     >>> _shortened(["Bare ground (river)", "Bare ground (rock)", "Forest"], 12)
-    ['Bare…(river)', 'Bare …(rock)', 'Forest']
+    ['Bare …(river', 'Bare …(rock)', 'Forest']
     """
     short = [n if len(n) <= letters else f"{n[: letters - 1].rstrip()}…" for n in names]
     tails = [n.split()[-1][: letters // 2] for n in names]
