@@ -8,6 +8,7 @@ it has made.
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,14 @@ def no_choices(monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def own_workspace(sample_workspace, tmp_path_factory):
+    """The sample area in a workspace that no other test file sees: notebooks add sources."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    shutil.copytree(sample_workspace / "areas" / "sample", folder / "areas" / "sample")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def real_workspace(shared_data, tmp_path_factory):
     """A workspace with the real areas of the notebooks."""
     folder = tmp_path_factory.mktemp("real")
@@ -139,7 +148,10 @@ def executed(path, where, more=""):
 
 
 @pytest.mark.parametrize("path", [marked(path) for path in NOTEBOOKS])
-def test_a_notebook_runs_and_shows_what_it_says(path, no_choices, sample_workspace, tmp_path):
+def test_a_notebook_runs_and_shows_what_it_says(
+    path, no_choices, own_workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LSM_WORKSPACE", str(own_workspace))
     shows(executed(path, tmp_path, MUST_HOLD[path.stem]))
 
 
